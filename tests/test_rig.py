@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xpnet.arrays.namespace import array_namespace
-from xpnet.testing.comparison import assert_parity
+from xpnet.testing.comparison import parity
 
 
 def converts_to_numpy(x):
@@ -95,7 +95,7 @@ def test_a_mistake_is_caught(mistake, xp_backend, words):
     # Backends with the same fault share a line.
     line = rf"\n  {re.escape(xp_backend.name)}(, [\w:-]+)*: {words}"
     with pytest.raises(AssertionError, match=line):
-        assert_parity(mistake, np.asarray([-1.0, 2.0], "float32"), backends=[xp_backend.name])
+        parity(backends=[xp_backend.name])(mistake, np.asarray([-1.0, 2.0], "float32"))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -103,4 +103,4 @@ def test_code_without_a_mistake_passes(xp_backend, dtype):
     def relu(x):
         return array_namespace(x).maximum(x, 0.0)
 
-    assert_parity(relu, np.asarray([-1.0, 2.0], dtype), backends=[xp_backend.name])
+    parity(backends=[xp_backend.name])(relu, np.asarray([-1.0, 2.0], dtype))

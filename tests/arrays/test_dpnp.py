@@ -22,7 +22,7 @@ from xpnet.arrays.transfer import Transfers, is_in_host_memory
 from xpnet.functions import exact_namespace
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.parity import certify, compare, read_certificate, stage_results, write_certificate
-from xpnet.testing import assert_parity, check, record
+from xpnet.testing import check, parity, record
 from xpnet.testing.backends import open_backend
 
 try:
@@ -294,11 +294,11 @@ MISTAKES = mistakes_of("np.asarray", "np.exp", "weights of NumPy", "isinstance o
 @pytest.mark.parametrize(("wrong", "right", "x"), MISTAKES)
 def test_a_mistake_that_a_device_reveals_is_found(wrong, right, x):
     with pytest.raises(AssertionError) as caught:
-        assert_parity(wrong, x, backends=BACKENDS)
+        parity(backends=BACKENDS)(wrong, x)
     faults = [line for line in str(caught.value).splitlines() if line.startswith("  ")]
     assert [line.split(":")[0].strip() for line in faults] == ["dpnp"]
     assert "dpnp:cpu.1" in faults[0]
-    assert_parity(right, x, backends=BACKENDS)
+    parity(backends=BACKENDS)(right, x)
 
 
 def test_a_missing_device_is_found_beside_arrays_of_the_argument():
@@ -308,7 +308,7 @@ def test_a_missing_device_is_found_beside_arrays_of_the_argument():
 
     x = np.ones(3, np.float32)
     with pytest.raises(AssertionError, match=r"dpnp:cpu\.1: ValueError: .*queue") as caught:
-        assert_parity(with_a_place, x, backends="numpy,dpnp,dpnp:cpu.1")
+        parity(backends="numpy,dpnp,dpnp:cpu.1")(with_a_place, x)
     assert "It is right on numpy, dpnp." in str(caught.value)
 
 
@@ -317,13 +317,13 @@ def test_a_result_on_the_default_device_is_found():
     with pytest.raises(
         AssertionError, match="the result must be on device part of a device; got Device"
     ):
-        assert_parity(lambda x: array_namespace(x).ones(3, dtype=x.dtype), x, backends=BACKENDS)
+        parity(backends=BACKENDS)(lambda x: array_namespace(x).ones(3, dtype=x.dtype), x)
 
 
 def test_functions_of_xpnet_are_right_on_a_half():
     x = np.linspace(-3, 3, 12, dtype=np.float32).reshape(3, 4)
     for function in (xpnet.relu, xpnet.gelu, xpnet.softmax, xpnet.logsumexp):
-        assert_parity(function, x, backends=BACKENDS)
+        parity(backends=BACKENDS)(function, x)
 
 
 def test_the_namespace_of_a_test_creates_on_a_half():
@@ -451,9 +451,9 @@ def test_faults_of_functions_are_found_without_the_device(tmp_path, function, fa
     x = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
     path = tmp_path / "dpnp.npz"
     with record(path), nullcontext() if fault is None else suppress(AssertionError):
-        assert_parity(function, x, backends=BACKENDS)
+        parity(backends=BACKENDS)(function, x)
     with (
         check(path),
         nullcontext() if fault is None else pytest.raises(AssertionError, match=fault),
     ):
-        assert_parity(function, x, backends="numpy,array-api-strict")
+        parity(backends="numpy,array-api-strict")(function, x)

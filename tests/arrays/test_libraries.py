@@ -21,7 +21,7 @@ from xpnet.arrays.libraries import libraries, library_named, library_with
 from xpnet.arrays.library import Library, namespace_of
 from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.arrays.transfer import Transfers, count_transfers, is_in_host_memory, move, to_numpy
-from xpnet.testing import assert_parity, backends, registry
+from xpnet.testing import backends, parity, registry
 from xpnet.testing.backends import open_backend
 from xpnet.testing.registry import default_names, select_backends, unavailable_reason
 
@@ -276,9 +276,9 @@ def test_a_registered_library_is_a_backend():
     assert unavailable_reason("foreign:second") is None
     assert unavailable_reason("foreign:third").startswith("foreign:third is not usable (it has two")
     options = {"backends": "numpy,foreign,foreign:second"}
-    assert_parity(lambda x: x * 2.0, X, **options)
+    parity(**options)(lambda x: x * 2.0, X)
     with pytest.raises(AssertionError) as caught:
-        assert_parity(lambda x: np.asarray(x) * 2.0, X, **options)
+        parity(**options)(lambda x: np.asarray(x) * 2.0, X)
     assert "foreign, foreign:second: TypeError: it is on a device" in str(caught.value)
 
 
@@ -287,7 +287,7 @@ def test_a_result_on_another_device_is_found(registered):
         return x * 1.0 if isinstance(x, np.ndarray) else registered.zeros(x.shape, dtype=x.dtype)
 
     with pytest.raises(AssertionError) as caught:
-        assert_parity(make_there, 0.0 * X, backends="numpy,foreign:second")
+        parity(backends="numpy,foreign:second")(make_there, 0.0 * X)
     message = "foreign:second: the result must be on device second; got main"
     assert message in str(caught.value)
 
@@ -558,6 +558,6 @@ def test_arrays_without_a_device_move():
 @pytest.mark.usefixtures("mlx")
 def test_arrays_without_a_device_are_a_backend():
     pytest.importorskip("array_api_extra")
-    assert_parity(lambda x: x * array_namespace(x).asarray(x), X, backends="numpy,mlx")
+    parity(backends="numpy,mlx")(lambda x: x * array_namespace(x).asarray(x), X)
     with pytest.raises(AssertionError, match="mlx: the result must be an array of mlx"):
-        assert_parity(lambda x: np.asarray(x) * 2.0, X, backends="numpy,mlx")
+        parity(backends="numpy,mlx")(lambda x: np.asarray(x) * 2.0, X)

@@ -1,18 +1,23 @@
 """Declared capabilities: marks, lazy checks and a table."""
 
 import functools
+import types
 
 import numpy as np
 import pytest
 
+from xpnet.arrays.namespace import array_namespace
 from xpnet.testing import capabilities
 from xpnet.testing.capabilities import (
     capabilities_of,
     capabilities_table,
     make_xp_pytest_param,
     make_xp_test_case,
+    sample,
+    samples_of,
     xp_capabilities,
 )
+from xpnet.testing.comparison import parity
 from xpnet.testing.marks import verdicts_of
 
 DECLARED = {
@@ -122,3 +127,29 @@ def test_functions_must_be_declared(use):
     message = r"^functions must be declared by @xp_capabilities\(...\); got <built-in function len>"
     with pytest.raises(ValueError, match=message):
         use(len)
+
+
+def module_of(**functions):
+    module = types.ModuleType("stats")
+    for name, function in functions.items():
+        function.__name__, function.__module__ = name, "stats"
+        setattr(module, name, function)
+    return module
+
+
+def test_samples_of_a_module():
+    x = np.asarray([[3.0, 1.0], [2.0, 5.0]])
+    declare = xp_capabilities(samples=[sample(x, axis=0), sample(x[0])])
+    total = declare(lambda x, axis=None: array_namespace(x).sum(x, axis=axis))
+    bare = xp_capabilities(jax_jit=False)(lambda x: x)
+    module = module_of(total=total, bare=bare, other=lambda x: x)
+    module.foreign = declare(lambda x: x)  # of another module
+    params = samples_of(module)
+    assert [x.id for x in params] == ["total-0", "total-1", "bare"]
+    for function, found in [x.values for x in params[:2]]:
+        parity(dtypes="float")(function, *found.args, **found.kwargs)
+    assert params[2].marks[0].kwargs == {"reason": "bare has no samples"}
+    module.__all__ = ["foreign"]
+    assert [x.id for x in samples_of(module)] == ["<lambda>-0", "<lambda>-1"]
+    with pytest.raises(ValueError, match="other must have functions with @xp_capabilities"):
+        samples_of(types.ModuleType("other"))

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from xpnet.testing import assert_parity
+from xpnet.testing import parity
 from xpnet.testing.backends import open_backend
 from xpnet.testing.gradients import gradient_fault
 
@@ -164,8 +164,6 @@ def test_results_overwritten_after_use_have_no_gradient():
         fault_of(overwritten, X)
     message = "torch:grad: in the gradient: RuntimeError: one of the variables needed for grad"
     with pytest.raises(AssertionError, match=message):
-        assert_parity(
-            lambda x: overwritten(array_api_compat.array_namespace(x), x),
-            X,
-            backends="torch:grad",
+        parity(backends="torch:grad")(
+            lambda x: overwritten(array_api_compat.array_namespace(x), x), X
         )

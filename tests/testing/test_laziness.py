@@ -7,7 +7,7 @@ import pytest
 
 from xpnet.arrays.namespace import array_namespace
 from xpnet.testing import laziness, xp_capabilities
-from xpnet.testing.comparison import assert_parity
+from xpnet.testing.comparison import parity
 
 X = np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32)
 DASK = ["numpy", "dask"]
@@ -22,9 +22,9 @@ def reads(x):
 def test_a_function_that_may_read_all_values_is_not_called_without_values():
     pytest.importorskip("torch", reason="torch is not installed")
     declared = xp_capabilities(jax_jit=False, allow_dask_compute=True)(reads)
-    assert_parity(declared, X, backends=["numpy", "dask", "torch:meta", "torch:grad"])
+    parity(backends=["numpy", "dask", "torch:meta", "torch:grad"])(declared, X)
     with pytest.raises(AssertionError, match="torch:meta"):
-        assert_parity(reads, X, lazy={"dask"}, allow_dask_compute=1, backends=["torch:meta"])
+        parity(lazy={"dask"}, allow_dask_compute=1, backends=["torch:meta"])(reads, X)
 
 
 def looks(x):
@@ -40,7 +40,7 @@ def looks_twice(x):
 @pytest.mark.parametrize("lazy", [False, {"jax"}, {"array-api-strict"}, []])
 def test_dask_may_compute_if_it_need_not_be_lazy(lazy):
     pytest.importorskip("dask.array")
-    assert_parity(looks, X, lazy=lazy, backends=DASK)
+    parity(lazy=lazy, backends=DASK)(looks, X)
 
 
 @pytest.mark.parametrize("lazy", [True, {"dask"}, ["dask", "jax"]])
@@ -50,24 +50,24 @@ def test_computing_a_dask_array_is_detected(lazy):
         r"dask: RuntimeError: a Dask array was computed inside the function, by float\(\), bool"
     )
     with pytest.raises(AssertionError, match=message):
-        assert_parity(looks, X, lazy=lazy, backends=DASK)
+        parity(lazy=lazy, backends=DASK)(looks, X)
 
 
 def test_computations_of_dask_are_counted():
     pytest.importorskip("dask.array")
-    assert_parity(looks, X, allow_dask_compute=1, backends=DASK)
-    assert_parity(looks_twice, X, allow_dask_compute=2, backends=DASK)
-    assert_parity(looks_twice, X, allow_dask_compute=True, backends=DASK)
+    parity(allow_dask_compute=1, backends=DASK)(looks, X)
+    parity(allow_dask_compute=2, backends=DASK)(looks_twice, X)
+    parity(allow_dask_compute=True, backends=DASK)(looks_twice, X)
     with pytest.raises(AssertionError, match="computed more than 1 times inside the function"):
-        assert_parity(looks_twice, X, allow_dask_compute=1, backends=DASK)
+        parity(allow_dask_compute=1, backends=DASK)(looks_twice, X)
 
 
 @pytest.mark.parametrize("lazy", [False, {"dask"}, {"array-api-strict"}])
 def test_jax_may_read_values_if_it_need_not_be_lazy(lazy):
     pytest.importorskip("jax")
-    assert_parity(looks, X, lazy=lazy, backends=JAX)
+    parity(lazy=lazy, backends=JAX)(looks, X)
     with pytest.raises(AssertionError, match=r"jax: under jax\.jit: ConcretizationTypeError"):
-        assert_parity(looks, X, lazy={"jax"}, backends=JAX)
+        parity(lazy={"jax"}, backends=JAX)(looks, X)
 
 
 def test_tags_of_array_api_extra_apply():
@@ -79,9 +79,9 @@ def test_tags_of_array_api_extra_apply():
 
     extra.lazy_xp_function(tagged, jax_jit=False, allow_dask_compute=1)
     names = ["numpy", "dask", "jax", "array-api-strict:strictest"]
-    assert_parity(tagged, X, backends=names)
+    parity(backends=names)(tagged, X)
     with pytest.raises(AssertionError, match="dask: RuntimeError"):
-        assert_parity(tagged, X, lazy={"dask"}, backends=names)
+        parity(lazy={"dask"}, backends=names)(tagged, X)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_tags_of_array_api_extra_apply():
 )
 def test_invalid_choices_are_rejected(options, error, message):
     with pytest.raises(error, match=message):
-        assert_parity(looks, X, **options)
+        parity(**options)(looks, X)
 
 
 def test_the_strictest_backend_alone_causes_a_warning():
@@ -113,9 +113,9 @@ def test_the_strictest_backend_alone_causes_a_warning():
         "selects fails on array-api-strict:strictest alone .*boolean_indexing.* but runs under j"
     )
     with pytest.warns(UserWarning, match=message):
-        assert_parity(selects, X, backends=names)
+        parity(backends=names)(selects, X)
     with pytest.raises(AssertionError, match="boolean_indexing"):
-        assert_parity(selects, X, backends=names[:2] + names[3:])
+        parity(backends=names[:2] + names[3:])(selects, X)
 
 
 def test_compiled_functions_are_kept():
@@ -128,12 +128,12 @@ def test_compiled_functions_are_kept():
         return x * k, x.shape[0], k
 
     for _ in range(3):
-        assert_parity(counts, X, 2.0, backends=JAX)
+        parity(backends=JAX)(counts, X, 2.0)
     assert n_traced == 1
     # Other constants, shapes and dtypes are other functions, with other results.
-    assert_parity(counts, X, 3.0, backends=JAX)
-    assert_parity(counts, X[:3], 2.0, backends=JAX)
-    assert_parity(counts, X.astype(float), 2.0, backends=JAX)
+    parity(backends=JAX)(counts, X, 3.0)
+    parity(backends=JAX)(counts, X[:3], 2.0)
+    parity(backends=JAX)(counts, X.astype(float), 2.0)
     assert n_traced == 4
 
 
@@ -146,7 +146,7 @@ def test_functions_need_not_be_hashable():
         def __call__(self, x):
             return x * self[0]
 
-    assert_parity(Scaled([2.0]), X, backends=JAX)
+    parity(backends=JAX)(Scaled([2.0]), X)
 
 
 def test_sweeps_trace_without_compilation(monkeypatch):
@@ -156,14 +156,14 @@ def test_sweeps_trace_without_compilation(monkeypatch):
     monkeypatch.setattr(
         "xpnet.testing.check_backend.call_jitted", lambda *args: calls.append(args) or jitted(*args)
     )
-    assert_parity(lambda x: x * 2.0, X, dtypes="float", specials=True, backends=JAX)
+    parity(dtypes="float", specials=True, backends=JAX)(lambda x: x * 2.0, X)
     assert len(calls) == 1
 
     def looks_at_empty(x):
         return x if x.size or bool(array_namespace(x).all(x > 0.0)) else -x
 
     with pytest.raises(AssertionError, match=r"jax \(empty\): under jax\.jit: Tracer"):
-        assert_parity(looks_at_empty, X, shapes="empty", backends=JAX)
+        parity(shapes="empty", backends=JAX)(looks_at_empty, X)
 
 
 def test_threads_leave_libraries_as_they_were():
@@ -173,7 +173,7 @@ def test_threads_leave_libraries_as_they_were():
 
     def work(_):
         for _ in range(10):
-            assert_parity(lambda x: x * 2.0, X, backends=names)
+            parity(backends=names)(lambda x: x * 2.0, X)
             # Meanwhile, other threads may read values.
             assert bool(strict.asarray(1) == 1)
 

@@ -16,7 +16,7 @@ TESTS = """
 import numpy as np
 import pytest
 from array_api_compat import array_namespace
-from xpnet.testing import assert_parity
+from xpnet.testing import assert_parity, parity
 
 X = np.asarray([[3.0, -4.0], [1.0, 2.0]], "float32")
 
@@ -62,7 +62,7 @@ class TestMethods:
 UNITTEST = """
 import unittest
 import numpy as np
-from xpnet.testing import assert_parity
+from xpnet.testing import assert_parity, parity
 
 class TestIt(unittest.TestCase):
     def test_right(self):
@@ -76,7 +76,7 @@ THREADS = """
 import threading
 import numpy as np
 import array_api_strict
-from xpnet.testing import assert_parity
+from xpnet.testing import assert_parity, parity
 
 def flags():
     try:
@@ -93,7 +93,7 @@ errors = []
 def call():
     try:
         for _ in range(20):
-            assert_parity(lambda x: x * 2.0, X, backends=["numpy", "array-api-strict", "jax"])
+            parity(backends=["numpy", "array-api-strict", "jax"])(lambda x: x * 2.0, X)
     except BaseException as error:
         errors.append(error)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from xpnet.testing import assert_parity
+from xpnet.testing import parity
 from xpnet.testing.registry import backend_names, unavailable_reason
 
 for module in ("array_api_compat", "array_api_extra", "array_api_strict"):
@@ -45,14 +45,14 @@ def test_a_mistake_is_found_and_the_right_function_passes(words, wrong, right, x
             pytest.skip(reason)
     options = {"backends": "all", **options}
     with pytest.raises(AssertionError) as caught:
-        assert_parity(wrong, x, **options)
+        parity(**options)(wrong, x)
     message = str(caught.value)
     wanted = set(words.split())
     if "(all variants)" in message:  # instead of the name of each
         wanted = {word for word in wanted if word.partition(":")[0] in LIBRARIES}
     assert wanted <= found_by(message), message
     if right is not None:
-        assert_parity(right, x, **options)
+        parity(**options)(right, x)
 
 
 def test_there_are_at_least_48_of_them():

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from xpnet.testing import assert_parity
+from xpnet.testing import parity
 from xpnet.testing.outcomes import BackendOutcome, Call, observe
 from xpnet.testing.report import markdown, rows_of
 
@@ -112,7 +112,7 @@ def test_frequent_reasons_are_first():
 def test_errors_of_libraries_are_found_as_conversions():
     found = []
     with observe(lambda call: found.extend(rows_of(call)) or ()), pytest.raises(AssertionError):
-        assert_parity(lambda x: np.asarray(x) + 1.0, [1.0], backends="array-api-strict")
+        parity(backends="array-api-strict")(lambda x: np.asarray(x) + 1.0, [1.0])
     conversions = markdown(found).partition("**Silent conversions to NumPy**")[2]
     assert "(array-api-strict; array-api-strict:device1; " in conversions
 
@@ -121,7 +121,7 @@ TESTS = """
 import numpy as np
 import pytest
 from functions import center, relu
-from xpnet.testing import assert_parity
+from xpnet.testing import assert_parity, parity
 
 @pytest.mark.parametrize("function", [relu, center])
 def test_parity(function):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from array_api_compat import array_namespace as ns, device, to_device
 
-from xpnet.testing import assert_parity
+from xpnet.testing import parity
 
 pytest.importorskip("array_api_strict")
 
@@ -282,7 +282,7 @@ CASES = list(cases())
 @pytest.mark.parametrize(("known", "function", "arrays", "options"), CASES)
 def test_functions_of_the_standard_pass(known, function, arrays, options):
     backends = f"-{known[0]}" if known else None
-    assert_parity(function, *arrays, backends=backends, **options)
+    parity(backends=backends, **options)(function, *arrays)
 
 
 @pytest.mark.slow
@@ -294,7 +294,7 @@ def test_faults_of_libraries_remain(known, function, arrays, options):
     library, reason = known
     pytest.importorskip(library)
     with pytest.raises(AssertionError, match=rf"(?m)^  {library}: ") as caught:
-        assert_parity(function, *arrays, backends=["numpy", library], **options)
+        parity(backends=["numpy", library], **options)(function, *arrays)
     assert "fails on 1 of 2 backends" in str(caught.value), reason
 
 

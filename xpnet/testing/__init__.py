@@ -4,10 +4,12 @@ from xpnet.testing.capabilities import (
     capabilities_table,
     make_xp_pytest_param,
     make_xp_test_case,
+    sample,
+    samples_of,
     xp_capabilities,
 )
 from xpnet.testing.certificates import check, record
-from xpnet.testing.comparison import assert_parity
+from xpnet.testing.comparison import assert_parity, parity
 
 __all__ = [
     "assert_parity",
@@ -15,6 +17,9 @@ __all__ = [
     "check",
     "make_xp_pytest_param",
     "make_xp_test_case",
+    "parity",
     "record",
+    "sample",
+    "samples_of",
     "xp_capabilities",
 ]

@@ -1,13 +1,17 @@
 """Nested arguments and results of functions: arrays, numbers, strings, lists and dictionaries."""
 
+import dataclasses
 import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xpnet.arrays.namespace import is_array
+
+if TYPE_CHECKING:
+    from xpnet.testing.backends import Backend
 
 __all__ = ["NUMBERS", "Arguments", "leaves_of"]
 
@@ -18,24 +22,20 @@ _PASSED = (*NUMBERS.__args__, str, bytes, slice, range, type, enum.Enum, type(No
 
 @dataclass(frozen=True)
 class Arguments:
-    """Arguments of one call, as NumPy arrays and values that are the same on every backend."""
+    """Arguments of one call, in NumPy's terms or in those of a backend."""
 
     positional: tuple[Any, ...]
     keywords: Mapping[str, Any]
 
     @classmethod
-    def of(cls, positional: tuple[Any, ...], keywords: Any) -> "Arguments":
+    def of(cls, positional: tuple[Any, ...], keywords: Mapping[str, Any]) -> "Arguments":
         """Return validated copies of a caller's arguments, with lists of numbers as arrays."""
-        if not isinstance(keywords, Mapping | None):
-            msg = f"`kwargs` must be a dictionary; got {type(keywords).__name__}"
-            raise TypeError(msg)
         given = [np.array(x) if isinstance(x, list) and _is_numeric(x) else x for x in positional]
-        values = [_map_leaves(_host_value, x, f"argument {i}") for i, x in enumerate(given, 1)]
-        named = {k: _map_leaves(_host_value, x, f"`{k}`") for k, x in (keywords or {}).items()}
-        arguments = cls(tuple(values), named)
-        if not arguments.arrays:
-            got = "no arrays" if values or named else "none"
-            msg = f"`arrays` must hold an array or a list, to be made on each backend; got {got}"
+        arguments = cls(tuple(given), keywords).map_leaves(_host_value)
+        if not any(is_array(x) or x is np for _, x in arguments.leaves):
+            got = "none of them" if positional or keywords else "no arguments"
+            rule = "an array or a list, to be made on each backend, or numpy (as xp=numpy)"
+            msg = f"the arguments must hold {rule}; got {got}"
             raise TypeError(msg)
         return arguments
 
@@ -50,52 +50,86 @@ class Arguments:
         return [label for label, x in self.leaves if is_array(x)]
 
     @property
+    def dtypes(self) -> list[np.dtype[Any]]:
+        """The dtypes of NumPy arrays, and those that are arguments themselves."""
+        own = [x for _, x in self.leaves if isinstance(x, np.dtype)]
+        return [x.dtype for x in self.arrays] + own
+
+    @property
     def leaves(self) -> list[tuple[str, Any]]:
         """Labels and values of everything in the arguments."""
-        named = [(f"argument {i}", x) for i, x in enumerate(self.positional, 1)]
-        named += [(f"`{name}`", x) for name, x in self.keywords.items()]
-        return [leaf for label, x in named for leaf in leaves_of(x, label)]
+        leaves: list[tuple[str, Any]] = []
+        self.map_leaves(lambda x, label: leaves.append((label, x)))
+        return leaves
 
     def replace(self, arrays: Sequence[Any]) -> "Arguments":
         """Return the same arguments with other arrays, of any library."""
         rest = iter(arrays)
-
-        def replaced(x: Any, _: str) -> Any:
-            return next(rest) if is_array(x) else x
-
-        positional = tuple(_map_leaves(replaced, x) for x in self.positional)
-        return Arguments(
-            positional, {k: _map_leaves(replaced, x) for k, x in self.keywords.items()}
-        )
+        return self.map_leaves(lambda x, _: next(rest) if is_array(x) else x)
 
     def map(self, function: Callable[[Any], Any]) -> "Arguments":
-        """Return the same arguments with a function applied to each array."""
-        return self.replace([function(x) for x in self.arrays])
+        """Return the same arguments with a function applied to each array, and to each dtype."""
+
+        def mapped(x: Any, _: str) -> Any:
+            if isinstance(x, np.dtype):
+                return function(np.empty(0, x)).dtype
+            return function(x) if is_array(x) else x
+
+        return self.map_leaves(mapped)
+
+    def on(self, backend: "Backend") -> "Arguments":
+        """Return NumPy's arguments as those of a backend: arrays, dtypes, namespace and device."""
+
+        def made(x: Any, label: str) -> Any:
+            if isinstance(x, np.dtype):
+                return getattr(backend.xp, x.name)
+            if label == "`device`" and x == "cpu":  # NumPy's device
+                return backend.device
+            return backend.make(x) if is_array(x) else backend.xp if x is np else x
+
+        return self.map_leaves(made)
 
     def call(self, function: Callable[..., Any]) -> list[tuple[str, Any]]:
         """Return paths and leaves of what a function returns."""
         __tracebackhide__ = True
         return list(leaves_of(function(*self.positional, **self.keywords)))
 
+    def map_leaves(self, function: Callable[[Any, str], Any]) -> "Arguments":
+        """Return the same arguments with a function of value and label applied to each leaf."""
+        numbered = enumerate(self.positional, 1)
+        positional = tuple(_mapped(function, x, f"argument {i}") for i, x in numbered)
+        named = {k: _mapped(function, x, f"`{k}`") for k, x in self.keywords.items()}
+        return Arguments(positional, named)
+
 
 def leaves_of(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield path and value of everything in nested lists, tuples (also named ones) and mappings."""
+    """Yield path and value of everything in nested lists, tuples, mappings and result objects.
+
+    Result objects are named tuples and dataclasses; of SciPy's, the additional fields, too.
+    """
     if isinstance(value, Mapping):
-        for key, x in value.items():
-            yield from leaves_of(x, f"{path}[{key!r}]")
+        parts = [(f"[{key!r}]", x) for key, x in value.items()]
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [x.name for x in dataclasses.fields(value)]
+        parts = [(f".{name}", getattr(value, name)) for name in names]
     elif isinstance(value, tuple | list):
-        for i, x in enumerate(value):
-            yield from leaves_of(x, f"{path}[{i}]")
+        parts = [(f"[{i}]", x) for i, x in enumerate(value)]
+        if fields := getattr(value, "_fields", ()):
+            names = [*fields, *getattr(value, "_extra_fields", ())]
+            parts = [(f".{name}", getattr(value, name)) for name in names if name[0] != "_"]
     else:
         yield path, value
+        return
+    for name, x in parts:
+        yield from leaves_of(x, path + name)
 
 
-def _map_leaves(function: Callable[[Any, str], Any], value: Any, path: str = "") -> Any:
+def _mapped(function: Callable[[Any, str], Any], value: Any, path: str = "") -> Any:
     """Return a nested value with a function of value and path applied to everything in it."""
     if isinstance(value, Mapping):
-        return {k: _map_leaves(function, x, f"{path}[{k!r}]") for k, x in value.items()}
+        return {k: _mapped(function, x, f"{path}[{k!r}]") for k, x in value.items()}
     if isinstance(value, tuple | list):
-        items = [_map_leaves(function, x, f"{path}[{i}]") for i, x in enumerate(value)]
+        items = [_mapped(function, x, f"{path}[{i}]") for i, x in enumerate(value)]
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     return function(value, path)
 
@@ -108,10 +142,12 @@ def _is_numeric(x: Any) -> bool:
 
 
 def _host_value(x: Any, label: str) -> Any:
-    """Return an array as a native NumPy array, and a NumPy scalar as Python's."""
+    """Return an array as a native NumPy array, a NumPy scalar as Python's, and a dtype as such."""
     if isinstance(x, np.generic):
         return x.item()
-    if isinstance(x, _PASSED) or (callable(x) and not is_array(x)):
+    if isinstance(x, np.dtype) or (isinstance(x, type) and issubclass(x, np.generic)):
+        return np.dtype(x)
+    if isinstance(x, _PASSED) or x is np or (callable(x) and not is_array(x)):
         return x
     if not isinstance(x, np.ndarray) or isinstance(x, np.ma.MaskedArray):
         msg = (

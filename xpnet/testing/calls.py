@@ -1,11 +1,12 @@
 """Calls of one function on all backends, and the message if some of them fail."""
 
+import re
 import unittest
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,14 @@ from xpnet.testing.check_backend import check_backend
 from xpnet.testing.laziness import LAZY_HINT, Laziness
 from xpnet.testing.marks import Verdicts
 from xpnet.testing.outcomes import BackendOutcome, Call, name_of, notify
+from xpnet.testing.process_settings import restored_settings
 from xpnet.testing.reference import ROUNDED, Options, Reference, rounded
 from xpnet.testing.registry import STRICTEST, unavailable_reason
 from xpnet.testing.tolerance import OUT_OF_BOUND
 
 __all__ = ["Comparison"]
+
+_DEVICES: Final = re.compile("device1|no_float64")  # of array-api-strict
 
 
 @dataclass
@@ -46,7 +50,8 @@ class Comparison:
         reference, outcomes = None, dict[str, BackendOutcome]()
         with _no_warnings(is_active=bool(variant)):
             try:
-                reference = Reference(self.function, arguments, self.options)
+                with restored_settings():  # each backend reports them
+                    reference = Reference(self.function, arguments, self.options)
             except AssertionError as error:
                 if not variant:
                     raise
@@ -84,10 +89,12 @@ class Comparison:
     def _faults(self) -> dict[str, dict[str, list[str]]]:
         """Return the backends of each fault, with variants; also unexpected successes."""
         faults: dict[str, dict[str, list[str]]] = {}
+        seen: dict[str, str] = {}  # the first fault of those that differ by the device's name
         outcomes = [(call.variant, x) for call in self.calls for x in call.outcomes.values()]
         for variant, outcome in outcomes:
             for words in outcome.faults:
                 fault = f"{words} ({outcome.escaped})" if outcome.escaped else words
+                fault = seen.setdefault(_DEVICES.sub("", fault), fault)
                 faults.setdefault(fault, {}).setdefault(outcome.backend, []).append(variant)
         for name, reason in self.verdicts.xfailed.items():
             # Expected failures are skipped.

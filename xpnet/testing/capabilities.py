@@ -4,6 +4,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, Final, TypeVar
 
 from xpnet.testing.built_in import STRICTEST
@@ -16,10 +17,22 @@ __all__ = [
     "capabilities_table",
     "make_xp_pytest_param",
     "make_xp_test_case",
+    "sample",
+    "samples_of",
     "xp_capabilities",
 ]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class Sample:
+    """Arguments with which a function is tested: `args` and `kwargs`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.args, self.kwargs = args, kwargs
+
+
+sample = Sample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +52,12 @@ class Capabilities:
     jax_jit, allow_dask_compute : bool, bool or int
         Whether it runs under ``jax.jit``; how often it may compute Dask arrays (True: any number).
 
+    samples : sequence of sample
+        Arguments for a test of all functions of a module (`samples_of`).
+
     Examples
     --------
-    >>> @xp_capabilities(cpu_only=True, exceptions=["cupy", "jax"], jax_jit=False)
+    >>> @xp_capabilities(cpu_only=True, exceptions=["cupy"], samples=[sample([3.0, 1.0])])
     ... def median(x):
     ...     return x
     """
@@ -54,6 +70,7 @@ class Capabilities:
     reason: str | None = None
     jax_jit: bool = True
     allow_dask_compute: bool | int = 0
+    samples: Sequence[Sample] = ()
 
     def __post_init__(self) -> None:
         for pair in (*self.skip_backends, *self.xfail_backends):
@@ -110,6 +127,33 @@ def make_xp_pytest_param(function: Callable[..., Any], *args: Any) -> Any:
     import pytest
 
     return pytest.param(function, *args, marks=_pytest_marks(function), id=function.__name__)
+
+
+def samples_of(module: ModuleType) -> list[Any]:
+    """Return ``pytest.param(function, sample)`` for all samples of a module's functions.
+
+    These are the functions with a declaration among ``__all__``, or in the module. One without
+    samples is skipped. Raise ValueError if there is none.
+    """
+    import pytest
+
+    own = getattr(module, "__all__", None)
+    named = [getattr(module, name) for name in own or vars(module)]
+    functions = [x for x in named if own or getattr(x, "__module__", None) == module.__name__]
+    params = []
+    for function in {x.__name__: x for x in functions if capabilities_of(x)}.values():
+        marks, name = _pytest_marks(function), function.__name__
+        found = _declaration(function).samples
+        params += [
+            pytest.param(function, x, marks=marks, id=f"{name}-{i}") for i, x in enumerate(found)
+        ]
+        if not found:
+            skip = pytest.mark.skip(reason=f"{name} has no samples")
+            params.append(pytest.param(function, Sample(), marks=skip, id=name))
+    if not params:
+        msg = f"{module.__name__} must have functions with @xp_capabilities(...); got none"
+        raise ValueError(msg)
+    return params
 
 
 def capabilities_table(*functions: Callable[..., Any]) -> str:

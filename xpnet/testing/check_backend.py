@@ -16,6 +16,7 @@ from xpnet.testing.backends import Backend
 from xpnet.testing.gradients import gradient_fault
 from xpnet.testing.laziness import LAZY_HINT, Laziness, call_jitted, trace, without_values
 from xpnet.testing.outcomes import BackendOutcome, error_line
+from xpnet.testing.process_settings import restored_settings
 from xpnet.testing.reference import ExpectedResult, Reference, is_equal
 
 __all__ = ["check_backend"]
@@ -36,7 +37,8 @@ def check_backend(
     check = _Check(backend, reference, laziness)
     escaped, raised = None, None
     try:
-        faults = check.run(is_variant=is_variant)
+        with restored_settings() as changes:
+            faults = check.run(is_variant=is_variant)
     except Exception as error:  # noqa: BLE001 (any error of a user's function is a fault)
         # JAX, or the flags of array-api-strict, report that values are unknown.
         flags = ("boolean_indexing", "data_dependent_shapes")
@@ -44,10 +46,8 @@ def check_backend(
         is_lazy = is_of_jax or any(flag in str(error) for flag in flags)
         faults = [check.where + error_line(error) + f". {LAZY_HINT}" * is_lazy]
         escaped, raised = _line_of(error), error
-    results = tuple(check.results)
-    return BackendOutcome(
-        backend.name, tuple(faults), None, tuple(check.checks), escaped, results, raised
-    )
+    results, checks = tuple(check.results), tuple(check.checks)
+    return BackendOutcome(backend.name, (*faults, *changes), None, checks, escaped, results, raised)
 
 
 class _Check:
@@ -55,6 +55,7 @@ class _Check:
 
     def __init__(self, backend: Backend, reference: Reference, laziness: Laziness) -> None:
         self._backend, self._reference, self._laziness = backend, reference, laziness
+        self._arguments = reference.arguments  # of the backend, once they are made
         self.checks: list[str] = []
         self.results: list[Any] = []
         self.where = ""  # precedes the messages of faults
@@ -63,8 +64,8 @@ class _Check:
         """Call the function, and return its faults."""
         __tracebackhide__ = True
         backend, reference = self._backend, self._reference
-        made = [backend.make(x) for x in reference.arguments.arrays]
-        arguments = reference.arguments.replace(made)
+        self._arguments = arguments = reference.arguments.on(backend)
+        made = arguments.arrays
         given = [x for _, x in arguments.leaves]
         is_lazy = self._laziness.applies_to(backend)
         context = without_values(backend, self._laziness) if is_lazy else contextlib.nullcontext()
@@ -97,7 +98,9 @@ class _Check:
         return faults
 
     def _results_of(self, *arrays: Any) -> list[Any]:
-        arguments = self._reference.arguments.replace(arrays)
+        is_host = isinstance(arrays[0], np.ndarray)
+        like = self._reference.arguments if is_host else self._arguments
+        arguments = like.replace(arrays)
         return [x for _, x in arguments.call(self._reference.function)]
 
     def _faults_of_leaves(self, leaves: list[tuple[str, Any]]) -> Iterator[str]:
@@ -106,10 +109,12 @@ class _Check:
         if paths != wanted:
             yield f"the function must return {_words(wanted)}, as on numpy; got {_words(paths)}"
             return
+        labels: dict[str, list[str]] = {}  # of the results with a fault
         for (_, result), expected in zip(leaves, self._reference.results, strict=True):
             judge = self._faults_of_value if expected.is_value else self._faults_of_array
             for fault in judge(result, expected):
-                yield f"{expected.label} {fault}"
+                labels.setdefault(fault, []).append(expected.label)
+        yield from (f"{', '.join(found)} {fault}" for fault, found in labels.items())
 
     def _faults_of_value(self, result: Any, expected: ExpectedResult) -> Iterator[str]:
         """Yield a message if a number, a string or None differs."""

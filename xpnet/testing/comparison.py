@@ -1,8 +1,11 @@
 """Comparison of a function's results on every array library and device."""
 
+import inspect
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +21,7 @@ from xpnet.testing.registry import select_backends, selected_backends
 from xpnet.testing.sweeps import sweep
 from xpnet.testing.tolerance import Tolerance
 
-__all__ = ["assert_parity"]
+__all__ = ["assert_parity", "parity", "use_project_options"]
 
 _DTYPES: Final = {
     **{name: name for name in ("float16", "float32", "float64")},
@@ -27,92 +30,39 @@ _DTYPES: Final = {
 }
 # Settings of libraries hold for the whole process: threads take turns.
 _ONE_AT_A_TIME: Final = threading.RLock()
+# Of a project, for checks that do not give them; a stack, for a pytest session within another.
+_project_options: Final[list[Mapping[str, Any]]] = [{}]
 
 
-def assert_parity(
-    function: Callable[..., Any],
-    /,
-    *arrays: Any,
-    kwargs: Mapping[str, Any] | None = None,
-    expected: Any = None,
-    compare: str | Callable[[Any], Any] | None = None,
-    raises: type[BaseException] | tuple[type[BaseException], ...] | None = None,
-    mutates: Iterable[int | str] = (),
-    bound: Any = None,
-    operations: int | None = None,
-    rtol: float | None = None,
-    atol: float | None = None,
-    dtype: Any = None,
-    dtypes: str | Iterable[str] | None = None,
-    shapes: str | Iterable[str] | None = None,
-    specials: bool = False,
-    lazy: bool | Iterable[str] = True,
-    allow_dask_compute: int = 0,
-    backends: str | Iterable[str] | None = None,
-) -> None:
+@contextmanager
+def use_project_options(**options: Any) -> Iterator[None]:
+    """Use options, `lazy` and `rtol`, for checks that do not give them, within a context."""
+    _project_options.append(options)
+    try:
+        yield
+    finally:
+        _project_options.pop()
+
+
+def assert_parity(function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> None:
     """Assert that a function gives the same results on every available library and device.
 
     The function is called on each backend with arrays of that library, on that device. Each
     result must be of the same library, on the same device, and of the right dtype and shape; its
-    values must agree with those of the function in NumPy with float64 arguments.
+    values must agree with those of the function in NumPy with float64 arguments. `parity` returns
+    the same assertion with options.
 
     Parameters
     ----------
     function : callable
-        Takes `arrays` and `kwargs`. Returns arrays, numbers, strings, None, or tuples, lists,
-        named tuples and dictionaries of them.
-    *arrays : array_like
-        NumPy arrays and lists of numbers, which become arrays of each backend. Dtypes are kept:
-        ``[1.0, 2.0]`` is float64. On a device without float64 they are rounded to float32, for
-        the reference too. Numbers, strings, None, functions and tuples of numbers are passed
-        unchanged. Tuples, lists and dictionaries may hold arrays.
-    kwargs : dict, optional
-        Keyword arguments. NumPy arrays become arrays of each backend; lists stay lists.
-    expected : array_like or callable, optional
-        Independent results, or a function of the NumPy arguments that returns them. Without it,
-        the reference is the function itself, whose mistakes on NumPy remain undetected.
-    compare : {"sign", "order"} or callable, optional
-        ``"sign"``: each column (of a 1-d result: everything) may have the opposite sign, or phase.
-        ``"order"``: the order of the numbers along the last axis does not matter. A function is
-        applied to the actual and the expected NumPy array.
-    raises : exception or tuple of exceptions, optional
-        The function must raise one of them on every backend.
-    mutates : iterable of int or str, optional
-        Positions, from 0, or names of the arguments that the function changes in place.
-    bound : float or array_like, optional
-        Largest allowed error of floating-point results. A number is in ULP, units in the last
-        place of the result's dtype at the reference's value. An array or a list holds absolute
-        errors that fit each result's shape (infinity: no bound). On a device without float64,
-        absolute errors for float64 are multiplied by 2^29, the ratio of the precisions.
-    operations : int, optional
-        Number n of operations per number of the result: the bound is
-        ``8 * sqrt(n) * eps * scale`` [1]_, where ``eps`` belongs to the result's dtype and
-        ``scale`` is the largest finite magnitude among the result and the floating-point arrays
-        (or all arrays, if all are integers). The default bound has the length of the longest axis
-        of arguments and result as n.
-    rtol, atol : float, optional
-        The bound is ``atol + rtol * abs(expected)``. One that is not given is 0; `rtol` is at
-        least ``4 * eps`` of the dtype.
-    dtype : str or dtype, optional
-        dtype of floating-point results, by default the widest of the floating-point arguments, or
-        the library's default. Complex results have the complex dtype of the same precision.
-    dtypes, shapes : str or iterable of str, optional
-        Sweeps: the call is repeated with the arrays in other dtypes (``"float,int,complex,bool"``
-        or names) and shapes (``"0d,empty,batched"``), as in docs/reference/testing.md.
-    specials : bool, default False
-        If true, the call is repeated with NaN, infinities, negative zero and a subnormal number
-        among the floating-point arguments.
-    lazy : bool or set of str, default True
-        If true, the function must not depend on values: it must run and agree under ``jax.jit``,
-        compute nothing on Dask, and use no boolean masks, ``bool()``, ``float()`` and ``int()``
-        on ``array-api-strict:strictest``. A set such as ``{"jax", "dask"}`` names the libraries
-        (``"array-api-strict"`` is the third). Tags of array-api-extra's ``lazy_xp_function`` and
-        `xp_capabilities` restrict the default.
-    allow_dask_compute : int, default 0
-        How often the function may compute Dask arrays.
-    backends : str or iterable of str, optional
-        Backends, as for ``--xp-backends``. The default is that option's selection, and without
-        pytest all that are available. ``"all"`` includes those that are not on by default.
+        Returns arrays, numbers, strings, None, or tuples, lists, dictionaries, named tuples,
+        dataclasses and result objects of SciPy with them.
+    *arguments, **keywords
+        Of the function. NumPy arrays become arrays of each backend, positional lists of numbers,
+        too. Dtypes are kept: ``[1.0, 2.0]`` is float64. On a device without float64 they are
+        rounded to float32, for the reference too. Tuples, lists and dictionaries may hold arrays.
+        ``xp=numpy`` becomes the namespace of each backend, ``device="cpu"`` its device, and a
+        dtype of NumPy that of the library. Other values are passed unchanged.
 
     Raises
     ------
@@ -140,7 +90,77 @@ def assert_parity(
     and have NumPy's dtype or the library's default integer dtype. In float64 the reference is
     NumPy's result, so a bound in ULP must include NumPy's own error. Functions need a bound of
     their own if intermediate numbers are larger than arguments and result, if they amplify
-    rounding errors, or if results are far smaller than arguments.
+    rounding errors, or if results are far smaller than arguments. The function must not change
+    its arguments, nor NumPy's and torch's settings for the whole process.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> assert_parity(lambda x, y: x * y + 1.0, [1.0, 2.0], [0.5, 0.25])
+    >>> assert_parity(lambda x, axis: x - x[axis], [1.0, 3.0], axis=0)
+    >>> assert_parity(lambda n, xp: xp.ones(n), 3, xp=np)
+    """
+    __tracebackhide__ = True
+    _compare(Parity(), function, arguments, keywords)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """Assertion like `assert_parity`, with options: ``parity(rtol=1e-6)(function, *arguments)``.
+
+    Parameters
+    ----------
+    expected : array_like or callable, optional
+        Independent results, or a function of the NumPy arguments that returns them. Without it,
+        the reference is the function itself, whose mistakes on NumPy remain undetected.
+    compare : {"sign", "order"} or callable, optional
+        ``"sign"``: each column (of a 1-d result: everything) may have the opposite sign, or phase.
+        ``"order"``: the order of the numbers along the last axis does not matter. A function is
+        applied to the actual and the expected NumPy array.
+    raises : exception or tuple of exceptions, optional
+        The function must raise one of them on every backend.
+    mutates : iterable of int or str, optional
+        Positions, from 0, or keywords of the arguments that the function changes in place.
+    bound : float or array_like, optional
+        Largest allowed error of floating-point results. A number is in ULP, units in the last
+        place of the result's dtype at the reference's value. An array or a list holds absolute
+        errors that fit each result's shape (infinity: no bound). On a device without float64,
+        absolute errors for float64 are multiplied by 2^29, the ratio of the precisions.
+    operations : int, optional
+        Number n of operations per number of the result: the bound is
+        ``8 * sqrt(n) * eps * scale`` [1]_, where ``eps`` belongs to the result's dtype and
+        ``scale`` is the largest finite magnitude among the result and the floating-point arrays
+        (or all arrays, if all are integers). Of the default bound, n is the length of the longest
+        axis, or the count of an argument's numbers for each number of the result, if that is more.
+    rtol, atol : float, optional
+        The bound is ``atol + rtol * abs(expected)``. One that is not given is 0; `rtol` is at
+        least ``4 * eps`` of the dtype.
+    dtype : str or dtype, optional
+        dtype of floating-point results, by default the widest of the floating-point arguments, or
+        the library's default. Complex results have the complex dtype of the same precision.
+    dtypes, shapes : str or iterable of str, optional
+        Sweeps: the call is repeated with the arrays in other dtypes (``"float,int,complex,bool"``
+        or names) and shapes (``"0d,empty,batched"``), as in docs/reference/testing.md.
+    specials : bool, default False
+        If true, the call is repeated with NaN, infinities, negative zero and a subnormal number
+        among the floating-point arguments.
+    lazy : bool or set of str, optional
+        The default is the setting ``xp_lazy``, or true.
+        If true, the function must not depend on values: it must run and agree under ``jax.jit``,
+        compute nothing on Dask, and use no boolean masks, ``bool()``, ``float()`` and ``int()``
+        on ``array-api-strict:strictest``. A set such as ``{"jax", "dask"}`` names the libraries
+        (``"array-api-strict"`` is the third). Tags of array-api-extra's ``lazy_xp_function`` and
+        `xp_capabilities` restrict the default.
+    allow_dask_compute : int, default 0
+        How often the function may compute Dask arrays.
+    backends : str or iterable of str, optional
+        Backends, as for ``--xp-backends``. The default is that option's selection, and without
+        pytest all that are available. ``"all"`` includes those that are not on by default.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option is invalid.
 
     References
     ----------
@@ -149,60 +169,124 @@ def assert_parity(
 
     Examples
     --------
-    >>> assert_parity(lambda x, y: x * y + 1.0, [1.0, 2.0], [0.5, 0.25])
-    >>> assert_parity(lambda x: x * x, [1.0, 3.0], bound=0.5)  # half an ULP
-    >>> assert_parity(lambda x: abs(x), [1.0, -3.0], dtypes="float,int", shapes="0d,empty")
+    >>> check = Parity(bound=0.5)  # half an ULP
+    >>> check(lambda x: x * x, [1.0, 3.0])
+    >>> Parity(dtypes="float,int", shapes="0d,empty")(lambda x: abs(x), [1.0, -3.0])
     """
+
+    expected: Any = None
+    compare: str | Callable[[Any], Any] | None = None
+    raises: type[BaseException] | tuple[type[BaseException], ...] | None = None
+    mutates: int | str | Iterable[int | str] = ()
+    bound: Any = None
+    operations: int | None = None
+    rtol: float | None = None
+    atol: float | None = None
+    dtype: Any = None
+    dtypes: str | Iterable[str] | None = None
+    shapes: str | Iterable[str] | None = None
+    specials: bool = False
+    lazy: bool | Iterable[str] | None = None
+    allow_dask_compute: int = 0
+    backends: str | Iterable[str] | None = None
+
+    def __post_init__(self) -> None:
+        floating = None if self.dtype is None else dtype_name(self.dtype)
+        if floating is not None and floating not in _DTYPES:
+            msg = f"`dtype` must be one of {', '.join(_DTYPES)}; got {self.dtype!r}"
+            raise ValueError(msg)
+        compare, raises = self.compare, self.raises
+        if not (compare is None or callable(compare) or compare in {"sign", "order"}):
+            msg = f"`compare` must be 'sign', 'order' or a function; got {compare!r}"
+            raise ValueError(msg)
+        classes = raises if isinstance(raises, tuple) else (raises,)
+        if raises is not None and not (classes and all(isinstance(x, type) for x in classes)):
+            msg = f"`raises` must be a class of exceptions or a tuple of them; got {raises!r}"
+            raise TypeError(msg)
+
+    def __call__(self, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> None:
+        """Assert that a function gives the same results on every library and device."""
+        __tracebackhide__ = True
+        _compare(self, function, arguments, keywords)
+
+
+def _compare(
+    options: Parity, function: Callable[..., Any], arguments: Any, keywords: Mapping[str, Any]
+) -> None:
     __tracebackhide__ = True
-    if not callable(function):
-        msg = f"`function` must be callable; got {type(function).__name__}"
-        raise TypeError(msg)
-    floating = None if dtype is None else dtype_name(dtype)
-    if floating is not None and floating not in _DTYPES:
-        msg = f"`dtype` must be one of {', '.join(_DTYPES)}; got {dtype!r}"
-        raise ValueError(msg)
-    if not (compare is None or callable(compare) or compare in {"sign", "order"}):
-        msg = f"`compare` must be 'sign', 'order' or a function; got {compare!r}"
-        raise ValueError(msg)
-    tolerance = Tolerance(bound, operations, rtol, atol)
-    selected = selected_backends()
-    names = selected if backends is None else select_backends(backends, start=selected)
+    _check_call(function, keywords)
+    defaults = _project_options[-1]
+    bounds = options.bound, options.operations, options.rtol, options.atol
+    if all(x is None for x in bounds):
+        bounds = None, None, defaults.get("rtol"), None
+    tolerance = Tolerance(*bounds)
+    names = selected = selected_backends()
+    if options.backends is not None:
+        names = select_backends(options.backends, start=selected)
     if not names:
-        msg = f"`backends` must name at least one; got {backends!r}"
+        msg = f"`backends` must name at least one; got {options.backends!r}"
         raise ValueError(msg)
-    arguments = Arguments.of(arrays, kwargs)
+    given = Arguments.of(arguments, keywords)
     declared = capabilities_of(function)
     marks = [*current_marks(), *(declared.marks if declared else ())]
+    lazy = defaults.get("lazy", True) if options.lazy is None else options.lazy
     comparison = Comparison(
         function,
         Options(
             tolerance,
-            dtype=None if floating is None else _DTYPES[floating],
-            expected=expected,
-            compare=compare,
-            raises=_checked_exceptions(raises),
-            mutates=_labels(mutates, arguments),
+            dtype=None if options.dtype is None else _DTYPES[dtype_name(options.dtype)],
+            expected=options.expected,
+            compare=options.compare,
+            raises=options.raises,
+            mutates=_labels(options.mutates, given),
+            longest=max((n for x in given.arrays for n in x.shape), default=1),
         ),
-        Laziness.of(function, lazy, allow_dask_compute),
+        Laziness.of(function, lazy, options.allow_dask_compute),
         names,
         verdicts_of(marks, names),
     )
+    bound = options.bound
     if isinstance(bound, float) and 0.0 < bound < 0.01:
         msg = f"bound={bound:g} means ULP. A relative error is given by rtol={bound:g}"
-        warnings.warn(msg, stacklevel=2)
-    variants = list(sweep(arguments.arrays, dtypes=dtypes, shapes=shapes, specials=specials))
-    if not variants and (dtypes or shapes or specials):
-        warnings.warn("the sweeps change nothing for these arguments", stacklevel=2)
-    if variants and isinstance(expected, np.ndarray | list | tuple):
+        warnings.warn(msg, stacklevel=3)
+    sweeps: dict[str, Any] = {
+        "dtypes": options.dtypes,
+        "shapes": options.shapes,
+        "specials": options.specials,
+    }
+    variants = list(sweep(given.arrays, **sweeps))
+    if not variants and any(sweeps.values()):
+        warnings.warn("the sweeps change nothing for these arguments", stacklevel=3)
+    if variants and isinstance(options.expected, np.ndarray | list | tuple):
         msg = "`expected` must be a function where sweeps vary the arguments; got arrays"
         raise ValueError(msg)
     with _ONE_AT_A_TIME:
-        comparison.call("", arguments)
+        comparison.call("", given)
         for label, x in variants:
-            comparison.call(label, arguments.replace(x))
+            comparison.call(label, given.replace(x))
     for words in comparison.warnings:
-        warnings.warn(words, stacklevel=2)
+        warnings.warn(words, stacklevel=3)
     comparison.raise_faults()
+
+
+parity = Parity
+_OPTIONS: Final = frozenset(x.name for x in fields(Parity))
+
+
+def _check_call(function: Any, keywords: Mapping[str, Any]) -> None:
+    """Raise TypeError if the function is none, or options are given in the place of arguments."""
+    if not callable(function):
+        msg = f"`function` must be callable; got {type(function).__name__}"
+        raise TypeError(msg)
+    try:
+        takes = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # compiled functions have none
+        return
+    own = {x.name for x in takes}
+    wrong = [name for name in keywords if name in _OPTIONS and name not in own]
+    if wrong and not any(x.kind == x.VAR_KEYWORD for x in takes):
+        msg = f"an option is given by parity({wrong[0]}=...)(function, ...); the function has none"
+        raise TypeError(msg)
 
 
 def _labels(mutates: Any, arguments: Arguments) -> tuple[str, ...]:
@@ -211,15 +295,6 @@ def _labels(mutates: Any, arguments: Arguments) -> tuple[str, ...]:
     labels = tuple(f"`{x}`" if isinstance(x, str) else f"argument {x + 1}" for x in given)
     known = {label.partition("[")[0] for label in arguments.labels}
     if not known.issuperset(labels):
-        msg = f"`mutates` must hold positions, or names in `kwargs`, of arrays; got {mutates!r}"
+        msg = f"`mutates` must hold positions, or keywords, of arrays; got {mutates!r}"
         raise ValueError(msg)
     return labels
-
-
-def _checked_exceptions(raises: Any) -> Any:
-    classes = raises if isinstance(raises, tuple) else (raises,)
-    is_valid = bool(classes) and all(isinstance(x, type) for x in classes)
-    if raises is not None and not is_valid:
-        msg = f"`raises` must be a class of exceptions or a tuple of them; got {raises!r}"
-        raise TypeError(msg)
-    return raises

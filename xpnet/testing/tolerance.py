@@ -63,13 +63,15 @@ class Tolerance:
         dtype: str,
         arguments: Iterable[Any],
         *,
+        least: int = 1,
         is_rounded: bool = False,
     ) -> AllowedError:
         """Return the largest allowed error of a result of `dtype`, for example ``"float32"``.
 
-        `exact` is the result in float64, `arguments` are the function's NumPy arrays. `is_rounded`
-        means that float64 arguments were rounded to float32, which raises absolute errors. If
-        their shape does not fit the result, raise ValueError.
+        `exact` is the result in float64, `arguments` are the function's NumPy arrays, `least` is
+        the smallest default count of operations. `is_rounded` means that float64 arguments were
+        rounded to float32, which raises absolute errors. If their shape does not fit the result,
+        raise ValueError.
         """
         info = np.finfo(dtype)
         eps, tiny = float(info.eps), float(info.smallest_normal)
@@ -94,9 +96,13 @@ class Tolerance:
         # do integers beside floating-point arrays, such as indices.
         arrays = [x for x in arguments if isinstance(x, np.ndarray)]
         floating = [x for x in arrays if x.dtype.kind in "fc"] or arrays
-        n = self._n or max((length for x in (*arrays, exact) for length in x.shape), default=1) or 1
+        longest = max((least, *(length for x in (*arrays, exact) for length in x.shape)))
+        # Of a sum over several axes, each result is made of more numbers than that.
+        per_result = max((x.size // max(1, exact.size) for x in arrays), default=1)
+        n = self._n or max(longest, per_result)
         scale = max(map(_magnitude, (*floating, exact)))
-        word = "operations" if self._n else "the longest axis"
+        words = "the longest axis" if longest >= per_result else "numbers of each result"
+        word = "operations" if self._n else words
         words = f"8 * sqrt(n) * eps * scale, n = {n:g} ({word}), eps = {eps:.3g}, scale = {scale:g}"
         error = 8 * math.sqrt(n) * eps * scale
         typical = _median_magnitude(exact)
