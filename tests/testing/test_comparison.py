@@ -120,7 +120,7 @@ def test_the_dtype_of_results_can_be_given():
     x = np.arange(4, dtype="uint8")
     message = (
         r"^on numpy, the result must be of dtype float64; got float32\."
-        r' If this is intended, give dtype="\.\.\."$'
+        r' If this is intended, give parity\(dtype="\.\.\."\)$'
     )
     assert_fails(message, pixels, x)
     parity(dtype="float32", backends=STRICT)(pixels, x)
@@ -226,9 +226,7 @@ def test_reading_values_is_detected_without_a_lazy_library(look):
         look(array_namespace(x).sum(x))
         return x
 
-    message = (
-        r"array-api-strict:strictest: RuntimeError: an array's values .* lazy=False allows the"
-    )
+    message = r"array-api-strict:strictest: RuntimeError: an array's values .*lazy=False\) allows"
     assert_fails(message, wrong, X)
     parity(backends=STRICT, lazy=False)(wrong, X)
 
@@ -241,7 +239,7 @@ def test_reading_values_is_detected_without_a_lazy_library(look):
     ],
 )
 def test_data_dependent_shapes_are_detected_with_a_hint(function, word):
-    message = rf"strictest: RuntimeError: .*{word}.*\. lazy=False allows the function"
+    message = rf"strictest: RuntimeError: .*{word}.*\. parity\(lazy=False\) allows the function"
     assert_fails(message, function, X)
 
 
@@ -542,26 +540,6 @@ def test_a_bound_that_looks_relative_causes_a_warning():
         parity(bound=1e-3, backends=STRICT)(lambda x: x * 2.0, X)
 
 
-@pytest.mark.parametrize(
-    ("dtype", "message"),
-    [
-        ("float64", "float64 in .*: digits cancel, and the expected side is as uncertain as the"),
-        ("float32", "the tested dtype in .*: digits cancel, and the tested side is the uncertain"),
-    ],
-)
-def test_cancellation_is_named(dtype, message):
-    def distances(x):
-        xp = array_namespace(x)
-        squares = xp.sum(x * x, axis=-1)
-        # Another library adds in another order.
-        is_strict = "strict" in xp.__name__
-        product = xp.sum(x[:, None, :] * x[None, :, :], axis=-1) if is_strict else x @ x.T
-        return squares[:, None] + squares[None, :] - 2.0 * product
-
-    x = np.random.default_rng(1).normal(size=(9, 50)) * 100.0
-    assert_fails(f"One ULP of {message}", distances, x.astype(dtype), rtol=1e-12)
-
-
 def test_sweeps_repeat_the_call():
     def reciprocal(x):
         xp = array_namespace(x)
@@ -714,12 +692,6 @@ def test_a_failure_in_all_variants_is_named_once():
 def test_the_advice_about_bounds_is_for_wrong_values_alone():
     message = assert_fails("fails on", lambda x: x[0, ...], [1.0, 2.0], shapes="empty")
     assert "bound`" not in message
-
-
-def test_rounding_is_no_cancellation():
-    third = only_on("strict", lambda x: x / 3.0, lambda x: x * (1.0 / 3.0))
-    message = assert_fails("fails on", third, X.astype(float), bound=0)
-    assert "digits cancel" not in message
 
 
 def test_backends_that_ran_no_variant_are_not_right():

@@ -593,3 +593,38 @@ def test_lazy_libraries_are_lazy_for_tagged_functions(run, library, error):
     result = run(LAZY, f"--xp-backends={library}")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines([f"E *{error}", f"FAILED *::test_tagged[[]{library}]*"])
+
+
+def test_options_of_a_project(pytester):
+    pytester.makeini("[pytest]\nxp_lazy = dask\nxp_rtol = 1e-3")
+    pytester.makepyfile(
+        """
+        import pytest
+        from xpnet.testing import assert_parity, parity
+
+        def reads(x):
+            return x * float(x[0])
+
+        def rough(x):
+            return x * (1.0 + 1e-4 * ("strict" in type(x).__module__))
+
+        def test_defaults():
+            assert_parity(reads, [1.0, 2.0])
+            parity(dtypes="float")(rough, [1.0, 2.0])
+
+        def test_own_options_win():
+            with pytest.raises(AssertionError, match="strictest"):
+                parity(lazy=True)(reads, [1.0, 2.0])
+            with pytest.raises(AssertionError, match="out of bound"):
+                parity(rtol=1e-5)(rough, [1.0, 2.0])
+            with pytest.raises(AssertionError, match="out of bound"):
+                parity(bound=4)(rough, [1.0, 2.0])
+        """
+    )
+    pytester.runpytest_inprocess("-p", "xpnet.testing.plugin", LIGHT).assert_outcomes(passed=2)
+    pytester.makeini("[pytest]\nxp_lazy = dusk")
+    result = pytester.runpytest_inprocess("-p", "xpnet.testing.plugin", LIGHT)
+    result.stderr.fnmatch_lines(["*`lazy` must hold jax, dask, array-api-strict; got dusk*"])
+    pytester.makeini("[pytest]\nxp_rtol = -1")
+    result = pytester.runpytest_inprocess("-p", "xpnet.testing.plugin", LIGHT)
+    result.stderr.fnmatch_lines(["*`rtol` must be finite, 0 or more; got -1.0*"])

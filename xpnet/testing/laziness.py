@@ -17,7 +17,7 @@ from xpnet.testing.registry import STRICTEST
 
 __all__ = ["LAZY_HINT", "Laziness", "call_jitted", "trace", "without_values"]
 
-LAZY_HINT: Final = "lazy=False allows the function to read values"
+LAZY_HINT: Final = "parity(lazy=False) allows the function to read values"
 _LIBRARIES: Final = ("jax", "dask", "array-api-strict")
 
 

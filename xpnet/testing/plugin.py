@@ -8,12 +8,15 @@ Enable it by ``addopts = "-p xpnet.testing.plugin"`` in pytest's settings. Its f
 import contextlib
 import itertools
 import pkgutil
+import re
 from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 
 from xpnet.testing.backends import Backend, open_backend
+from xpnet.testing.comparison import use_project_options
+from xpnet.testing.laziness import Laziness
 from xpnet.testing.marks import SKIP, XFAIL, current_marks, use_marks, verdicts_of
 from xpnet.testing.outcomes import Call, observe
 from xpnet.testing.registry import (
@@ -26,6 +29,7 @@ from xpnet.testing.registry import (
     unavailable_reason,
     use_backends,
 )
+from xpnet.testing.tolerance import Tolerance
 
 __all__ = ["xp", "xp_backend", "xp_device"]
 
@@ -61,6 +65,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         " an error instead of skipping tests; may be given more than once",
     )
     parser.addini("xp_backends", "value of --xp-backends if that is not given")
+    parser.addini("xp_lazy", "true, false or libraries: `lazy` of checks that do not give it")
+    parser.addini("xp_rtol", "a number: `rtol` of checks without a bound")
     parser.addini("xp_array_namespace", "name of a vendored array-api-compat's array_namespace")
     path = "array_api_extra.testing.patch_lazy_xp_functions"
     parser.addini("xp_lazy_function", f"name of {path}, if that is vendored", default=path)
@@ -76,6 +82,8 @@ def pytest_configure(config: pytest.Config) -> None:
         selection.enter_context(_use("xp_backends", config.getini("xp_backends")))
         selection.enter_context(_use("--xp-backends", config.option.xp_backends))
         _require(",".join(config.option.xp_require))
+        options = _project_options(config.getini("xp_lazy"), config.getini("xp_rtol"))
+        selection.enter_context(use_project_options(**options))
     except ValueError as error:
         raise pytest.UsageError(*error.args) from None
 
@@ -89,6 +97,18 @@ def _use(option: str, words: str | None) -> contextlib.AbstractContextManager[No
         msg = f"{option}={words} leaves nothing to test on ({reasons})"
         raise ValueError(msg)
     return use_backends(names)
+
+
+def _project_options(lazy: str | None, rtol: str | None) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if lazy:
+        words = {"true": True, "false": False}
+        options["lazy"] = words.get(lazy.lower(), set(re.split(r"[,\s]+", lazy)))
+        Laziness.of(len, options["lazy"], 0)  # raises ValueError if a library is unknown
+    if rtol:
+        options["rtol"] = float(rtol)
+        Tolerance(rtol=options["rtol"])
+    return options
 
 
 def _require(words: str) -> None:

@@ -176,27 +176,6 @@ class Reference:
         names = [x.__name__ for x in (raises if isinstance(raises, tuple) else (raises,))]
         yield f"the function must raise {' or '.join(names)}; got {got}"
 
-    def uncertainties(self) -> list[NDArray[Any]]:
-        """Return how far NumPy's float64 results move with the last digit of the arguments.
-
-        There is an array for each array of the results: if digits cancel, its numbers are large.
-        """
-        rng = np.random.default_rng(0)
-
-        def disturbed(x: NDArray[Any]) -> NDArray[Any]:
-            factors = 1.0 + rng.choice([-1.0, 1.0], x.shape) * 2.0**-52
-            return np.asarray(x * factors) if x.dtype.kind in "fc" else x
-
-        wide = self.arguments.map(_widened)
-        runs = [self._run(x) for x in (wide, *(wide.map(disturbed) for _ in range(3)))]
-        exact, *moved = [
-            [np.asarray(x) for _, x in run if is_array(x) or isinstance(x, NUMBERS)] for run in runs
-        ]
-        return [
-            np.max([np.abs(1.0 * x - y) for x in others], axis=0)
-            for y, *others in zip(exact, *moved, strict=True)
-        ]
-
     def _floating_dtypes(self, backend: Backend) -> tuple[str, ...]:
         """Return the dtypes that a real result may have, the usual one first."""
         name = self.options.dtype or self._argument_dtype
@@ -282,7 +261,7 @@ class Reference:
         dtype = dtype_name(exact.dtype)
         wanted = _WIDENED.get(exact.dtype.kind, dtype) if self.options.dtype is None else dtype
         for fault in open_backend("numpy").faults(exact, dtypes=(wanted,), shape=exact.shape):
-            hint = '. If this is intended, give dtype="..."' if "dtype" in fault else ""
+            hint = '. If this is intended, give parity(dtype="...")' if "dtype" in fault else ""
             where = " in float64" if self._argument_dtype else ""
             msg = f"on numpy{where}, {result.label} {fault}{hint}"
             raise AssertionError(msg)
