@@ -8,7 +8,8 @@ import pytest
 
 from xpnet.datasets import stream
 from xpnet.datasets.preview import count_images
-from xpnet.files import DataError, open_source
+from xpnet.files import DataError
+from xpnet.files.opening import open_source
 
 ROWS = np.arange(40 * 6, dtype=np.uint8).reshape(40, 2, 3)
 IDX = bytes([0, 0, 8, 3, 0, 0, 0, 40, 0, 0, 0, 2, 0, 0, 0, 3]) + ROWS.tobytes()

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from xpnet.files import locking
-from xpnet.files.locking import exclusive, temporary_prefix, try_lock
+from xpnet.files import reserving
+from xpnet.files.locking import temporary_prefix, try_lock
+from xpnet.files.reserving import exclusive
 
-pytestmark = pytest.mark.skipif(not locking.HAS_LOCKS, reason="this system has no file locks")
+pytestmark = pytest.mark.skipif(not reserving.HAS_LOCKS, reason="this system has no file locks")
 
 HOLDER = """
 import sys, time
-from xpnet.files.locking import exclusive
+from xpnet.files.reserving import exclusive
 with exclusive(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()
@@ -130,7 +131,7 @@ def test_a_started_process_inherits_no_lock(tmp_path):
 # The parent is killed; the child lives until its standard input is closed.
 ORPHAN = """
 import os, signal, sys
-from xpnet.files.locking import exclusive
+from xpnet.files.reserving import exclusive
 with exclusive(sys.argv[1]):
     if os.fork() == 0:
         print("held", flush=True)
@@ -141,7 +142,7 @@ with exclusive(sys.argv[1]):
 # The child leaves the block; the parent stays in it.
 DESERTER = """
 import os, sys
-from xpnet.files.locking import exclusive
+from xpnet.files.reserving import exclusive
 with exclusive(sys.argv[1]):
     if child := os.fork():
         os.waitpid(child, 0)
@@ -182,7 +183,7 @@ def test_a_file_that_was_removed_meanwhile_is_no_lock(tmp_path, monkeypatch):
             (tmp_path / f"{temporary_prefix(Path('a'))}lock.tmp").unlink()
         return try_lock(file)
 
-    monkeypatch.setattr(locking, "try_lock", lock_too_late)
+    monkeypatch.setattr(reserving, "try_lock", lock_too_late)
     with exclusive(tmp_path / "a"):
         assert locked[0].closed
         assert names(tmp_path) == [f"{temporary_prefix(Path('a'))}lock.tmp"]
@@ -233,7 +234,7 @@ def test_a_file_system_without_locks_locks_nothing(tmp_path, monkeypatch):
 
 def test_a_system_without_locks_locks_nothing(tmp_path, monkeypatch):
     with hold(tmp_path / "a"):
-        monkeypatch.setattr(locking, "HAS_LOCKS", False)
+        monkeypatch.setattr(reserving, "HAS_LOCKS", False)
         with exclusive(tmp_path / "a"):
             pass
 

@@ -6,7 +6,9 @@ import threading
 
 import pytest
 
-from xpnet.files import DataError, WeightsError, open_source, take
+from xpnet.files import DataError, WeightsError
+from xpnet.files.opening import open_source
+from xpnet.files.taking import take
 
 CONTENT = bytes(range(256)) * 1000
 PACKED = gzip.compress(CONTENT, mtime=0)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from xpnet.files import atomic_write, locking, writing
-from xpnet.files.locking import exclusive, temporary_prefix, try_lock
+from xpnet.files.locking import temporary_prefix, try_lock
+from xpnet.files.reserving import exclusive
 
 
 def write_and_raise(path, fault, *, force):

@@ -11,7 +11,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.cpu.processors import processor_name
 from xpnet.arrays.device_errors import DeviceError, Diagnosis
 from xpnet.arrays.library import Library, no_devices
 
@@ -90,6 +89,8 @@ def _wait_for_torch(device: Any) -> None:
 
 def _torch_card(device: Any) -> str:
     if device.type == "cpu":
+        from xpnet.arrays.cpu.processors import processor_name
+
         return processor_name()
     module = getattr(import_module("torch"), device.type, None)
     return str(getattr(module, "get_device_name", str)(device))
@@ -214,6 +215,7 @@ _LIST = (
         current=lambda device: import_module("cupy").cuda.Device(device.id),
         hardware=_cupy_card,
         check=_check_cupy,
+        install="pip install cupy-cuda13x, or cupy-cuda12x",
     ),
     Library(
         "dpnp",

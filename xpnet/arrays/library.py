@@ -78,15 +78,17 @@ class Library:
         found = (getattr(module, "__version__", None) for module in modules)
         return str(next(filter(None, found), "unknown"))
 
+    def missing(self) -> Diagnosis | None:
+        """Return the cause if the library is not installed."""
+        if sys.modules.get(self.root) is not None or importlib.util.find_spec(self.root):
+            return None
+        fix = self.install or f"pip install {self.name}"
+        return Diagnosis("not-installed", f"{self.name} is not installed", fix)
+
     def cause(self, part: str = "") -> Diagnosis | None:
         """Return the cause for which a device is unusable; None if opening it must show that."""
-        is_imported = sys.modules.get(self.root) is not None
         try:  # CuPy's check tells why it is missing
-            is_missing = not is_imported and importlib.util.find_spec(self.root) is None
-            if is_missing and self.root != "cupy":
-                fix = self.install or f"pip install {self.name}"
-                return Diagnosis("not-installed", f"{self.name} is not installed", fix)
-            return self.check(part)
+            return (self.root != "cupy" and self.missing()) or self.check(part)
         except Exception as error:  # noqa: BLE001 - for example, of a damaged installation
             return unusable(self.name, part, error)
 

@@ -16,7 +16,7 @@ from xpnet.cli.report import network_text
 from xpnet.cli.streams import print_note
 from xpnet.cli.training_options import TrainArguments
 from xpnet.files.errors import DataError
-from xpnet.files.locking import exclusive
+from xpnet.files.reserving import exclusive
 from xpnet.files.writing import atomic_write, check_target
 
 if TYPE_CHECKING:

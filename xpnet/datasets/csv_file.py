@@ -30,7 +30,7 @@ from xpnet.files import DataError, quoted
 
 if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
-    from xpnet.files import Source
+    from xpnet.files.opening import Source
 
 __all__ = ["open_csv_images", "open_csv_labels"]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xpnet.datasets.blocks import ImageBlocks, LabelBlocks
     from xpnet.datasets.read_options import ReadOptions
     from xpnet.datasets.stored_array import StoredArray
-    from xpnet.files import Source
+    from xpnet.files.opening import Source
 
 __all__ = ["DATA_FORMATS", "DataFormat", "array_format", "detect_data_format"]
 

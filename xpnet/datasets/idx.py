@@ -8,7 +8,7 @@ from xpnet.datasets.stored_array import StoredArray
 from xpnet.files import DataError
 
 if TYPE_CHECKING:
-    from xpnet.files import Source
+    from xpnet.files.opening import Source
 
 __all__ = ["open_idx"]
 

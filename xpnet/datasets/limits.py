@@ -12,8 +12,8 @@ from xpnet.files import DataError
 
 if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
-    from xpnet.files import Source
-    from xpnet.files.opening import Readable
+    from xpnet.files.opening import Source
+    from xpnet.files.taking import Readable
 
 __all__ = ["check_data_size", "copy_to_temporary_file", "limited_chunks"]
 

@@ -16,7 +16,7 @@ from xpnet.files.npz import NpzMember, open_npz_members
 
 if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
-    from xpnet.files import Source
+    from xpnet.files.opening import Source
 
 __all__ = ["has_image_names", "open_npy", "open_npz_images", "open_npz_labels"]
 

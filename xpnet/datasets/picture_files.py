@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from xpnet.datasets.blocks import Block, ImageBlocks
 from xpnet.datasets.limits import check_data_size, copy_to_temporary_file
 from xpnet.datasets.stored_array import BLOCK_BYTES
-from xpnet.files import DataError, DataWarning, open_source, quoted
+from xpnet.files import DataError, DataWarning, quoted
 from xpnet.files.errors import printable
+from xpnet.files.opening import open_source
 from xpnet.files.optional import import_optional
 
 if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
-    from xpnet.files import Source
+    from xpnet.files.opening import Source
 
 __all__ = ["PICTURE_START", "number_labels", "open_picture", "open_picture_folder"]
 

@@ -14,11 +14,12 @@ from xpnet.datasets.detect_format import detect_data_format
 from xpnet.datasets.limits import check_data_size
 from xpnet.datasets.locate import locate
 from xpnet.datasets.read_options import FilePath, ReadKeywords, ReadOptions
-from xpnet.files import DataError, DataWarning, open_folder_source, open_source
+from xpnet.files import DataError, DataWarning
 from xpnet.files.errors import printable
+from xpnet.files.opening import open_folder_source, open_source
 
 if TYPE_CHECKING:
-    from xpnet.files import Source
+    from xpnet.files.opening import Source
 
 __all__ = [
     "labels_beside",

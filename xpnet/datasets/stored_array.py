@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from xpnet.datasets.blocks import ImageBlocks, LabelBlocks
 from xpnet.datasets.limits import check_data_size, limited_chunks
-from xpnet.files import DataError, Source, take
+from xpnet.files import DataError
+from xpnet.files.opening import Source
+from xpnet.files.taking import take
 
 if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
-    from xpnet.files.opening import Readable
+    from xpnet.files.taking import Readable
 
 __all__ = ["BLOCK_BYTES", "StoredArray"]
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xpnet.files.errors import DataError, FileError
-from xpnet.files.opening import take
+from xpnet.files.taking import take
 
 if TYPE_CHECKING:
-    from xpnet.files.opening import Readable
+    from xpnet.files.taking import Readable
 
 __all__ = ["NpyHeader", "read_npy_header"]
 

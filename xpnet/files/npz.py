@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.files.errors import DataError, FileError, quoted
-from xpnet.files.opening import take
+from xpnet.files.taking import take
 
 __all__ = ["NpzMember", "npz_bytes", "open_npz_members"]
 

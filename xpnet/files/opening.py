@@ -8,25 +8,18 @@ import sys
 import zlib
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from xpnet.files.errors import DataError, FileError
+from xpnet.files.taking import take
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["Source", "open_folder_source", "open_source", "take"]
+__all__ = ["Source", "open_folder_source", "open_source"]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BUFFER_BYTES = 1 << 16
-_CHUNK_BYTES = 1 << 20
-
-
-class Readable(Protocol):
-    """An object with a ``read`` method for bytes."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most `size` bytes, b"" at the end."""
 
 
 class Source(io.BufferedReader):
@@ -93,21 +86,6 @@ def open_folder_source(path: str | os.PathLike[str]) -> Source:
     source.path, source.size, source.file = Path(path), None, None
     source.incoming, source.closing = raw, raw.closing
     return source
-
-
-def take(stream: Readable, count: int) -> bytearray:
-    """Read `count` bytes, or fewer at the end of the stream.
-
-    Memory grows with the bytes read, not with `count`: a header that declares more bytes than
-    its file has allocates nothing.
-    """
-    content = bytearray()
-    while len(content) < count:
-        chunk = stream.read(min(count - len(content), _CHUNK_BYTES))
-        if not chunk:
-            break
-        content += chunk
-    return content
 
 
 class _RawSource(io.RawIOBase):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from xpnet.files.errors import quoted
-from xpnet.files.opening import take
+from xpnet.files.taking import take
 from xpnet.formats.model_file import LoadOptions, NamedArrays, check_size, weights_errors
 from xpnet.formats.restricted_unpickler import ArrayUnpickler, PickledArray, check_string
 

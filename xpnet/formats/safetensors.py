@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.files.errors import WeightsError, quoted
-from xpnet.files.opening import take
+from xpnet.files.taking import take
 from xpnet.formats.checked_parameters import widen_bfloat16
 from xpnet.formats.description import arrays_by_name, describe, unique_entries
 from xpnet.formats.model_file import (

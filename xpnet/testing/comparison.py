@@ -134,7 +134,7 @@ class Parity:
         axis, or the count of an argument's numbers for each number of the result, if that is more.
     rtol, atol : float, optional
         The bound is ``atol + rtol * abs(expected)``. One that is not given is 0; `rtol` is at
-        least ``4 * eps`` of the dtype.
+        least ``4 * eps`` of the dtype. Without any bound, the setting ``xp_rtol`` holds.
     dtype : str or dtype, optional
         dtype of floating-point results, by default the widest of the floating-point arguments, or
         the library's default. Complex results have the complex dtype of the same precision.
@@ -145,12 +145,11 @@ class Parity:
         If true, the call is repeated with NaN, infinities, negative zero and a subnormal number
         among the floating-point arguments.
     lazy : bool or set of str, optional
-        The default is the setting ``xp_lazy``, or true.
-        If true, the function must not depend on values: it must run and agree under ``jax.jit``,
-        compute nothing on Dask, and use no boolean masks, ``bool()``, ``float()`` and ``int()``
-        on ``array-api-strict:strictest``. A set such as ``{"jax", "dask"}`` names the libraries
-        (``"array-api-strict"`` is the third). Tags of array-api-extra's ``lazy_xp_function`` and
-        `xp_capabilities` restrict the default.
+        If true, the default without a setting ``xp_lazy``, the function must not depend on values:
+        it must run and agree under ``jax.jit``, compute nothing on Dask, and use no boolean masks,
+        ``bool()``, ``float()`` and ``int()`` on ``array-api-strict:strictest``. A set such as
+        ``{"jax", "dask"}`` names the libraries (``"array-api-strict"`` is the third). Tags of
+        array-api-extra's ``lazy_xp_function`` and `xp_capabilities` restrict the default.
     allow_dask_compute : int, default 0
         How often the function may compute Dask arrays.
     backends : str or iterable of str, optional
@@ -169,9 +168,9 @@ class Parity:
 
     Examples
     --------
-    >>> check = Parity(bound=0.5)  # half an ULP
+    >>> check = parity(bound=0.5)  # half an ULP
     >>> check(lambda x: x * x, [1.0, 3.0])
-    >>> Parity(dtypes="float,int", shapes="0d,empty")(lambda x: abs(x), [1.0, -3.0])
+    >>> parity(dtypes="float,int", shapes="0d,empty")(lambda x: abs(x), [1.0, -3.0])
     """
 
     expected: Any = None

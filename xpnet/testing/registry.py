@@ -137,7 +137,8 @@ def unavailable_reason(name: str, /) -> str | None:
 
 @functools.cache
 def _reason(spec: BackendSpec, library: Library) -> str | None:
-    cause = library.cause(spec.device)
+    # Why CuPy is missing would be found by a diagnosis of GPUs, which tests do not need.
+    cause = library.missing() or library.cause(spec.device)
     if cause is not None:
         return str(cause)
     if ":" in spec.name:

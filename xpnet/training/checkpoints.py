@@ -14,8 +14,8 @@ import numpy as np
 
 from xpnet.arrays.transfer import to_numpy
 from xpnet.files.errors import WeightsError
-from xpnet.files.locking import exclusive
 from xpnet.files.record import RecordFormat, sha256, sha256_of_array
+from xpnet.files.reserving import exclusive
 from xpnet.files.writing import atomic_write, check_target
 from xpnet.formats.description import describe
 from xpnet.networks.fingerprint import named_arrays

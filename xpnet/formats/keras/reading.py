@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from xpnet.files.errors import WeightsError, quoted
 from xpnet.files.npz import open_npz_members
-from xpnet.files.opening import take
 from xpnet.files.optional import import_optional
+from xpnet.files.taking import take
 from xpnet.formats.chain import network_of_chain
 from xpnet.formats.description import unique_entries
 from xpnet.formats.keras.layers import Layer, chain_of_layers, layers_of
