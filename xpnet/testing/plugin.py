@@ -1,8 +1,8 @@
 """pytest plugin that runs tests with the fixture `xp` on every array library and device.
 
 Enable it by ``addopts = "-p xpnet.testing.plugin"`` in pytest's settings. Its fixtures are `xp`,
-`xp_device` and `xp_backend`; ``pytest --help`` describes its options and settings, ``pytest
---markers`` its marks. A conftest.py adds a library by `xpnet.register_library`.
+`xp_device`, `xp_other_device` and `xp_backend`; ``pytest --help`` describes its options and
+settings, ``pytest --markers`` its marks. A conftest.py adds a library by `xpnet.register_library`.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from xpnet.testing.backends import Backend, open_backend
+from xpnet.testing.built_in import torch_settings
 from xpnet.testing.marks import SKIP, XFAIL, current_marks, use_marks, verdicts_of
 from xpnet.testing.outcomes import Call, observe
 from xpnet.testing.registry import (
@@ -27,7 +28,7 @@ from xpnet.testing.registry import (
     use_backends,
 )
 
-__all__ = ["xp", "xp_backend", "xp_device"]
+__all__ = ["xp", "xp_backend", "xp_device", "xp_other_device"]
 
 pytest_plugins = ["xpnet.testing.plugin_records"]
 
@@ -49,8 +50,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--xp-backends",
         metavar="NAMES",
         help="backends to test on, such as numpy,torch:*; a library stands for its default"
-        " backends, all for every backend, default for the default ones, and -NAME leaves one out"
-        f" (-jax: default without JAX); default is {', '.join(default_names())}",
+        " backends, all for every backend, default for the default ones, host for those of them in"
+        " host memory, and -NAME leaves one out (-jax: default without JAX); default is"
+        f" {', '.join(default_names())}",
     )
     group.addoption(
         "--xp-require",
@@ -64,6 +66,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("xp_array_namespace", "name of a vendored array-api-compat's array_namespace")
     path = "array_api_extra.testing.patch_lazy_xp_functions"
     parser.addini("xp_lazy_function", f"name of {path}, if that is vendored", default=path)
+    parser.addini("xp_context", "name of a context manager that takes xp, around tests with xp")
+    parser.addini("xp_torch_dtype", "torch's default dtype in tests with xp: float32 or float64")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -78,6 +82,9 @@ def pytest_configure(config: pytest.Config) -> None:
         _require(",".join(config.option.xp_require))
     except ValueError as error:
         raise pytest.UsageError(*error.args) from None
+    if (dtype := config.getini("xp_torch_dtype")) not in {"", "float32", "float64"}:
+        msg = f"xp_torch_dtype must be float32 or float64; got {dtype}"
+        raise pytest.UsageError(msg)
 
 
 def _use(option: str, words: str | None) -> contextlib.AbstractContextManager[None]:
@@ -153,7 +160,11 @@ def xp_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
         request.applymarker(pytest.mark.xfail(reason=xfailed[name], strict=True))
     backend = open_backend(name, _setting(request.config, "xp_array_namespace"))
     patch = _setting(request.config, "xp_lazy_function")
-    with backend.flags, patch(request, xp=backend.namespace):
+    context = _setting(request.config, "xp_context") or contextlib.nullcontext
+    dtype = request.config.getini("xp_torch_dtype") if backend.library == "torch" else ""
+    torch_dtype = torch_settings(dtype) if dtype else contextlib.nullcontext()
+    xp = backend.namespace
+    with backend.flags, torch_dtype, patch(request, xp=xp), context(xp):
         yield backend
 
 
@@ -177,6 +188,12 @@ def xp(xp_backend: Backend) -> Any:
 def xp_device(xp_backend: Backend) -> Any:
     """Return the library's object for the device under test."""
     return xp_backend.device
+
+
+@pytest.fixture
+def xp_other_device(xp_backend: Backend) -> Any:
+    """Return a device that is not the default of `xp`; its device if the library has one only."""
+    return xp_backend.other_device
 
 
 @pytest.hookimpl(wrapper=True)

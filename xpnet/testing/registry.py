@@ -67,10 +67,11 @@ def canonical_name(word: str, /) -> str:
 def backends_matching(word: str, /, argument: str = "`backends`") -> tuple[str, ...]:
     """Return the backends that a word stands for; if none, raise ValueError about `argument`.
 
-    The word is a backend, a library (its default backends), ``"default"``, ``"all"``, or a pattern.
+    The word is a backend, a library (its default backends), ``"default"``, ``"host"`` (those of
+    them whose arrays NumPy can read), ``"all"``, or a pattern.
     """
-    if word == "default":
-        return default_names()
+    if word in {"default", "host"}:
+        return tuple(x for x in default_names() if word == "default" or spec_of(x).is_cpu)
     if word == "all":  # older versions of the standard lack functions that right code may use
         return tuple(x for x in backend_names() if not x.startswith("array-api-strict:20"))
     name = canonical_name(word)
@@ -83,7 +84,9 @@ def backends_matching(word: str, /, argument: str = "`backends`") -> tuple[str, 
     ):
         return (name,)
     if not found:
-        known = f"known are all, default, {', '.join(backend_names())}, and patterns like torch:*"
+        known = (
+            f"known are all, default, host, {', '.join(backend_names())}, and patterns like torch:*"
+        )
         msg = f"{argument} must name backends; got {word!r}, {known}"
         raise ValueError(msg)
     return found
