@@ -4,7 +4,7 @@ import functools
 import importlib
 import unittest
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from xpnet.arrays.namespace import (
     library_of,
 )
 from xpnet.testing.built_in import BackendSpec
+from xpnet.testing.escapes import watch
 from xpnet.testing.registry import spec_of, unavailable_reason
 
 __all__ = ["Backend", "open_backend"]
@@ -56,9 +57,11 @@ class Backend:
         self.checks_gradients = self.name == "torch:grad"
 
     @property
-    def flags(self) -> AbstractContextManager[Any]:
+    @contextmanager
+    def flags(self) -> Iterator[None]:
         """A context with the library's settings, to be entered while the backend is in use."""
-        return self.spec.settings()
+        with self.spec.settings(), watch(self._library):
+            yield
 
     @property
     def has_float64(self) -> bool:

@@ -15,6 +15,7 @@ import pytest
 
 from xpnet.testing.backends import Backend, open_backend
 from xpnet.testing.built_in import torch_settings
+from xpnet.testing.escapes import Escapes, current_escapes, use_escapes
 from xpnet.testing.marks import SKIP, XFAIL, current_marks, use_marks, verdicts_of
 from xpnet.testing.outcomes import Call, observe
 from xpnet.testing.registry import (
@@ -62,6 +63,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="backends (all: those of --xp-backends) that must be available, or pytest stops with"
         " an error instead of skipping tests; may be given more than once",
     )
+    group.addoption("--xp-escapes-write", action="store_true", help="create the file of xp_escapes")
+    parser.addini("xp_escapes", "file of places, package/module.py::function, that use NumPy")
     parser.addini("xp_backends", "value of --xp-backends if that is not given")
     parser.addini("xp_array_namespace", "name of a vendored array-api-compat's array_namespace")
     path = "array_api_extra.testing.patch_lazy_xp_functions"
@@ -80,11 +83,18 @@ def pytest_configure(config: pytest.Config) -> None:
         selection.enter_context(_use("xp_backends", config.getini("xp_backends")))
         selection.enter_context(_use("--xp-backends", config.option.xp_backends))
         _require(",".join(config.option.xp_require))
+        selection.enter_context(use_escapes(_escapes(config)))
     except ValueError as error:
         raise pytest.UsageError(*error.args) from None
     if (dtype := config.getini("xp_torch_dtype")) not in {"", "float32", "float64"}:
         msg = f"xp_torch_dtype must be float32 or float64; got {dtype}"
         raise pytest.UsageError(msg)
+
+
+def _escapes(config: pytest.Config) -> Escapes | None:
+    path, patterns = config.getini("xp_escapes"), config.getini("python_files")
+    is_new, root = config.option.xp_escapes_write, config.rootpath
+    return Escapes(root / path, root, patterns, is_new=is_new) if path else None
 
 
 def _use(option: str, words: str | None) -> contextlib.AbstractContextManager[None]:
@@ -135,7 +145,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_itemcollected(item: Any) -> None:
     """Mark tests with our fixtures, for ``-m uses_xp`` and for other plugins."""
     name = str(getattr(getattr(item, "callspec", None), "params", {}).get("xp_backend", ""))
-    item.stash[_ON_REPORTS] = {"xp_backend": name or None, "xp_left_out": {}}
+    item.stash[_ON_REPORTS] = {"xp_backend": name or None, "xp_left_out": {}, "xp_places": []}
     if name:
         item.add_marker("uses_xp")
         # Hypothesis looks for this mark: methods with @given run on one object for each backend.
@@ -200,6 +210,8 @@ def xp_other_device(xp_backend: Backend) -> Any:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Apply a test's marks to its fixtures and calls of `assert_parity`, and observe the calls."""
     left_out = item.stash[_ON_REPORTS]["xp_left_out"]
+    if (escapes := current_escapes()) is not None:
+        escapes.noted = item.stash[_ON_REPORTS]["xp_places"]
 
     def note(call: Call) -> list[str]:
         left_out.update({x.backend: x.skipped for x in call.outcomes.values() if x.skipped})
@@ -216,6 +228,30 @@ def pytest_runtest_makereport(item: Any) -> Generator[None, pytest.TestReport, p
     report = yield
     vars(report).update(item.stash[_ON_REPORTS])
     return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the list of escapes, or fail if a listed place does not convert any more."""
+    config, escapes = session.config, current_escapes()
+    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if escapes is None or terminal is None or hasattr(config, "workerinput"):
+        return
+    reports = itertools.chain.from_iterable(terminal.stats.values())
+    converted = {place for report in reports for place in getattr(report, "xp_places", [])}
+    if escapes.is_new:
+        escapes.path.write_text("".join(f"{x}\n" for x in sorted(converted)), "utf-8")
+    elif _is_complete(config) and "deselected" not in terminal.stats:
+        escapes.unused = sorted(escapes.places - converted)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED if escapes.unused else session.exitstatus
+
+
+def _is_complete(config: pytest.Config) -> bool:
+    """Return whether no option leaves out tests or backends, which miss conversions."""
+    names = ("keyword", "markexpr", "deselect", "ignore", "lf", "collectonly", "xp_backends")
+    is_whole = config.args_source != config.ArgsSource.ARGS
+    is_whole &= config.invocation_params.dir == config.rootpath
+    return is_whole and not any(config.getoption(name, None) for name in names)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -241,6 +277,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
                 add("NOT TESTED", name, reason, report.nodeid)
         if backend and report.skipped and isinstance(report.longrepr, tuple):
             add("SKIPPED on", backend, report.longrepr[2].removeprefix("Skipped: "), report.nodeid)
+    for place in getattr(current_escapes(), "unused", ()):
+        words = "did not convert to NumPy; remove it from the list"
+        terminalreporter.write_line(f"xp_escapes: {place} {words}")
     for (verdict, name, reason), nodeids in tests.items():
         if verdict == "NOT TESTED" or not terminalreporter.hasopt("s"):  # which lists them
             count = f" ({len(nodeids)} test{'' if len(nodeids) == 1 else 's'})" if nodeids else ""
