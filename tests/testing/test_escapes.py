@@ -79,7 +79,7 @@ def test_the_list_is_written_once(listed, pytester):
 def test_a_missing_list_is_a_usage_error(listed):
     result = listed(None)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: xp_escapes: *escapes.txt needs --xp-escapes-write once"])
+    result.stderr.fnmatch_lines(["ERROR: xp_escapes: *escapes.txt is missing: create it by --xp-*"])
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -103,7 +103,7 @@ def test_a_place_that_does_not_convert_fails_a_complete_session(
         pytest.importorskip("xdist")
     result = listed([*PLACES, "mine.py::double"], *options, *workers)
     assert result.ret == exit_code
-    words = "did not convert to NumPy; remove it from the list"
+    words = "did not convert to NumPy; remove it"
     lines = [line for line in result.outlines if line.startswith("xp_escapes")]
     assert lines == [f"xp_escapes: mine.py::double {words}"] * exit_code
 

@@ -2,8 +2,8 @@
 
 import inspect
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from pkgutil import resolve_name
@@ -26,7 +26,7 @@ _CLASSES: Final = {
     "dask": "dask.array:Array",
     "torch": "torch:Tensor",
 }
-_lists: Final[list["Escapes | None"]] = [None]  # a stack: a pytest session may run within a test
+_current: "Escapes | None" = None
 
 
 def is_foreign(frame: FrameType) -> bool:
@@ -38,21 +38,21 @@ def is_foreign(frame: FrameType) -> bool:
 class Escapes:
     """The list of a project: a file with a place such as ``package/module.py::function`` a line.
 
-    `root` is the project's folder. Files that match `patterns` are tests, whose own conversions are
-    allowed. If `is_new`, all places are. Raise ValueError if the file exists then, or is missing.
+    `config` is pytest's. Raise ValueError if the file is missing, or exists but shall be created.
     """
 
-    def __init__(self, path: Path, root: Path, patterns: Sequence[str], *, is_new: bool) -> None:
-        if path.exists() == is_new:
-            how = "exists: remove --xp-escapes-write" if is_new else "needs --xp-escapes-write once"
-            msg = f"xp_escapes: {path} {how}"
+    def __init__(self, config: Any) -> None:
+        root, self.is_new = config.rootpath, config.option.xp_escapes_write
+        self.path = root / config.getini("xp_escapes")
+        if self.path.exists() == self.is_new:
+            how = "exists: remove" if self.is_new else "is missing: create it by"
+            msg = f"xp_escapes: {self.path} {how} --xp-escapes-write"
             raise ValueError(msg)
-        self.path, self.is_new = path, is_new
-        self._folders, self._patterns = (root, root / "src"), (*patterns, "conftest.py")
-        self.places = set() if is_new else set(path.read_text("utf-8").splitlines())
+        self.places = set() if self.is_new else set(self.path.read_text("utf-8").splitlines())
         self.noted: list[str] = []  # places that converted in the running test
         self.call: tuple[Any, list[str]] = None, []  # a function, and places that it has passed
-        self.unused: list[str] = []  # listed places that did not convert in any test
+        self._folders = root, root / "src"
+        self._tests = (*config.getini("python_files"), "conftest.py")
 
     def place_of(self, callee: FrameType | None) -> str | None:
         """Return the innermost caller in the tested code; None if a test or the kit calls."""
@@ -65,7 +65,7 @@ class Escapes:
             is_installed = "site-packages" in path.parts
             is_own = not is_installed or any((x / parts[0]).is_dir() for x in self._folders)
             if is_own and not is_foreign(frame):
-                if "tests" in parts or any(fnmatch(path.name, x) for x in self._patterns):
+                if "tests" in parts or any(fnmatch(path.name, x) for x in self._tests):
                     return None
                 n = len(parts) + (path.name == "__init__.py")
                 # Without inner functions: a comprehension is one, up to Python 3.11.
@@ -83,35 +83,29 @@ class Escapes:
         self.call[1].append(place)
 
 
-@contextmanager
-def use_escapes(escapes: Escapes | None) -> Iterator[None]:
+def use_escapes(escapes: Escapes | None) -> AbstractContextManager[object]:
     """Apply the list of a project within a context."""
-    _lists.append(escapes)
-    try:
-        yield
-    finally:
-        _lists.pop()
+    return patch(f"{__name__}._current", escapes)
 
 
 def current_escapes() -> Escapes | None:
     """Return the list of the project under test, if it has one."""
-    return _lists[-1]
+    return _current
 
 
 def places_passed_by(function: Any) -> list[str]:
     """Return the list that a function's conversions extend, if it is called on several backends."""
-    escapes = _lists[-1]
-    if escapes is None:
+    if _current is None:
         return []
-    if escapes.call[0] is not function:
-        escapes.call = function, []
-    return escapes.call[1]
+    if _current.call[0] is not function:
+        _current.call = function, []
+    return _current.call[1]
 
 
 @contextmanager
 def watch(library: Library) -> Iterator[None]:
     """Allow conversions of a library's arrays to NumPy in listed places only, within a context."""
-    escapes = _lists[-1]
+    escapes = _current
     if escapes is None or library.name not in _CLASSES:
         yield
         return

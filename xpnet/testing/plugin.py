@@ -83,7 +83,9 @@ def pytest_configure(config: pytest.Config) -> None:
         selection.enter_context(_use("xp_backends", config.getini("xp_backends")))
         selection.enter_context(_use("--xp-backends", config.option.xp_backends))
         _require(",".join(config.option.xp_require))
-        selection.enter_context(use_escapes(_escapes(config)))
+        selection.enter_context(
+            use_escapes(Escapes(config) if config.getini("xp_escapes") else None)
+        )
     except ValueError as error:
         raise pytest.UsageError(*error.args) from None
     if (dtype := config.getini("xp_torch_dtype")) not in {"", "float32", "float64"}:
@@ -91,13 +93,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(msg)
 
 
-def _escapes(config: pytest.Config) -> Escapes | None:
-    path, patterns = config.getini("xp_escapes"), config.getini("python_files")
-    is_new, root = config.option.xp_escapes_write, config.rootpath
-    return Escapes(root / path, root, patterns, is_new=is_new) if path else None
-
-
-def _use(option: str, words: str | None) -> contextlib.AbstractContextManager[None]:
+def _use(option: str, words: str | None) -> contextlib.AbstractContextManager[object]:
     if not words:
         return contextlib.nullcontext()
     names = select_backends(words, option, start=selected_backends())
@@ -242,8 +238,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if escapes.is_new:
         escapes.path.write_text("".join(f"{x}\n" for x in sorted(converted)), "utf-8")
     elif _is_complete(config) and "deselected" not in terminal.stats:
-        escapes.unused = sorted(escapes.places - converted)
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED if escapes.unused else session.exitstatus
+        for place in sorted(escapes.places - converted):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            terminal.write_line(f"\nxp_escapes: {place} did not convert to NumPy; remove it")
 
 
 def _is_complete(config: pytest.Config) -> bool:
@@ -277,9 +274,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
                 add("NOT TESTED", name, reason, report.nodeid)
         if backend and report.skipped and isinstance(report.longrepr, tuple):
             add("SKIPPED on", backend, report.longrepr[2].removeprefix("Skipped: "), report.nodeid)
-    for place in getattr(current_escapes(), "unused", ()):
-        words = "did not convert to NumPy; remove it from the list"
-        terminalreporter.write_line(f"xp_escapes: {place} {words}")
     for (verdict, name, reason), nodeids in tests.items():
         if verdict == "NOT TESTED" or not terminalreporter.hasopt("s"):  # which lists them
             count = f" ({len(nodeids)} test{'' if len(nodeids) == 1 else 's'})" if nodeids else ""
