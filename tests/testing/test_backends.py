@@ -281,3 +281,29 @@ def test_testing_imports_arrays_only_and_the_comparison_no_pytest():
     rooms = {name.split(".")[1] for name in loaded if name.startswith("xpnet.")}
     assert rooms == {"arrays", "files", "testing"}
     assert not {"torch", "jax", "dask", "cupy", "array_api_strict"} & loaded
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("numpy", "numpy"),
+        ("array-api-strict", "array-api-strict:device1"),
+        ("array-api-strict:device1", "array-api-strict"),
+        ("array-api-strict:no_float64", "array-api-strict"),
+        ("array-api-strict:strictest", "array-api-strict"),
+        ("dask", "dask"),
+        ("torch", "torch:meta"),
+        ("torch:meta", "torch"),
+        ("torch:cuda", "torch"),
+        ("jax", "jax"),
+        ("dpnp", "dpnp:cpu.0"),
+        ("dpnp:cpu.0", "dpnp:cpu.1"),
+        ("dpnp:cpu.1", "dpnp:cpu.0"),
+    ],
+)
+def test_eager_libraries_with_several_devices_have_another_one(name, other):
+    if unavailable_reason(name):
+        pytest.skip(unavailable_reason(name))
+    backend = open_backend(name)
+    assert backend.other_device == open_backend(other).device
+    assert (backend.other_device == backend.device) == (name == other or backend.is_lazy)

@@ -511,8 +511,65 @@ def test_a_vendored_namespace_is_that_of_the_fixture(run, pytester):
     run(tests, LIGHT, mine=VENDORED).assert_outcomes(passed=5)
 
 
+CONTEXT = """
+import contextlib
+
+seen = []
+
+@contextlib.contextmanager
+def only(xp):
+    seen.append(xp)
+    yield
+    seen.pop()
+"""
+
+
+def test_a_context_is_entered_around_each_test_with_xp(run, pytester):
+    pytester.makeini("[pytest]\nxp_context = mine.only")
+    tests = """
+        import mine
+
+        def test_it(xp_device, xp):
+            assert mine.seen == [xp]
+
+        def test_plain():
+            assert mine.seen == []
+        """
+    run(tests, LIGHT, mine=CONTEXT).assert_outcomes(passed=5 + 1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_default_dtype_of_torch_is_that_of_the_setting(run, pytester, dtype):
+    torch = pytest.importorskip("torch")
+    pytester.makeini(f"[pytest]\nxp_torch_dtype = {dtype}")
+    before = torch.get_default_dtype()
+    tests = f"def test_it(xp):\n    assert xp.zeros(2).dtype == xp.{dtype}"
+    run(tests, "--xp-backends=torch,-torch:cuda").assert_outcomes(passed=1)
+    assert torch.get_default_dtype() == before
+
+
+def test_an_invalid_default_dtype_of_torch_is_a_usage_error(run, pytester):
+    pytester.makeini("[pytest]\nxp_torch_dtype = double")
+    result = run("def test_it(xp):\n    pass")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: xp_torch_dtype must be float32 or float64; got double"])
+
+
+def test_another_device_is_not_the_default_one(run):
+    tests = """
+        from array_api_compat import device
+
+        def test_it(xp, xp_device, xp_other_device):
+            assert device(xp.empty(1)) == xp_device
+            assert device(xp.empty(1, device=xp_other_device)) == xp_other_device
+            assert xp_other_device != xp_device
+        """
+    options = f"{LIGHT},-numpy,-array-api-strict:strictest"  # which have one device
+    run(tests, options).assert_outcomes(passed=3)
+
+
 @pytest.mark.parametrize("path", ["no_such_module.function", "math.no_such_function"])
-@pytest.mark.parametrize("option", ["xp_array_namespace", "xp_lazy_function"])
+@pytest.mark.parametrize("option", ["xp_array_namespace", "xp_lazy_function", "xp_context"])
 def test_settings_must_name_functions(run, pytester, option, path):
     pytester.makeini(f"[pytest]\n{option} = {path}")
     result = run("def test_it(xp):\n    pass", "--xp-backends=numpy")

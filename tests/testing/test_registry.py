@@ -57,6 +57,7 @@ def test_the_default_backends_are_these():
         (["all", "array-api-strict:20*"], backend_names()),
         ("all,-array-api-strict", tuple(x for x in backend_names() if "strict" not in x)),
         ("default", DEFAULT),
+        ("host,-numpy", ("array-api-strict", "array-api-strict:strictest", "dask", "torch", "jax")),
         (["jax", "numpy"], ("numpy", "jax")),
         (["torch"], ("torch", "torch:cuda")),
         (["torch:cuda", "torch:cuda"], ("torch:cuda",)),
@@ -90,7 +91,9 @@ def test_words_stand_for_backends(words, names):
 @pytest.mark.parametrize("word", ["cuppy", "cuppy:*", "cuppy:x", "-cuppy", "torch:"])
 def test_unknown_words_are_rejected_with_the_known_ones(word):
     got = word.removeprefix("-").replace("*", r"\*")
-    message = f"^--xp must name backends; got '{got}', known are all, default, numpy, .*, cupy:1,"
+    message = (
+        f"^--xp must name backends; got '{got}', known are all, default, host, numpy, .*, cupy:1,"
+    )
     with pytest.raises(ValueError, match=message):
         select_backends(["numpy", word], "--xp")
 

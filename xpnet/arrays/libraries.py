@@ -12,7 +12,7 @@ from xpnet.arrays.library import Library, unusable
 __all__ = ["libraries", "library_named", "library_with", "register_library"]
 
 _NAME = re.compile(r"[a-z]\w*([.-]\w+)*")
-_RESERVED = {"all", "auto", "cpu", "cuda", "default", "gpu"}
+_RESERVED = {"all", "auto", "cpu", "cuda", "default", "gpu", "host"}
 _registered: Final[dict[str, Library]] = {}
 
 

@@ -4,7 +4,7 @@ import functools
 import importlib
 import unittest
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +23,17 @@ from xpnet.arrays.namespace import (
     library_of,
 )
 from xpnet.testing.built_in import BackendSpec
-from xpnet.testing.registry import spec_of
+from xpnet.testing.escapes import watch
+from xpnet.testing.registry import spec_of, unavailable_reason
 
 __all__ = ["Backend", "open_backend"]
+
+# Devices of libraries that have several on every machine.
+_SEVERAL = {
+    "array-api-strict": ("CPU_DEVICE", "device1"),
+    "torch": ("cpu", "meta"),
+    "dpnp": ("cpu.0", "cpu.1"),
+}
 
 
 @dataclass(eq=False)
@@ -49,9 +57,11 @@ class Backend:
         self.checks_gradients = self.name == "torch:grad"
 
     @property
-    def flags(self) -> AbstractContextManager[Any]:
+    @contextmanager
+    def flags(self) -> Iterator[None]:
         """A context with the library's settings, to be entered while the backend is in use."""
-        return self.spec.settings()
+        with self.spec.settings(), watch(self._library):
+            yield
 
     @property
     def has_float64(self) -> bool:
@@ -77,6 +87,14 @@ class Backend:
         if not self.spec.device:
             return plain
         return DeviceNamespace(plain, self.device, self.name, check=self._check_dtype)
+
+    @property
+    def other_device(self) -> Any:
+        """A device that is not the default of `namespace`, if an eager library has several."""
+        words = () if self.is_lazy else _SEVERAL.get(self.library, ())
+        names = [f"{self.library}:{word}" for word in words]
+        opened = (open_backend(name).device for name in names if not unavailable_reason(name))
+        return next((device for device in opened if device != self.device), self.device)
 
     def _check_dtype(self, name: str | None) -> None:
         if name is not None and self.lacks(name):

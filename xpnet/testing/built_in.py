@@ -18,7 +18,7 @@ _OF_JAX: Final = ("jax_enable_x64", "jax_default_device", "jax_default_matmul_pr
 _lock: Final = threading.Lock()
 _Context = AbstractContextManager[None]
 # Of each library: the settings from before the first open context, then those of all open ones.
-_stacks: Final[dict[str, list[dict[str, Any]]]] = {"array-api-strict": [], "jax": []}
+_stacks: Final[dict[str, list[dict[str, Any]]]] = {"array-api-strict": [], "jax": [], "torch": []}
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,17 @@ def jax_settings(*, has_64_bits: bool = True, platform: str | None = None) -> _C
             jax.config.update(name, value)
 
     return _applied("jax", values, lambda: {x: getattr(jax.config, x) for x in _OF_JAX}, write)
+
+
+def torch_settings(dtype: str) -> _Context:
+    """Return a context with a default dtype of torch, such as "float64"."""
+    torch = importlib.import_module("torch")
+    values = {"dtype": getattr(torch, dtype)}
+
+    def write(*, dtype: Any) -> None:
+        torch.set_default_dtype(dtype)
+
+    return _applied("torch", values, lambda: {"dtype": torch.get_default_dtype()}, write)
 
 
 def cupy_device(number: int) -> Any:

@@ -1,8 +1,9 @@
 """Marks by which a test is skipped or expected to fail on backends, in SciPy's terms."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple
+from unittest.mock import patch
 
 from xpnet.testing.backends import open_backend
 from xpnet.testing.registry import backends_matching, canonical_name, spec_of, unavailable_reason
@@ -12,8 +13,7 @@ __all__ = ["SKIP", "XFAIL", "Mark", "Verdicts", "current_marks", "use_marks", "v
 SKIP: Final = "skip_xp_backends"
 XFAIL: Final = "xfail_xp_backends"
 Mark = tuple[str, tuple[str, ...], Mapping[str, Any]]  # name, arguments, keyword arguments
-# Of the running tests, a stack: a pytest session may run within a test.
-_current: Final[list[tuple[Mark, ...]]] = [()]
+_current: tuple[Mark, ...] = ()  # of the running test
 
 
 class Verdicts(NamedTuple):
@@ -25,17 +25,12 @@ class Verdicts(NamedTuple):
 
 def current_marks() -> tuple[Mark, ...]:
     """Return the marks of the running test."""
-    return _current[-1]
+    return _current
 
 
-@contextmanager
-def use_marks(marks: Iterable[Mark]) -> Iterator[None]:
+def use_marks(marks: Iterable[Mark]) -> AbstractContextManager[object]:
     """Apply a test's marks to `assert_parity` within a context, in all threads."""
-    _current.append(tuple(marks))
-    try:
-        yield
-    finally:
-        _current.pop()
+    return patch(f"{__name__}._current", tuple(marks))
 
 
 def verdicts_of(marks: Iterable[Mark], names: Sequence[str]) -> Verdicts:

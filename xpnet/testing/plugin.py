@@ -1,8 +1,8 @@
 """pytest plugin that runs tests with the fixture `xp` on every array library and device.
 
 Enable it by ``addopts = "-p xpnet.testing.plugin"`` in pytest's settings. Its fixtures are `xp`,
-`xp_device` and `xp_backend`; ``pytest --help`` describes its options and settings, ``pytest
---markers`` its marks. A conftest.py adds a library by `xpnet.register_library`.
+`xp_device`, `xp_other_device` and `xp_backend`; ``pytest --help`` describes its options and
+settings, ``pytest --markers`` its marks. A conftest.py adds a library by `xpnet.register_library`.
 """
 
 import contextlib
@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from xpnet.testing.backends import Backend, open_backend
+from xpnet.testing.built_in import torch_settings
 from xpnet.testing.comparison import use_project_options
+from xpnet.testing.escapes import Escapes, current_escapes, use_escapes
 from xpnet.testing.laziness import Laziness
 from xpnet.testing.marks import SKIP, XFAIL, current_marks, use_marks, verdicts_of
 from xpnet.testing.outcomes import Call, observe
@@ -31,7 +33,7 @@ from xpnet.testing.registry import (
 )
 from xpnet.testing.tolerance import Tolerance
 
-__all__ = ["xp", "xp_backend", "xp_device"]
+__all__ = ["xp", "xp_backend", "xp_device", "xp_other_device"]
 
 pytest_plugins = ["xpnet.testing.plugin_records"]
 
@@ -53,8 +55,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--xp-backends",
         metavar="NAMES",
         help="backends to test on, such as numpy,torch:*; a library stands for its default"
-        " backends, all for every backend, default for the default ones, and -NAME leaves one out"
-        f" (-jax: default without JAX); default is {', '.join(default_names())}",
+        " backends, all for every backend, default for the default ones, host for those of them in"
+        " host memory, and -NAME leaves one out (-jax: default without JAX); default is"
+        f" {', '.join(default_names())}",
     )
     group.addoption(
         "--xp-require",
@@ -64,12 +67,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="backends (all: those of --xp-backends) that must be available, or pytest stops with"
         " an error instead of skipping tests; may be given more than once",
     )
+    group.addoption("--xp-escapes-write", action="store_true", help="create the file of xp_escapes")
+    parser.addini("xp_escapes", "file of places, package/module.py::function, that use NumPy")
     parser.addini("xp_backends", "value of --xp-backends if that is not given")
     parser.addini("xp_lazy", "true, false or libraries: `lazy` of checks that do not give it")
     parser.addini("xp_rtol", "a number: `rtol` of checks without a bound")
     parser.addini("xp_array_namespace", "name of a vendored array-api-compat's array_namespace")
     path = "array_api_extra.testing.patch_lazy_xp_functions"
     parser.addini("xp_lazy_function", f"name of {path}, if that is vendored", default=path)
+    parser.addini("xp_context", "name of a context manager that takes xp, around tests with xp")
+    parser.addini("xp_torch_dtype", "torch's default dtype in tests with xp: float32 or float64")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -84,11 +91,17 @@ def pytest_configure(config: pytest.Config) -> None:
         _require(",".join(config.option.xp_require))
         options = _project_options(config.getini("xp_lazy"), config.getini("xp_rtol"))
         selection.enter_context(use_project_options(**options))
+        selection.enter_context(
+            use_escapes(Escapes(config) if config.getini("xp_escapes") else None)
+        )
     except ValueError as error:
         raise pytest.UsageError(*error.args) from None
+    if (dtype := config.getini("xp_torch_dtype")) not in {"", "float32", "float64"}:
+        msg = f"xp_torch_dtype must be float32 or float64; got {dtype}"
+        raise pytest.UsageError(msg)
 
 
-def _use(option: str, words: str | None) -> contextlib.AbstractContextManager[None]:
+def _use(option: str, words: str | None) -> contextlib.AbstractContextManager[object]:
     if not words:
         return contextlib.nullcontext()
     names = select_backends(words, option, start=selected_backends())
@@ -148,7 +161,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_itemcollected(item: Any) -> None:
     """Mark tests with our fixtures, for ``-m uses_xp`` and for other plugins."""
     name = str(getattr(getattr(item, "callspec", None), "params", {}).get("xp_backend", ""))
-    item.stash[_ON_REPORTS] = {"xp_backend": name or None, "xp_left_out": {}}
+    item.stash[_ON_REPORTS] = {"xp_backend": name or None, "xp_left_out": {}, "xp_places": []}
     if name:
         item.add_marker("uses_xp")
         # Hypothesis looks for this mark: methods with @given run on one object for each backend.
@@ -173,7 +186,11 @@ def xp_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
         request.applymarker(pytest.mark.xfail(reason=xfailed[name], strict=True))
     backend = open_backend(name, _setting(request.config, "xp_array_namespace"))
     patch = _setting(request.config, "xp_lazy_function")
-    with backend.flags, patch(request, xp=backend.namespace):
+    context = _setting(request.config, "xp_context") or contextlib.nullcontext
+    dtype = request.config.getini("xp_torch_dtype") if backend.library == "torch" else ""
+    torch_dtype = torch_settings(dtype) if dtype else contextlib.nullcontext()
+    xp = backend.namespace
+    with backend.flags, torch_dtype, patch(request, xp=xp), context(xp):
         yield backend
 
 
@@ -199,10 +216,18 @@ def xp_device(xp_backend: Backend) -> Any:
     return xp_backend.device
 
 
+@pytest.fixture
+def xp_other_device(xp_backend: Backend) -> Any:
+    """Return a device that is not the default of `xp`; its device if the library has one only."""
+    return xp_backend.other_device
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Apply a test's marks to its fixtures and calls of `assert_parity`, and observe the calls."""
     left_out = item.stash[_ON_REPORTS]["xp_left_out"]
+    if (escapes := current_escapes()) is not None:
+        escapes.noted = item.stash[_ON_REPORTS]["xp_places"]
 
     def note(call: Call) -> list[str]:
         left_out.update({x.backend: x.skipped for x in call.outcomes.values() if x.skipped})
@@ -219,6 +244,31 @@ def pytest_runtest_makereport(item: Any) -> Generator[None, pytest.TestReport, p
     report = yield
     vars(report).update(item.stash[_ON_REPORTS])
     return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the list of escapes, or fail if a listed place does not convert any more."""
+    config, escapes = session.config, current_escapes()
+    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if escapes is None or terminal is None or hasattr(config, "workerinput"):
+        return
+    reports = itertools.chain.from_iterable(terminal.stats.values())
+    converted = {place for report in reports for place in getattr(report, "xp_places", [])}
+    if escapes.is_new:
+        escapes.path.write_text("".join(f"{x}\n" for x in sorted(converted)), "utf-8")
+    elif _is_complete(config) and "deselected" not in terminal.stats:
+        for place in sorted(escapes.places - converted):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            terminal.write_line(f"\nxp_escapes: {place} did not convert to NumPy; remove it")
+
+
+def _is_complete(config: pytest.Config) -> bool:
+    """Return whether no option leaves out tests or backends, which miss conversions."""
+    names = ("keyword", "markexpr", "deselect", "ignore", "lf", "collectonly", "xp_backends")
+    is_whole = config.args_source != config.ArgsSource.ARGS
+    is_whole &= config.invocation_params.dir == config.rootpath
+    return is_whole and not any(config.getoption(name, None) for name in names)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

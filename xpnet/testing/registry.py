@@ -2,12 +2,13 @@
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Final
+from unittest.mock import patch
 
 from xpnet.arrays.device_errors import DeviceError
 from xpnet.arrays.known_libraries import KNOWN
@@ -31,7 +32,7 @@ __all__ = [
 # Libraries by the names of their modules, which SciPy's marks use.
 _LIBRARIES: Final = {x.module: x.name for x in KNOWN.values()}
 _BUILT_IN: Final = {spec.name: spec for spec in BUILT_IN}
-_selections: Final[list[tuple[str, ...]]] = []  # a stack, for a pytest session within another
+_selected: tuple[str, ...] | None = None  # None: the default backends
 
 
 def spec_of(name: str, /) -> BackendSpec:
@@ -67,10 +68,11 @@ def canonical_name(word: str, /) -> str:
 def backends_matching(word: str, /, argument: str = "`backends`") -> tuple[str, ...]:
     """Return the backends that a word stands for; if none, raise ValueError about `argument`.
 
-    The word is a backend, a library (its default backends), ``"default"``, ``"all"``, or a pattern.
+    The word is a backend, a library (its default backends), ``"default"``, ``"host"`` (those of
+    them whose arrays NumPy can read), ``"all"``, or a pattern.
     """
-    if word == "default":
-        return default_names()
+    if word in {"default", "host"}:
+        return tuple(x for x in default_names() if word == "default" or spec_of(x).is_cpu)
     if word == "all":  # older versions of the standard lack functions that right code may use
         return tuple(x for x in backend_names() if not x.startswith("array-api-strict:20"))
     name = canonical_name(word)
@@ -83,7 +85,9 @@ def backends_matching(word: str, /, argument: str = "`backends`") -> tuple[str, 
     ):
         return (name,)
     if not found:
-        known = f"known are all, default, {', '.join(backend_names())}, and patterns like torch:*"
+        known = (
+            f"known are all, default, host, {', '.join(backend_names())}, and patterns like torch:*"
+        )
         msg = f"{argument} must name backends; got {word!r}, {known}"
         raise ValueError(msg)
     return found
@@ -113,17 +117,12 @@ def select_backends(
 
 def selected_backends() -> tuple[str, ...]:
     """Return the names of the backends that tests run on."""
-    return _selections[-1] if _selections else default_names()
+    return default_names() if _selected is None else _selected
 
 
-@contextmanager
-def use_backends(names: tuple[str, ...], /) -> Iterator[None]:
+def use_backends(names: tuple[str, ...], /) -> AbstractContextManager[object]:
     """Select the backends that tests run on, within a context."""
-    _selections.append(names)
-    try:
-        yield
-    finally:
-        _selections.pop()
+    return patch(f"{__name__}._selected", names)
 
 
 def unavailable_reason(name: str, /) -> str | None:
