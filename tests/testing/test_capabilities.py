@@ -1,4 +1,4 @@
-"""Declared capabilities: marks, lazy checks and a table."""
+"""Declared capabilities: marks, lazy checks and samples."""
 
 import functools
 import types
@@ -10,7 +10,6 @@ from xpnet.arrays.namespace import array_namespace
 from xpnet.testing import capabilities
 from xpnet.testing.capabilities import (
     capabilities_of,
-    capabilities_table,
     make_xp_pytest_param,
     make_xp_test_case,
     sample,
@@ -106,23 +105,7 @@ def test_backends_without_reasons_are_rejected(option, value, pair):
         xp_capabilities(**{option: value})
 
 
-def test_the_table_shows_what_runs_where(scale):
-    @xp_capabilities(cpu_only=True, exceptions=["cupy"], skip_backends=[("torch", "slow")])
-    def shift():
-        pass
-
-    plain = xp_capabilities()(functools.reduce)
-    lines = capabilities_table(scale, shift, plain).splitlines()
-    assert lines == [
-        "| function | numpy | array-api-strict | dask | torch | jax | cupy | dpnp |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-        "| `scale` | yes | yes | eager only | no (wrong \\| here) | eager only | no (slow) | yes |",
-        "| `shift` | yes | CPU only | yes | no (slow) | yes | yes | no (it runs on the CPU only) |",
-        "| `reduce` | yes | yes | yes | yes | yes | yes | yes |",
-    ]
-
-
-@pytest.mark.parametrize("use", [make_xp_test_case, make_xp_pytest_param, capabilities_table])
+@pytest.mark.parametrize("use", [make_xp_test_case, make_xp_pytest_param])
 def test_functions_must_be_declared(use):
     message = r"^functions must be declared by @xp_capabilities\(...\); got <built-in function len>"
     with pytest.raises(ValueError, match=message):

@@ -1,7 +1,6 @@
 """Tests of array code on every array library and device: `assert_parity` and a pytest plugin."""
 
 from xpnet.testing.capabilities import (
-    capabilities_table,
     make_xp_pytest_param,
     make_xp_test_case,
     sample,
@@ -13,7 +12,6 @@ from xpnet.testing.comparison import assert_parity, parity
 
 __all__ = [
     "assert_parity",
-    "capabilities_table",
     "check",
     "make_xp_pytest_param",
     "make_xp_test_case",

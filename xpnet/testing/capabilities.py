@@ -1,4 +1,4 @@
-"""Declared capabilities of functions: marks, lazy checks and a table from one declaration."""
+"""Declared capabilities of functions: marks, lazy checks and samples from one declaration."""
 
 import contextlib
 import functools
@@ -8,13 +8,10 @@ from types import ModuleType
 from typing import Any, Final, TypeVar
 
 from xpnet.testing.built_in import STRICTEST
-from xpnet.testing.marks import SKIP, XFAIL, Mark, verdicts_of
-from xpnet.testing.registry import backends_matching, default_names, spec_of
-from xpnet.testing.report import table_lines
+from xpnet.testing.marks import SKIP, XFAIL, Mark
 
 __all__ = [
     "capabilities_of",
-    "capabilities_table",
     "make_xp_pytest_param",
     "make_xp_test_case",
     "sample",
@@ -156,16 +153,6 @@ def samples_of(module: ModuleType) -> list[Any]:
     return params
 
 
-def capabilities_table(*functions: Callable[..., Any]) -> str:
-    """Return a table in Markdown: a row for each function, a column for each library."""
-    libraries = list(dict.fromkeys(spec_of(name).library for name in default_names()))
-    rows = [
-        [f"`{function.__name__}`", *(_support(x, _declaration(function)) for x in libraries)]
-        for function in functions
-    ]
-    return "\n".join(table_lines(["function", *libraries], rows))
-
-
 def _declaration(function: Any) -> Capabilities:
     declared = capabilities_of(function)
     if declared is None:
@@ -181,17 +168,3 @@ def _pytest_marks(function: Any) -> list[Any]:
     x = _declaration(function)
     lazy_xp_function(function, jax_jit=x.jax_jit, allow_dask_compute=x.allow_dask_compute)
     return [getattr(pytest.mark, name)(*args, **kwargs) for name, args, kwargs in x.marks]
-
-
-def _support(library: str, declared: Capabilities) -> str:
-    """Return "yes", "eager only", "CPU only" or "no (reason)" for a library."""
-    names = backends_matching(library)
-    on_gpu = {name for name in names if not spec_of(name).is_cpu}
-    skipped, xfailed = verdicts_of(declared.marks, names)
-    excluded = skipped | xfailed
-    if len(excluded) == len(names):
-        return f"no ({excluded[names[0]]})"
-    if on_gpu and on_gpu <= excluded.keys():
-        return "CPU only"
-    is_eager = {"jax": not declared.jax_jit, "dask": bool(declared.allow_dask_compute)}
-    return "eager only" if is_eager.get(library) else "yes"

@@ -90,7 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
         selection.enter_context(_use("--xp-backends", config.option.xp_backends))
         _require(",".join(config.option.xp_require))
         options = _project_options(config.getini("xp_lazy"), config.getini("xp_rtol"))
-        selection.enter_context(use_project_options(**options))
+        selection.enter_context(use_project_options(options))
         selection.enter_context(
             use_escapes(Escapes(config) if config.getini("xp_escapes") else None)
         )
