@@ -6,15 +6,12 @@ from xpnet.testing.capabilities import (
     make_xp_test_case,
     xp_capabilities,
 )
-from xpnet.testing.certificates import check, record
 from xpnet.testing.comparison import assert_parity
 
 __all__ = [
     "assert_parity",
     "capabilities_table",
-    "check",
     "make_xp_pytest_param",
     "make_xp_test_case",
-    "record",
     "xp_capabilities",
 ]
