@@ -104,7 +104,7 @@ def test_all_libraries_with_float64_are_recorded(path):
     certificate = recorded(path, halve, X)
     backends = certificate.content["calls"]["halve: call 1"]["backends"]
     assert list(backends) == ["array-api-strict", GPU, "array-api-strict:strictest"]
-    versions = {name: version for name, (version, _) in certificate.content["machine"].items()}
+    versions = {x: y.partition(",")[0] for x, y in certificate.content["machine"].items()}
     strict = dict.fromkeys(backends, importlib.metadata.version("array-api-strict"))
     assert versions == {"numpy": np.__version__, **strict}
 
@@ -114,10 +114,10 @@ def test_all_libraries_with_float64_are_recorded(path):
     [
         (
             lambda x: x + 1e-9,
-            r"is 1\.000000001 instead of 1\.0 at \[0\], off by 1e-09 \(allowed: 5\.68",
+            r"is 1\.000000001 instead of 1\.0 at \[0\], off by 1e-09",
         ),
-        (lambda x: x[::-1], r"is 4\.0 instead of 1\.0 at \[0\], off by 3 "),
-        (lambda x: np.where(x > 3.0, np.nan, x), r"is nan instead of 4\.0 at \[2\], off by nan "),
+        (lambda x: x[::-1], r"is 4\.0 instead of 1\.0 at \[0\], off by 3"),
+        (lambda x: np.where(x > 3.0, np.nan, x), r"is nan instead of 4\.0 at \[2\], off by nan"),
         (np.float32, r"is float32 \(3,\) \w+ instead of float64 \(3,\) "),
         (lambda x: x.view(np.int64), r"is int64 \(3,\) "),
         (lambda x: x[None], r"is float64 \(1, 3\) "),
@@ -135,7 +135,7 @@ def test_another_input_is_another_call(path, change, words):
 def test_integers_are_those_of_the_record(path):
     large = np.asarray([2**62, 3])
     recorded(path, operator.pos, large)
-    message = r"argument 1 is 46\d+5 instead of 46\d+4 at \[0\], off by 1 \(allowed: 0\)"
+    message = r"argument 1 is 46\d+5 instead of 46\d+4 at \[0\], off by 1\. If"
     with pytest.raises(AssertionError, match=message), check(path):
         assert_parity(operator.pos, large + 1, backends=HERE)
 
@@ -202,7 +202,7 @@ def test_numbers_are_compared_as_arrays_are(path):
     recorded(path, scaled, X, 2.0)
     with check(path):
         assert_parity(scaled, X, 2.0 + 2.0**-50, backends=HERE)
-    message = r"argument 2 is 3.0 instead of 2.0, off by 1 \(allowed: 2.84e-14\)"
+    message = r"argument 2 is 3.0 instead of 2.0, off by 1\. If"
     with pytest.raises(AssertionError, match=message), check(path):
         assert_parity(scaled, X, 3.0, backends=HERE)
     recorded(path, scaled, X, 2)
@@ -217,7 +217,6 @@ def test_differences_are_summarized(path, monkeypatch):
         for _ in range(5):
             assert_parity(halve, X, backends=RECORDED_ON)
     certificate = read_file(path)
-    certificate.content["machine"] = {"numpy": ["1.0", ""], "no-library": ["1.0", ""]}
     monkeypatch.setattr(certificates.inspect, "getsource", lambda function: function.__name__)
     with observe(certificate.judge):
         for _ in range(4):
@@ -230,7 +229,6 @@ def test_differences_are_summarized(path, monkeypatch):
     assert tail == [
         f"changed source of the function (4): {'; '.join(changed[:3])}; ...",
         "never recorded (1): positive: call 1",
-        f"other versions (1): numpy 1.0, here {np.__version__}",
     ]
     assert "; ".join(changed) in certificate.summary(is_full=True)[1]
 
@@ -300,7 +298,7 @@ def test_the_index_has_a_line_for_each_call(path):
     ]
     for line, pattern in zip(lines, expected, strict=True):
         assert re.fullmatch(pattern, line)
-    end = rf"result\['a'\]: array \| result\['b'\]: 'c' \| {GPU}: float64 \(3,\) {digest}$"
+    end = rf"result\['a'\]: numbers \| result\['b'\]: 'c' \| {GPU}: float64 \(3,\) {digest}$"
     assert re.search(end, lines[-2])
 
 
@@ -383,25 +381,28 @@ def test_the_commit_of_the_project(path, tmp_path):
 
 
 def test_without_git_the_commit_is_left_out(path, monkeypatch):
-    monkeypatch.setattr(certificates.shutil, "which", lambda _: None)
+    monkeypatch.setenv("PATH", str(path.parent))
     assert recorded(path, halve, X).content["commit"] == ""
 
 
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        ({"driver_number": "580.95", "driver_version": "13.0"}, "NVIDIA H100, driver 580.95"),
-        ({"driver_number": None, "driver_version": "13.0"}, "NVIDIA H100, driver 13.0"),
-        ({"driver_number": None, "driver_version": None}, "NVIDIA H100"),
+        (
+            {"driver_number": "580.95", "driver_version": "13.0"},
+            "14.2.0, NVIDIA H100, driver 580.95",
+        ),
+        ({"driver_number": None, "driver_version": "13.0"}, "14.2.0, NVIDIA H100, driver 13.0"),
+        ({"driver_number": None, "driver_version": None}, "14.2.0, NVIDIA H100"),
     ],
 )
 def test_the_card_and_its_driver(monkeypatch, facts, words):
     backend = SimpleNamespace(library="cupy", device="<CUDA Device 0>")
-    library = SimpleNamespace(hardware_of=lambda _: "NVIDIA H100")
+    library = SimpleNamespace(version="14.2.0", hardware_of=lambda _: "NVIDIA H100")
     monkeypatch.setattr(certificates, "open_backend", lambda _: backend)
     monkeypatch.setattr(certificates, "libraries", lambda: {"cupy": library})
     monkeypatch.setattr(certificates, "gpu_facts", lambda: facts)
-    assert certificates._machine.__wrapped__("cupy")[1] == words  # noqa: SLF001
+    assert certificates._machine.__wrapped__("cupy") == words  # noqa: SLF001
 
 
 @pytest.mark.parametrize(

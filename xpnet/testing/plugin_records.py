@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from xpnet.files import DataError
 from xpnet.files.writing import check_target
 from xpnet.testing.certificates import CallCertificate
 from xpnet.testing.outcomes import Call, observe
@@ -32,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if any(config.getoption(f"xp_{x}") for x in ("report", "record", "check", "check_strict")):
         try:
             records = _Records(config.option, config.invocation_params.dir)
-        except (DataError, OSError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise pytest.UsageError(str(error)) from None
         config.pluginmanager.register(records, "xp-records")
 
