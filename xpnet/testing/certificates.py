@@ -120,10 +120,8 @@ class CallCertificate:
             # Sweeps make their arguments from those as given, which were compared.
             for i in [] if call.variant else np.argwhere(~is_same).tolist():
                 here, there = (z[tuple(i)].item() for z in (x, y))
-                place = f" at {i}" * bool(i)
-                return (
-                    f"{label} is {here} instead of {there}{place}, off by {abs(here - there):.3g}"
-                )
+                place, off = f" at {i}" * bool(i), abs(here - there)
+                return f"{label} is {here} instead of {there}{place}, off by {off:.3g}"
         return ""
 
     def summary(self, *, is_full: bool = False) -> list[str]:
@@ -179,7 +177,8 @@ class CallCertificate:
         for key, call in sorted(content["calls"].items()):
             parts = [f"{label}: {x}" for label, x in call["inputs"].items()]
             for name, outcome in call["backends"].items():
-                parts.append(f"{name}: {'; '.join(outcome['results'] + outcome['faults'])}")
+                words = "; ".join(outcome["results"] + outcome["faults"]) or "no numbers"
+                parts.append(f"{name}: {words}")
             lines.append(" | ".join([key, *parts]))
         return "\n".join([f"SHA-256: {sha256([npz])}", *lines, ""])
 
