@@ -160,6 +160,32 @@ def test_results_are_those_of_the_recorded_input(path, dtype):
         assert_parity(wrong_on_gpu, nearly, backends=HERE)
 
 
+def test_places_of_nan_and_infinities_are_those_of_the_record(path):
+    x = np.asarray([1.0, np.nan, np.inf, 4.0])
+    recorded(path, operator.pos, x)
+    with check(path):
+        assert_parity(operator.pos, x * (1.0 + 2.0**-50), backends=HERE)
+    with pytest.raises(AssertionError, match=r"is nan instead of inf at \[2\]"), check(path):
+        assert_parity(operator.pos, x[[0, 1, 1, 3]], backends=HERE)
+
+
+def test_objects_are_compared_without_their_addresses(path):
+    def applied(x, function):
+        return function(x)
+
+    functions = [lambda x: x * 1.0 for _ in range(2)]  # at two addresses
+    recorded(path, applied, X, functions[0])
+    with check(path):
+        assert_parity(applied, X, functions[1], backends=HERE)
+
+
+def test_values_are_judged_by_the_bounds_of_the_check(path):
+    (call,) = recorded(path, wrong_on_gpu, X).content["calls"].values()
+    assert "is wrong" in call["backends"][GPU]["faults"][0]
+    with check(path):
+        assert_parity(wrong_on_gpu, X, atol=0.01, backends=HERE)
+
+
 def test_inputs_of_float16_have_a_bound_of_four_units(path):
     pytest.importorskip("torch")
     x = X.astype("float16")
@@ -181,13 +207,16 @@ def test_expected_arrays_belong_to_the_input_of_this_machine(path):
 
 
 def test_sweeps_are_made_of_the_given_input(path):
+    def vanishing(x):
+        return x - x * 1  # NumPy warns for infinities
+
     x = X.astype("float32")
     nearly = np.nextafter(x, np.float32(9.0))
     options = {"dtypes": "float,int,float16", "shapes": "0d,empty,batched", "specials": True}
     with record(path):
-        assert_parity(operator.pos, x, backends=RECORDED_ON, **options)
+        assert_parity(vanishing, x, backends=RECORDED_ON, **options)
     with check(path) as certificate:  # in float64, the inputs differ by 2^29 ULP
-        assert_parity(operator.pos, nearly, backends=HERE, **options)
+        assert_parity(vanishing, nearly, backends=HERE, **options)
     states = {key.partition("(")[2][:-1]: x for key, x in certificate.states.items()}
     assert states.pop("empty") == ""
     assert states.pop("float16") == "recorded without results"  # array-api-strict has none
@@ -196,8 +225,8 @@ def test_sweeps_are_made_of_the_given_input(path):
 
 
 def test_numbers_are_compared_as_arrays_are(path):
-    def scaled(x, factor):
-        return x * factor
+    def scaled(x, factor, power=1):
+        return x * factor**power
 
     recorded(path, scaled, X, 2.0)
     with check(path):
@@ -206,6 +235,9 @@ def test_numbers_are_compared_as_arrays_are(path):
     with pytest.raises(AssertionError, match=message), check(path):
         assert_parity(scaled, X, 3.0, backends=HERE)
     recorded(path, scaled, X, 2)
+    message = "argument 3 is 1 instead of absent"
+    with pytest.raises(AssertionError, match=message), check(path):
+        assert_parity(scaled, X, 2, 1, backends=HERE)
     for other, name in ((3, "3"), (2.0, r"float64 \(\) \w+"), (True, "True")):
         message = f"argument 2 is {name} instead of 2. If"
         with pytest.raises(AssertionError, match=message), check(path):
@@ -254,6 +286,18 @@ def test_devices_may_treat_subnormal_numbers_as_zero(path):
         assert_parity(lambda x: x * 2.0**600, X, backends=f"numpy,{GPU}", **options)
     with pytest.raises(AssertionError, match="recorded on jax: the result is wrong"), check(path):
         assert_parity(lambda x: x * 2.0**601, X, backends=f"numpy,{GPU}", **options)
+
+
+def test_faults_in_subnormal_numbers_are_found(path):
+    def wrong_on_gpu_if_small(x):
+        is_small = any(abs(float(y)) < 1e-300 for y in x)
+        return x * 2.0 + (1.0 if is_small and "device1" in str(device(x)) else 0.0)
+
+    options = {"specials": True, "lazy": False}
+    with record(path):
+        assert_parity(wrong_on_gpu_if_small, X, backends=RECORDED_ON, **options)
+    with pytest.raises(AssertionError, match=rf"subnormal\): recorded on {GPU}: "), check(path):
+        assert_parity(wrong_on_gpu_if_small, X, backends="numpy,array-api-strict", **options)
 
 
 def test_equal_arrays_are_stored_once(path):
