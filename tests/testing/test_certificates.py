@@ -35,7 +35,7 @@ def path(tmp_path):
 
 def read_file(path):
     certificate = CallCertificate()
-    certificate.read(str(path))
+    certificate.read(path)
     return certificate
 
 
@@ -44,7 +44,7 @@ def record(path):
     certificate = CallCertificate()
     with observe(certificate.add), suppress(AssertionError):
         yield
-    certificate.write(str(path), path.parent)
+    certificate.write(path, path.parent)
 
 
 @contextmanager

@@ -48,8 +48,8 @@ class CallCertificate:
 
     def add(self, call: Call) -> list[str]:
         """Add the inputs and results of a call; there are no faults to return."""
-        key, backends = self._key(call), {}
-        if call.reference is None:
+        key, reference, backends = self._key(call), call.reference, {}
+        if reference is None:
             return []
         for outcome in [x for x in call.outcomes.values() if x.skipped is None]:
             backend = open_backend(outcome.backend)
@@ -59,9 +59,9 @@ class CallCertificate:
             self.arrays |= {_name(x): x for x in outcome.results}
             results = [_name(x) for x in outcome.results]
             backends[backend.name] = {"results": results, "faults": list(outcome.faults)}
-        arrays = _inputs(call)
-        self.arrays |= {_name(x): x for x in arrays.values() if isinstance(x, np.ndarray)}
-        inputs = {label: _name(x) for label, x in arrays.items()}
+        values = _inputs(reference)
+        self.arrays |= {_name(x): x for x in values.values() if isinstance(x, np.ndarray)}
+        inputs = {label: _name(x) for label, x in values.items()}
         entry = {"inputs": inputs, "source": _source(call), "backends": backends}
         self.content["calls"][key] = entry
         self.content["machine"] |= {name: _machine(name) for name in ("numpy", *backends)}
@@ -69,24 +69,24 @@ class CallCertificate:
 
     def judge(self, call: Call) -> list[str]:
         """Return faults of the recorded results of a call, for its recorded inputs."""
-        key = self._key(call)
+        key, reference = self._key(call), call.reference
         recorded = self.content["calls"].get(key)
         self.states[key] = "never recorded" if recorded is None else ""
-        if recorded is None or call.reference is None:
+        if recorded is None or reference is None:
             return []
-        inputs, old = _inputs(call), recorded["inputs"]
+        inputs, old = _inputs(reference), recorded["inputs"]
         with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
-            if fault := self._difference(call, inputs, old):
+            if fault := self._difference(inputs, old, is_variant=bool(call.variant)):
                 self.states[key] = "changed call"
                 rule = f"the call must be that of the record of {self.content['date']}"
                 return [f"{rule}: {fault}. If the test has changed, {_REMEDY}"]
             if old != {label: _name(x) for label, x in inputs.items()}:
                 self.states[key] = "other last digits of an input"
-                options, arguments = call.reference.options, call.reference.arguments
+                options, arguments = reference.options, reference.arguments
                 if not callable(options.expected):  # arrays, for the input of this machine
                     options = replace(options, expected=None)
                 arguments = arguments.replace([self.arrays[old[x]] for x in arguments.labels])
-                call = replace(call, reference=Reference(call.function, arguments, options))
+                reference = Reference(call.function, arguments, options)
         if not recorded["backends"]:
             self.states[key] = "recorded without results"
         faults, hint = [], ""
@@ -98,11 +98,11 @@ class CallCertificate:
             found = [x for x in outcome["faults"] if not re.match(r"[^:]+ is wrong: ", x)]
             # Devices may treat subnormal numbers as zero. There, this was taken into account.
             if outcome["results"] and (outcome["faults"] or call.variant != "subnormal"):
-                found += call.judge([self.arrays[x] for x in outcome["results"]])
+                found += reference.faults_of_all([self.arrays[x] for x in outcome["results"]])
             faults += [f"recorded on {name}: {fault}{hint}" for fault in found]
         return faults
 
-    def _difference(self, call: Call, inputs: dict[str, Any], recorded: dict[str, str]) -> str:
+    def _difference(self, inputs: Any, recorded: dict[str, str], *, is_variant: bool) -> str:
         """Return a message about the first input that is not the recorded one; "" if all are."""
         floating = [x.dtype for x in inputs.values() if np.asarray(x).dtype.kind in "fc"]
         eps = max((float(np.finfo(dtype).eps) for dtype in floating), default=0.0)
@@ -118,7 +118,7 @@ class CallCertificate:
             is_near = np.isclose(x, y, 0.0, limit, equal_nan=True)
             is_same = is_near if x.dtype.kind in "fc" else x == y
             # Sweeps make their arguments from those as given, which were compared.
-            for i in [] if call.variant else np.argwhere(~is_same).tolist():
+            for i in [] if is_variant else np.argwhere(~is_same).tolist():
                 here, there = (z[tuple(i)].item() for z in (x, y))
                 place, off = f" at {i}" * bool(i), abs(here - there)
                 return f"{label} is {here} instead of {there}{place}, off by {off:.3g}"
@@ -142,7 +142,7 @@ class CallCertificate:
         arrays = {"calls": np.frombuffer(calls, "uint8"), **dict(sorted(self.arrays.items()))}
         return bytes(_FORMAT.to_bytes({**self.content, "calls": None}, arrays))
 
-    def load(self, npz: bytes, path: str) -> None:
+    def load(self, npz: bytes, path: str | Path) -> None:
         """Add the content of an npz file; raise DataError if it is damaged or foreign."""
         with ExitStack() as closing:
             record = _FORMAT.open(BytesIO(npz), path, closing)
@@ -151,22 +151,22 @@ class CallCertificate:
         machine = self.content["machine"] | record.facts["machine"]
         self.content = {**record.facts, "machine": machine, "calls": calls}
 
-    def write(self, path: str, project: Path) -> None:
+    def write(self, path: Path, project: Path) -> None:
         """Write an npz file and its index; `project` is the folder of the tested code."""
         self.content["commit"] = _commit(project)
         npz = self.to_npz()
-        for file, content in ((path, npz), (f"{path}.txt", self._index(npz).encode())):
+        for file, content in ((path, npz), (Path(f"{path}.txt"), self._index(npz).encode())):
             with atomic_write(file, force=True) as stream:
                 stream.write(content)
 
-    def read(self, path: str) -> None:
+    def read(self, path: Path) -> None:
         """Read an npz file; raise DataError if it is damaged, or its index is of another one."""
-        npz, index = Path(path).read_bytes(), Path(f"{path}.txt")
+        npz, index = path.read_bytes(), Path(f"{path}.txt")
         self.load(npz, path)
         if not index.exists():
             self.states[index.name] = "missing index"
         elif index.read_text("utf-8", "replace") != self._index(npz):
-            what = f"not the index of {Path(path).name}"
+            what = f"not the index of {path.name}"
             raise DataError(what, file=index, hint=_REMEDY)
 
     def _index(self, npz: bytes) -> str:
@@ -190,15 +190,15 @@ class CallCertificate:
         return f"{name}: call {self._counts[name]}" + f" ({call.variant})" * bool(call.variant)
 
 
-def _inputs(call: Call) -> dict[str, Any]:
+def _inputs(reference: Reference) -> dict[str, Any]:
     """Return the arrays and floating-point numbers of a call by label; all else as text."""
-    arrays = dict(zip(call.reference.arguments.labels, call.arguments, strict=True))
+    leaves, number = reference.arguments.leaves, np.ndarray | float | complex
+    arrays = {label: np.asarray(x) for label, x in leaves if isinstance(x, number)}
     # Addresses of objects differ between runs.
-    texts = {x: re.sub(r" at 0x[0-9a-f]+", "", repr(y)) for x, y in call.constants}
-    numbers = {x: np.asarray(y) for x, y in call.constants if isinstance(y, float | complex)}
-    for x in call.reference.results:
+    texts = {x: re.sub(r" at 0x[0-9a-f]+", "", repr(y)) for x, y in leaves if x not in arrays}
+    for x in reference.results:
         texts[x.label] = repr(x.plain) if isinstance(x.plain, str | bytes | None) else "numbers"
-    return arrays | texts | numbers
+    return arrays | texts
 
 
 def _name(x: Any) -> str:
@@ -208,10 +208,9 @@ def _name(x: Any) -> str:
 
 def _source(call: Call) -> str | None:
     """Return the SHA-256 of the source of a call's function."""
-    try:
+    with suppress(OSError, TypeError):  # compiled, an object, or typed at a prompt
         return sha256([inspect.getsource(call.function).encode()])
-    except (OSError, TypeError):  # compiled, an object, or typed at a prompt
-        return None
+    return None
 
 
 @functools.cache

@@ -55,7 +55,7 @@ class _Records:
         # Of all tests, and the file to check.
         self._record, self._rows, self._file = CallCertificate(), list[Any](), CallCertificate()
         if option.xp_check:
-            self._file.read(str(folder / option.xp_check))
+            self._file.read(folder / option.xp_check)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -108,7 +108,7 @@ class _Records:
             has_results = any(x["backends"] for x in self._record.content["calls"].values())
             if has_results and exitstatus != pytest.ExitCode.INTERRUPTED:
                 folder = terminalreporter.config.rootpath
-                self._record.write(str(self._folder / option.xp_record), folder)
+                self._record.write(self._folder / option.xp_record, folder)
                 state = ""
             write(f"--xp-record: {state}{self._record.summary()[0]}")
         if option.xp_check:
