@@ -658,6 +658,18 @@ def test_a_strict_check_fails_for_deselected_tests(run):
     assert run(ON_CPU, "--xp-check=gpu.npz", "-k", "1").ret == pytest.ExitCode.OK
 
 
+def test_a_strict_check_ignores_calls_that_fail_on_numpy(run):
+    tests = TESTS.replace("np.ones(n), bound=1.0", "np.ones(n), shapes='0d'")
+    functions = "def halve(x):\n    return x[:] / 2.0\n"  # which needs an axis
+    result = run(ON_GPU, "--xp-record=gpu.npz", functions=functions, tests=tests)
+    result.assert_outcomes(failed=3)
+    result = run(
+        ON_CPU, "--xp-check=gpu.npz", "--xp-check-strict", functions=functions, tests=tests
+    )
+    result.assert_outcomes(failed=3)
+    result.stdout.no_fnmatch_line("--xp-check: never recorded*")
+
+
 def test_a_strict_check_ignores_random_inputs(run):
     run(ON_GPU, "--xp-record=gpu.npz").assert_outcomes(passed=3)
     tests = TESTS + "\ndef test_random():\n    assert_parity(halve, np.ones(7))\n"

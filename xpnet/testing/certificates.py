@@ -48,9 +48,7 @@ class CallCertificate:
 
     def add(self, call: Call) -> list[str]:
         """Add the inputs and results of a call; there are no faults to return."""
-        key, reference, backends = self._key(call), call.reference, {}
-        if reference is None:
-            return []
+        backends = {}
         for outcome in [x for x in call.outcomes.values() if x.skipped is None]:
             backend = open_backend(outcome.backend)
             with backend.flags:
@@ -59,11 +57,11 @@ class CallCertificate:
             self.arrays |= {_name(x): x for x in outcome.results}
             results = [_name(x) for x in outcome.results]
             backends[backend.name] = {"results": results, "faults": list(outcome.faults)}
-        values = _inputs(reference)
+        values = _inputs(call.reference)
         self.arrays |= {_name(x): x for x in values.values() if isinstance(x, np.ndarray)}
         inputs = {label: _name(x) for label, x in values.items()}
         entry = {"inputs": inputs, "source": _source(call), "backends": backends}
-        self.content["calls"][key] = entry
+        self.content["calls"][self._key(call)] = entry
         self.content["machine"] |= {name: _machine(name) for name in ("numpy", *backends)}
         return []
 
@@ -72,7 +70,7 @@ class CallCertificate:
         key, reference = self._key(call), call.reference
         recorded = self.content["calls"].get(key)
         self.states[key] = "never recorded" if recorded is None else ""
-        if recorded is None or reference is None:
+        if recorded is None:
             return []
         inputs, old = _inputs(reference), recorded["inputs"]
         with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
