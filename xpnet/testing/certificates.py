@@ -31,8 +31,8 @@ _KIND, _WRITER = "certificate of tests", "pytest --xp-record"
 _REMEDY = f"record it again ({_WRITER})"
 _FORMAT = RecordFormat("xpnet.testing certificate", 3, _KIND, _WRITER, _REMEDY)
 _MAX_BYTES = 1 << 32  # of all arrays
-# On two processors, inputs differ by up to 18 eps of the largest number (the Q of a QR
-# decomposition with 200 columns). Numbers near zero beside it may differ in all digits.
+# With and without AVX2 and AVX-512, inputs differ by up to 18 eps of the largest number (the Q of a
+# QR decomposition with 200 columns). Numbers near zero beside it may differ in all digits.
 _INPUT_EPS, _LARGEST_ERROR = 64.0, 2.0**-8  # in float16, 4 eps
 
 
