@@ -22,8 +22,10 @@ from xpnet.arrays.transfer import Transfers, is_in_host_memory
 from xpnet.functions import exact_namespace
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.parity import certify, compare, read_certificate, stage_results, write_certificate
-from xpnet.testing import check, parity, record
+from xpnet.testing import parity
 from xpnet.testing.backends import open_backend
+from xpnet.testing.certificates import CallCertificate
+from xpnet.testing.outcomes import observe
 
 try:
     xpnet.Device("dpnp")
@@ -447,13 +449,14 @@ def stale_device(x):
         (stale_device, "recorded on dpnp:cpu.1: the result must be on device"),
     ],
 )
-def test_faults_of_functions_are_found_without_the_device(tmp_path, function, fault):
+def test_faults_of_functions_are_found_without_the_device(function, fault):
     x = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
-    path = tmp_path / "dpnp.npz"
-    with record(path), nullcontext() if fault is None else suppress(AssertionError):
+    recorded, read = CallCertificate(), CallCertificate()
+    with observe(recorded.add), nullcontext() if fault is None else suppress(AssertionError):
         parity(backends=BACKENDS)(function, x)
+    read.load(recorded.to_npz(), "dpnp.npz")
     with (
-        check(path),
+        observe(read.judge),
         nullcontext() if fault is None else pytest.raises(AssertionError, match=fault),
     ):
         parity(backends="numpy,array-api-strict")(function, x)

@@ -272,7 +272,7 @@ def test_the_namespace_of_numpy_is_that_of_array_api_compat():
 
 def test_testing_imports_arrays_only_and_the_comparison_no_pytest():
     code = "import xpnet.testing.comparison, sys; print(*sys.modules)"
-    code += "; import xpnet.testing.plugin; print(*sys.modules)"
+    code += "; import xpnet.testing.plugin, xpnet.testing.plugin_records; print(*sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

@@ -3,17 +3,21 @@
 import importlib.metadata
 import importlib.util
 import operator
-import warnings
-from contextlib import suppress
+import re
+import shutil
+import subprocess
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from array_api_compat import device
 
 from xpnet.files import DataError
-from xpnet.testing import assert_parity, certificates, check, record
+from xpnet.testing import certificates, parity
 from xpnet.testing.certificates import CallCertificate
+from xpnet.testing.outcomes import observe
 
 pytest.importorskip("array_api_strict")
 
@@ -31,8 +35,23 @@ def path(tmp_path):
 
 def read_file(path):
     certificate = CallCertificate()
-    certificate.load(path.read_bytes(), path)
+    certificate.read(path)
     return certificate
+
+
+@contextmanager
+def record(path):
+    certificate = CallCertificate()
+    with observe(certificate.add), suppress(AssertionError):
+        yield
+    certificate.write(path, path.parent)
+
+
+@contextmanager
+def check(path):
+    certificate = read_file(path)
+    with observe(certificate.judge):
+        yield certificate
 
 
 def halve(x):
@@ -51,8 +70,8 @@ def fails_on_gpu(x):
 
 
 def recorded(path, function, *arrays, backends=RECORDED_ON):
-    with record(path), suppress(AssertionError):
-        assert_parity(function, *arrays, backends=backends)
+    with record(path):
+        parity(backends=backends)(function, *arrays)
     return read_file(path)
 
 
@@ -61,95 +80,371 @@ def recorded(path, function, *arrays, backends=RECORDED_ON):
 )
 def test_a_fault_on_a_gpu_is_found_without_it(path, function, fault):
     recorded(path, function, X)
-    assert_parity(function, X, backends=HERE)
+    parity(backends=HERE)(function, X)
     with (
         pytest.raises(AssertionError, match=rf"recorded on {GPU}: {fault}"),
         check(path),
     ):
-        assert_parity(function, X, backends=HERE)
+        parity(backends=HERE)(function, X)
 
 
-def test_right_results_pass_without_a_warning(path):
+def test_right_results_pass(path):
     for context, backends in ((record, RECORDED_ON), (check, HERE)):
-        with context(path):
-            assert_parity(halve, X, backends=backends)
-            assert_parity(halve, X[:0], backends=backends)
-            assert_parity(lambda x: x > 1.0, np.asarray(2.0), backends=backends)
+        with context(path) as certificate:
+            parity(backends=backends)(halve, X)
+            parity(backends=backends)(halve, X[:0])
+            parity(backends=backends)(lambda x: x > 1.0, np.asarray(2.0))
     # Without the line of the lambda, which may move.
-    keys = ["halve: call 1", "halve: call 2", "<lambda>: call 1"]
-    assert list(read_file(path).content["calls"]) == keys
+    keys = ["<lambda>: call 1", "halve: call 1", "halve: call 2"]
+    assert list(certificate.content["calls"]) == keys
+    assert set(certificate.states.values()) == {""}
 
 
 def test_all_libraries_with_float64_are_recorded(path):
     certificate = recorded(path, halve, X)
     backends = certificate.content["calls"]["halve: call 1"]["backends"]
     assert list(backends) == ["array-api-strict", GPU, "array-api-strict:strictest"]
-    # Equal results are stored once.
-    assert len(certificate.arrays) == 1
-    strict = importlib.metadata.version("array-api-strict")
-    versions = {"numpy": np.__version__, "array-api-strict": strict}
-    assert certificate.content["versions"] == versions
-
-
-def test_a_changed_input_is_a_failure(path):
-    recorded(path, halve, X)
-    message = r"the input must be that of the record of \d{4}-\d\d-\d\d; got another one. Record"
-    with pytest.raises(AssertionError, match=message), check(path):
-        assert_parity(halve, X + 1.0, backends=HERE)
+    versions = {x: y.partition(",")[0] for x, y in certificate.content["machine"].items()}
+    strict = dict.fromkeys(backends, importlib.metadata.version("array-api-strict"))
+    assert versions == {"numpy": np.__version__, **strict}
 
 
 @pytest.mark.parametrize(
-    "change",
-    [np.float32, lambda x: x.view(np.int64), lambda x: x[None], lambda x: x[::-1]],
-    ids=["dtype", "dtype with the same bytes", "shape", "values"],
+    ("change", "words"),
+    [
+        (
+            lambda x: x + 1e-9,
+            r"is 1\.000000001 instead of 1\.0 at \[0\], off by 1e-09",
+        ),
+        (lambda x: x[::-1], r"is 4\.0 instead of 1\.0 at \[0\], off by 3"),
+        (lambda x: np.where(x > 3.0, np.nan, x), r"is nan instead of 4\.0 at \[2\], off by nan"),
+        (np.float32, r"is float32 \(3,\) \w+ instead of float64 \(3,\) "),
+        (lambda x: x.view(np.int64), r"is int64 \(3,\) "),
+        (lambda x: x[None], r"is float64 \(1, 3\) "),
+    ],
+    ids=["by more", "reversed", "NaN", "dtype", "dtype with the same bytes", "shape"],
 )
-def test_an_input_is_its_dtype_shape_and_bytes(path, change):
+def test_another_input_is_another_call(path, change, words):
     recorded(path, operator.pos, X)
-    with pytest.raises(AssertionError, match="the input must"), check(path):
-        assert_parity(operator.pos, np.asarray(change(X)), backends=HERE)
+    rule = r"the call must be that of the record of \d{4}-\d\d-\d\d: argument 1 "
+    remedy = r"\. If the test has changed, record it again \(pytest --xp-record\)"
+    with pytest.raises(AssertionError, match=f"{rule}{words}.*{remedy}"), check(path):
+        parity(backends=HERE)(operator.pos, np.asarray(change(X)))
 
 
-def test_differences_are_warnings(path, monkeypatch):
+def test_integers_are_those_of_the_record(path):
+    large = np.asarray([2**62, 3])
+    recorded(path, operator.pos, large)
+    message = r"argument 1 is 46\d+5 instead of 46\d+4 at \[0\], off by 1\. If"
+    with pytest.raises(AssertionError, match=message), check(path):
+        parity(backends=HERE)(operator.pos, large + 1)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "complex128"])
+def test_results_are_those_of_the_recorded_input(path, dtype):
+    x = X.astype(dtype)
+    step = 60 * np.finfo(dtype).eps * 4.0
+    nearly, other = ((x + k * step).astype(dtype) for k in (1, 2))
+    recorded(path, operator.pos, x)
+    # The bound of the results is smaller than the difference of the inputs.
+    with check(path) as certificate:
+        parity(backends=HERE)(operator.pos, nearly)
+        parity(backends=HERE)(operator.pos, x)
+    state = "other last digits of an input"
+    assert certificate.states == {"pos: call 1": state, "pos: call 2": "never recorded"}
+    with pytest.raises(AssertionError, match="the call must be"), check(path):
+        parity(backends=HERE)(operator.pos, other)
+
+    recorded(path, wrong_on_gpu, x)
+    with pytest.raises(AssertionError, match=rf"recorded on {GPU}: the result is"), check(path):
+        parity(backends=HERE)(wrong_on_gpu, nearly)
+
+
+def test_places_of_nan_and_infinities_are_those_of_the_record(path):
+    x = np.asarray([1.0, np.nan, np.inf, 4.0])
+    recorded(path, operator.pos, x)
+    with check(path):
+        parity(backends=HERE)(operator.pos, x * (1.0 + 2.0**-50))
+    with pytest.raises(AssertionError, match=r"is nan instead of inf at \[2\]"), check(path):
+        parity(backends=HERE)(operator.pos, x[[0, 1, 1, 3]])
+
+
+def test_objects_are_compared_without_their_addresses(path):
+    def applied(x, function):
+        return function(x)
+
+    functions = [lambda x: x * 1.0 for _ in range(2)]  # at two addresses
+    recorded(path, applied, X, functions[0])
+    with check(path):
+        parity(backends=HERE)(applied, X, functions[1])
+
+
+def test_values_are_judged_by_the_bounds_of_the_check(path):
+    (call,) = recorded(path, wrong_on_gpu, X).content["calls"].values()
+    assert "is wrong" in call["backends"][GPU]["faults"][0]
+    with check(path):
+        parity(atol=0.01, backends=HERE)(wrong_on_gpu, X)
+
+
+def test_inputs_of_float16_have_a_bound_of_four_units(path):
+    pytest.importorskip("torch")
+    x = X.astype("float16")
+    recorded(path, operator.pos, x, backends="numpy,torch")
+    with check(path):
+        parity(backends="numpy,torch")(operator.pos, x + np.float16(0.0117))
+    with pytest.raises(AssertionError, match="the call must be"), check(path):
+        parity(backends="numpy,torch")(operator.pos, x + np.float16(0.0195))
+
+
+def test_expected_arrays_belong_to_the_input_of_this_machine(path):
+    with record(path):
+        parity(expected=X, backends=RECORDED_ON)(operator.pos, X)
+    for factor in (1.0, 1.0 + 2.0**-48):
+        with check(path):
+            parity(expected=X * factor, backends=HERE)(operator.pos, X * factor)
+    with pytest.raises(AssertionError, match="recorded on"), check(path):
+        parity(expected=X + 1.0, backends=HERE)(operator.pos, X)
+
+
+def test_sweeps_are_made_of_the_given_input(path):
+    def vanishing(x):
+        return x - x * 1  # NumPy warns for infinities
+
+    x = X.astype("float32")
+    nearly = np.nextafter(x, np.float32(9.0))
+    options = {"dtypes": "float,int,float16", "shapes": "0d,empty,batched", "specials": True}
+    with record(path):
+        parity(backends=RECORDED_ON, **options)(vanishing, x)
+    with check(path) as certificate:  # in float64, the inputs differ by 2^29 ULP
+        parity(backends=HERE, **options)(vanishing, nearly)
+    states = {key.partition("(")[2][:-1]: x for key, x in certificate.states.items()}
+    assert states.pop("empty") == ""
+    assert states.pop("float16") == "recorded without results"  # array-api-strict has none
+    assert set(states.values()) == {"other last digits of an input"}
+    assert {"", "float64", "nan", "batched"} < set(states)
+
+
+def test_numbers_are_compared_as_arrays_are(path):
+    def scaled(x, factor, power=1):
+        return x * factor**power
+
+    recorded(path, scaled, X, 2.0)
+    with check(path):
+        parity(backends=HERE)(scaled, X, 2.0 + 2.0**-50)
+    message = r"argument 2 is 3.0 instead of 2.0, off by 1\. If"
+    with pytest.raises(AssertionError, match=message), check(path):
+        parity(backends=HERE)(scaled, X, 3.0)
+    recorded(path, scaled, X, 2)
+    message = "argument 3 is 1 instead of absent"
+    with pytest.raises(AssertionError, match=message), check(path):
+        parity(backends=HERE)(scaled, X, 2, 1)
+    for other, name in ((3, "3"), (2.0, r"float64 \(\) \w+"), (True, "True")):
+        message = f"argument 2 is {name} instead of 2. If"
+        with pytest.raises(AssertionError, match=message), check(path):
+            parity(backends=HERE)(scaled, X, other)
+
+
+def test_differences_are_summarized(path, monkeypatch):
     with record(path):
         for _ in range(5):
-            assert_parity(halve, X, backends=RECORDED_ON)
-        assert_parity(wrong_on_gpu, X, backends="numpy,array-api-strict:strictest")
+            parity(backends=RECORDED_ON)(halve, X)
     certificate = read_file(path)
-    certificate.content["versions"] |= {"numpy": "1.0", "no-library": "1.0"}
-    path.write_bytes(certificate.to_npz())
     monkeypatch.setattr(certificates.inspect, "getsource", lambda function: function.__name__)
-    with warnings.catch_warnings(record=True, action="always") as caught, check(path):
-        assert_parity(halve, X, backends=HERE)
-        assert_parity(np.positive, X, backends="numpy")
-    lines = [str(warning.message).removeprefix(f"{path}: ") for warning in caught]
-    assert sorted(lines) == [
-        "changed source of the function (1): halve: call 1",
+    with observe(certificate.judge):
+        for _ in range(4):
+            parity(backends=HERE)(halve, X)
+        parity(backends="numpy")(np.positive, X)
+    changed = [f"halve: call {i}" for i in (1, 2, 3, 4)]
+    head, *tail = certificate.summary()
+    strict = "array-api-strict: 5, array-api-strict:device1: 5, array-api-strict:strictest: 5"
+    assert head == f"calls recorded on {certificate.content['date']}: 5 ({strict})"
+    assert tail == [
+        f"changed source of the function (4): {'; '.join(changed[:3])}; ...",
         "never recorded (1): positive: call 1",
-        "not run here (5): halve: call 2; halve: call 3; halve: call 4; ...",
-        f"other versions (1): numpy 1.0, here {np.__version__}",
     ]
-    assert {warning.filename for warning in caught} == {__file__}
+    assert "; ".join(changed) in certificate.summary(is_full=True)[1]
 
 
-def test_a_call_without_results_is_not_recorded(path):
+def test_faults_besides_values_stay(path):
+    def changes_on_gpu(x):
+        if "device1" in str(device(x)):
+            x[0] = 3.0
+        return x[1:] * 1.0
+
+    recorded(path, changes_on_gpu, X)
+    message = f"recorded on {GPU}: argument 1 must not change"
+    with pytest.raises(AssertionError, match=message), check(path):
+        parity(backends=HERE)(changes_on_gpu, X)
+
+
+def test_devices_may_treat_subnormal_numbers_as_zero(path):
+    pytest.importorskip("jax")
+    options = {"specials": True, "bound": 1, "lazy": False}
+    with record(path):
+        parity(backends="numpy,jax", **options)(lambda x: x * 2.0**600, X)
+    with check(path):
+        parity(backends=f"numpy,{GPU}", **options)(lambda x: x * 2.0**600, X)
+    with pytest.raises(AssertionError, match="recorded on jax: the result is wrong"), check(path):
+        parity(backends=f"numpy,{GPU}", **options)(lambda x: x * 2.0**601, X)
+
+
+def test_faults_in_subnormal_numbers_are_found(path):
+    def wrong_on_gpu_if_small(x):
+        is_small = any(abs(float(y)) < 1e-300 for y in x)
+        return x * 2.0 + (1.0 if is_small and "device1" in str(device(x)) else 0.0)
+
+    options = {"specials": True, "lazy": False}
+    with record(path):
+        parity(backends=RECORDED_ON, **options)(wrong_on_gpu_if_small, X)
+    with pytest.raises(AssertionError, match=rf"subnormal\): recorded on {GPU}: "), check(path):
+        parity(backends="numpy,array-api-strict", **options)(wrong_on_gpu_if_small, X)
+
+
+def test_equal_arrays_are_stored_once(path):
+    x = np.random.default_rng(0).random(100_000)
+    with record(path):
+        for function in (operator.pos, lambda x: x * 1.0):
+            parity(backends=RECORDED_ON)(function, x)
+            parity(backends=RECORDED_ON)(function, x)
+    assert len(read_file(path).arrays) == 1
+    assert path.stat().st_size < 1.05 * x.nbytes
+
+
+def test_the_order_of_calls_changes_nothing(path):
+    files = []
+    for functions in ((halve, operator.pos), (operator.pos, halve)):
+        with record(path):
+            for function in functions:
+                parity(backends=RECORDED_ON)(function, X)
+        files.append((path.read_bytes(), path.with_name("gpu.npz.txt").read_text()))
+    assert files[0] == files[1]
+
+
+def test_the_index_has_a_line_for_each_call(path):
+    def scaled(x, *, axis, words):
+        return {"a": x * axis, "b": words}
+
+    with record(path):
+        parity(backends="numpy,array-api-strict:device1")(scaled, X, axis=3, words="c")
+        parity(backends="numpy,array-api-strict:device1")(wrong_on_gpu, X[1:2])
+    lines = path.with_name("gpu.npz.txt").read_text().splitlines()
+    strict = importlib.metadata.version("array-api-strict")
+    digest = r"[0-9a-f]{16}"
+    expected = [
+        r"SHA-256: [0-9a-f]{64}",
+        r"date: \d{4}-\d\d-\d\d",
+        rf"array-api-strict:device1: {strict}, .*device1.*",
+        rf"numpy: {np.__version__}, .+",
+        rf"scaled: call 1 \| argument 1: float64 \(3,\) {digest} \| `axis`: 3 .*",
+        rf"wrong_on_gpu: call 1 .* \| {GPU}: float64 \(1,\) {digest}; the result is wrong: .*",
+    ]
+    for line, pattern in zip(lines, expected, strict=True):
+        assert re.fullmatch(pattern, line)
+    end = rf"result\['a'\]: numbers \| result\['b'\]: 'c' \| {GPU}: float64 \(3,\) {digest}$"
+    assert re.search(end, lines[-2])
+
+
+def test_an_index_of_another_file_is_reported(path):
     recorded(path, halve, X)
-    before = path.read_bytes()
-    with pytest.warns(UserWarning, match="is not written: there were no calls"):
-        recorded(path, halve, X, backends="numpy")
-    assert path.read_bytes() == before
-
-
-def test_an_error_in_the_context_keeps_the_file(path):
+    index = path.with_name("gpu.npz.txt")
+    text, message = index.read_text(), "gpu.npz.txt: not the index of gpu.npz, record it again"
+    for other in ("", text.replace("halve", "half"), text[:-1], text + "\n"):
+        index.write_text(other)
+        with pytest.raises(DataError, match=message):
+            read_file(path)
+    recorded(path, halve, X + 1.0)
+    index.write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_file(path)
+    index.write_bytes(text.replace("\n", "\r\n").encode())  # as git may do on Windows
     recorded(path, halve, X)
-    before = path.read_bytes()
-    with pytest.raises(TypeError), record(path):
-        assert_parity("halve", X + 1.0, backends=RECORDED_ON)
-    assert path.read_bytes() == before
+    index.write_bytes(index.read_bytes().replace(b"\n", b"\r\n"))
+    assert read_file(path).states == {}
+    index.unlink()
+    assert read_file(path).summary()[1:] == ["missing index (1): gpu.npz.txt"]
 
 
-def test_a_missing_folder_is_reported_at_the_start(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no such folder"), record(tmp_path / "no" / "x"):
-        pytest.fail("the context must not begin")
+@pytest.mark.parametrize("mask", [0x01, pytest.param(0xFF, marks=pytest.mark.slow)])
+def test_damage_of_every_byte_is_reported(path, mask):
+    good = recorded(path, halve, X[:1], backends="numpy,array-api-strict:device1")
+    index = path.with_name("gpu.npz.txt")
+    text, content = index.read_bytes(), path.read_bytes()
+
+    def damaged(x):
+        return [x[:i] + bytes([byte ^ mask]) + x[i + 1 :] for i, byte in enumerate(x)]
+
+    for other in damaged(text):
+        index.write_bytes(other)
+        with pytest.raises(DataError):
+            read_file(path)
+    # Without the index, only bytes without a meaning may differ, such as dates in a zip file.
+    index.unlink()
+    accepted = []
+    for other in damaged(content):
+        path.write_bytes(other)
+        with suppress(DataError):
+            found = read_file(path)
+            accepted.append(other)
+            assert found.content == good.content
+            assert found.arrays.keys() == good.arrays.keys()
+            assert all(np.array_equal(x, good.arrays[name]) for name, x in found.arrays.items())
+    assert 0 < len(accepted) < 0.5 * len(content)
+    index.write_bytes(text)
+    for other in accepted:
+        path.write_bytes(other)
+        with pytest.raises(DataError, match="not the index"):
+            read_file(path)
+
+
+def test_the_commit_of_the_project(path, tmp_path):
+    git = shutil.which("git")
+    if git is None:
+        pytest.skip("git is not installed")
+
+    def run(*words):
+        options = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
+        command = [git, "-C", str(tmp_path), *options, *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit():
+        return recorded(path, halve, X).content["commit"]
+
+    assert commit() == ""
+    run("init", "-q")
+    assert commit() == ""
+    (tmp_path / "code.py").write_text("1")
+    run("add", "code.py")
+    run("commit", "-q", "-m", "code")
+    run("tag", "v1")
+    assert commit() == run("rev-parse", "HEAD")
+    (tmp_path / "code.py").write_text("2")
+    assert commit() == f"{run('rev-parse', 'HEAD')} + changes"
+    assert f"commit: {commit()}" in path.with_name("gpu.npz.txt").read_text().splitlines()
+
+
+def test_without_git_the_commit_is_left_out(path, monkeypatch):
+    monkeypatch.setenv("PATH", str(path.parent))
+    assert recorded(path, halve, X).content["commit"] == ""
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (
+            {"driver_number": "580.95", "driver_version": "13.0"},
+            "14.2.0, NVIDIA H100, driver 580.95",
+        ),
+        ({"driver_number": None, "driver_version": "13.0"}, "14.2.0, NVIDIA H100, driver 13.0"),
+        ({"driver_number": None, "driver_version": None}, "14.2.0, NVIDIA H100"),
+    ],
+)
+def test_the_card_and_its_driver(monkeypatch, facts, words):
+    backend = SimpleNamespace(library="cupy", device="<CUDA Device 0>")
+    library = SimpleNamespace(version="14.2.0", hardware_of=lambda _: "NVIDIA H100")
+    monkeypatch.setattr(certificates, "open_backend", lambda _: backend)
+    monkeypatch.setattr(certificates, "libraries", lambda: {"cupy": library})
+    monkeypatch.setattr(certificates, "gpu_facts", lambda: facts)
+    assert certificates._machine.__wrapped__("cupy") == words  # noqa: SLF001
 
 
 @pytest.mark.parametrize(
@@ -158,7 +453,7 @@ def test_a_missing_folder_is_reported_at_the_start(tmp_path):
         (lambda x: x[:-99], "corrupt or truncated npz, found .*, save or copy it again"),
         (
             lambda _: b"text",
-            "not a certificate of tests of version 2, found first bytes 74 65 78 74, expected .*",
+            "not a certificate of tests of version 3, found first bytes 74 65 78 74, expected .*",
         ),
     ],
     ids=["damaged", "foreign"],
@@ -175,12 +470,12 @@ import numpy as np
 import pytest
 from array_api_compat import device
 from functions import halve
-from xpnet.testing import assert_parity
+from xpnet.testing import assert_parity, parity
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_halve(n):
-    assert_parity(halve, np.ones(n), bound=1.0)
-    assert_parity(halve, np.zeros(n), bound=1.0)
+    parity(bound=1.0)(halve, np.ones(n))
+    parity(bound=1.0)(halve, np.zeros(n))
 """
 FUNCTIONS = "def halve(x):\n    return x / 2.0\n"
 WRONG = """
@@ -206,17 +501,21 @@ def run(pytester):
     return run
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "xdist"])
-def test_pytest_records_and_checks(run, workers, pytester, monkeypatch):
-    if workers and importlib.util.find_spec("xdist") is None:
+@pytest.fixture(params=[(), ("-n2",)], ids=["alone", "xdist"])
+def workers(request, monkeypatch):
+    if request.param and importlib.util.find_spec("xdist") is None:
         pytest.skip("pytest-xdist is not installed")
     monkeypatch.setenv("PYTHONPATH", str(Path(certificates.__file__).parents[2]))
+    return request.param
+
+
+def test_pytest_records_and_checks(run, workers, pytester):
     result = run(*workers, ON_GPU, "--xp-record=gpu.npz", functions=WRONG)
     result.assert_outcomes(failed=3)
     result.stdout.fnmatch_lines([f"--xp-record: calls recorded on *: 3 (*{GPU}: 3*"])
-    assert [x.name for x in pytester.path.glob("*.npz*")] == ["gpu.npz"]
-    versions = read_file(pytester.path / "gpu.npz").content["versions"]
-    assert set(versions) == {"numpy", "array-api-strict"}
+    assert {x.name for x in pytester.path.glob("*.npz*")} == {"gpu.npz", "gpu.npz.txt"}
+    machine = read_file(pytester.path / "gpu.npz").content["machine"]
+    assert list(machine) == ["numpy", "array-api-strict", GPU, "array-api-strict:strictest"]
 
     result = run(*workers, ON_CPU, "--xp-check=gpu.npz", functions=WRONG)
     result.assert_outcomes(failed=3)
@@ -231,7 +530,7 @@ def test_pytest_records_and_checks(run, workers, pytester, monkeypatch):
     new, old = (f"{x}: call 1; {x}: call 2" for x in map("test_it.py::test_halve[{}]".format, "41"))
     same = [f"test_it.py::test_halve[{x}]: call {n}" for x, n in ((2, 1), (2, 2), (3, 1))]
     assert lines == [
-        "--xp-check: changed input (1): test_it.py::test_halve[3]: call 2",
+        "--xp-check: changed call (1): test_it.py::test_halve[3]: call 2",
         f"--xp-check: changed source of the function (3): {'; '.join(same)}",
         f"--xp-check: never recorded (2): {new}",
         f"--xp-check: not run here (2): {old}",
@@ -258,8 +557,9 @@ def test_random_inputs_are_not_recorded(run, pytester):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
+        ("--xp-check-strict", "--xp-check-strict must have --xp-check=FILE.npz beside it"),
         ("--xp-check=no.npz", "*No such file or directory: '*no.npz'"),
-        ("--xp-check=test_it.py", "*test_it.py: not a certificate of tests of version 2, *"),
+        ("--xp-check=test_it.py", "*test_it.py: not a certificate of tests of version 3, *"),
         ("--xp-record=no/gpu.npz", "*cannot be written: no such folder: '*gpu.npz'"),
         ("--xp-report=no/x.md", "*cannot be written: no such folder: '*x.md'"),
         ("--xp-report=x.txt", "--xp-report must be table, json, FILE.md or FILE.json; got x.txt"),
@@ -302,9 +602,9 @@ def test_a_rerun_has_the_record_of_the_first_run(run, pytester):
 def test_all_results_are_held(path, before, after):
     recorded(path, before, X)
     with check(path):
-        assert_parity(before, X, backends=HERE)
-    with pytest.raises(AssertionError, match=r"the record: "), check(path):
-        assert_parity(after, X, backends=HERE)
+        parity(backends=HERE)(before, X)
+    with pytest.raises(AssertionError, match=r"the record"), check(path):
+        parity(backends=HERE)(after, X)
 
 
 def test_changed_arguments_are_held(path, monkeypatch):
@@ -313,24 +613,68 @@ def test_changed_arguments_are_held(path, monkeypatch):
 
     options = {"mutates": 0, "lazy": False}
     with record(path):
-        assert_parity(double, X, backends=RECORDED_ON, **options)
+        parity(backends=RECORDED_ON, **options)(double, X)
     with check(path):
-        assert_parity(double, X, backends=RECORDED_ON, **options)
+        parity(backends=RECORDED_ON, **options)(double, X)
     monkeypatch.setattr(double, "__defaults__", (3.0,))
     message = r"recorded on .*: result in argument 1 is wrong"
     with pytest.raises(AssertionError, match=message), check(path):
-        assert_parity(double, X, backends=RECORDED_ON, **options)
+        parity(backends=RECORDED_ON, **options)(double, X)
 
 
-def test_other_constants_are_a_changed_input(path):
-    def scaled(x, factor):
-        return x * 0.0 * factor
+def test_a_strict_check_passes_with_fewer_backends(run):
+    run(ON_GPU, "--xp-record=gpu.npz").assert_outcomes(passed=3)
+    for backends in (ON_GPU, ON_CPU, "--xp-backends=numpy"):
+        result = run(backends, "--xp-check=gpu.npz", "--xp-check-strict")
+        assert result.ret == pytest.ExitCode.OK
+        assert len([x for x in result.outlines if x.startswith("--xp-check: ")]) == 1
 
-    recorded(path, scaled, X, 2.0)
-    with check(path):
-        assert_parity(scaled, X, 2.0, backends=HERE)
-    with pytest.raises(AssertionError, match="the input must be that of the record"), check(path):
-        assert_parity(scaled, X, 3.0, backends=HERE)
+
+def test_a_strict_check_fails_for_a_renamed_test(run, workers):
+    run(ON_GPU, "--xp-record=gpu.npz").assert_outcomes(passed=3)
+    check = (*workers, ON_CPU, "--xp-check=gpu.npz")
+    renamed = TESTS.replace("[1, 2, 3]", "[1, 2, 3], ids=list('12d')")
+    result = run(*check, tests=renamed)
+    result.assert_outcomes(passed=3)
+    assert result.ret == pytest.ExitCode.OK
+    result = run(*check, "--xp-check-strict", tests=renamed)
+    result.assert_outcomes(passed=3)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    new, old = (f"{x}: call 1; {x}: call 2" for x in map("test_it.py::test_halve[{}]".format, "d3"))
+    result.stdout.fnmatch_lines(
+        [f"--xp-check: never recorded (2): {new}", f"--xp-check: not run here (2): {old}"]
+    )
+
+
+def test_a_strict_check_fails_for_deselected_tests(run):
+    run(ON_GPU, "--xp-record=gpu.npz").assert_outcomes(passed=3)
+    result = run(ON_CPU, "--xp-check=gpu.npz", "--xp-check-strict", "-k", "1")
+    result.assert_outcomes(passed=1, deselected=2)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    names = [f"test_it.py::test_halve[{n}]: call {i}" for n in (2, 3) for i in (1, 2)]
+    result.stdout.fnmatch_lines([f"--xp-check: not run here (4): {'; '.join(names)}"])
+    assert run(ON_CPU, "--xp-check=gpu.npz", "-k", "1").ret == pytest.ExitCode.OK
+
+
+def test_a_strict_check_ignores_calls_that_fail_on_numpy(run):
+    tests = TESTS.replace("np.ones(n), bound=1.0", "np.ones(n), shapes='0d'")
+    functions = "def halve(x):\n    return x[:] / 2.0\n"  # which needs an axis
+    result = run(ON_GPU, "--xp-record=gpu.npz", functions=functions, tests=tests)
+    result.assert_outcomes(failed=3)
+    result = run(
+        ON_CPU, "--xp-check=gpu.npz", "--xp-check-strict", functions=functions, tests=tests
+    )
+    result.assert_outcomes(failed=3)
+    result.stdout.no_fnmatch_line("--xp-check: never recorded*")
+
+
+def test_a_strict_check_ignores_random_inputs(run):
+    run(ON_GPU, "--xp-record=gpu.npz").assert_outcomes(passed=3)
+    tests = TESTS + "\ndef test_random():\n    assert_parity(halve, np.ones(7))\n"
+    strict = (ON_CPU, "--xp-check=gpu.npz", "--xp-check-strict")
+    assert run(*strict, tests=tests).ret == pytest.ExitCode.TESTS_FAILED
+    tests += "\ntest_random.is_hypothesis_test = True\n"
+    assert run(*strict, tests=tests).ret == pytest.ExitCode.OK
 
 
 def test_a_check_of_nothing_fails(run):
@@ -340,3 +684,48 @@ def test_a_check_of_nothing_fails(run):
     result.assert_outcomes(passed=3)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert run(ON_CPU, "--xp-check=gpu.npz").ret == pytest.ExitCode.OK
+
+
+# NumPy computes exp in float32 with other instructions, and other last digits, without AVX2.
+EXPONENTIALS = """
+import numpy as np
+from array_api_compat import array_namespace
+from xpnet.testing import assert_parity, parity
+
+def softmax(x, scale):
+    xp = array_namespace(x)
+    e = xp.exp(x / scale - xp.max(x / scale, axis=-1, keepdims=True))
+    return e / xp.sum(e, axis=-1, keepdims=True)
+
+def test_softmax():
+    x = np.exp(np.random.default_rng(0).normal(size=(20, 50)).astype("float32"))
+    parity(dtypes="float", rtol=1e-5)(softmax, x, float(x.max()))
+"""
+
+
+@pytest.mark.parametrize("is_plain_first", [False, True], ids=["with SIMD", "without"])
+def test_a_certificate_of_another_processor(pytester, monkeypatch, is_plain_first):
+    from numpy._core import _multiarray_umath as core
+
+    names = [name for name in core.__cpu_dispatch__ if core.__cpu_features__.get(name)]
+    if not names:
+        pytest.skip("this NumPy has no instructions besides its baseline that can be disabled")
+    monkeypatch.setenv("PYTHONPATH", str(Path(certificates.__file__).parents[2]))
+    pytester.makepyfile(test_it=EXPONENTIALS)
+
+    def run(*options, is_plain):
+        monkeypatch.setenv("NPY_DISABLE_CPU_FEATURES", " ".join(names) if is_plain else "")
+        return pytester.runpytest_subprocess(*WITH_PLUGIN, "-W", "error", *options)
+
+    for is_plain, file in ((is_plain_first, "here.npz"), (not is_plain_first, "there.npz")):
+        run(ON_GPU, f"--xp-record={file}", is_plain=is_plain).assert_outcomes(passed=1)
+    here, there = (read_file(pytester.path / name) for name in ("here.npz", "there.npz"))
+    if here.content["calls"] == there.content["calls"]:
+        pytest.skip("exp has the same digits without the instructions that can be disabled")
+    options = (ON_CPU, "--xp-check=here.npz", "--xp-check-strict")
+    run(*options, is_plain=is_plain_first).assert_outcomes(passed=1)
+    result = run(*options, is_plain=not is_plain_first)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        ["--xp-check: other last digits of an input (2): *: call 1; *: call 1 (float64)"]
+    )

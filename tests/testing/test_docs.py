@@ -47,8 +47,8 @@ def test_the_workflow():
     yaml = pytest.importorskip("yaml")
     jobs = yaml.safe_load(FILES[".github/workflows/array-api.yml"])["jobs"]
     commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
-    options = re.findall(r"--xp-\w+", " ".join(commands))
-    assert options == ["--xp-require", "--xp-record", "--xp-require", "--xp-check"]
+    options = re.findall(r"--xp-([\w-]+)", " ".join(commands))
+    assert options == ["require", "record", "require", "check", "check-strict"]
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,13 @@ from xpnet.testing.capabilities import (
     samples_of,
     xp_capabilities,
 )
-from xpnet.testing.certificates import check, record
 from xpnet.testing.comparison import assert_parity, parity
 
 __all__ = [
     "assert_parity",
-    "check",
     "make_xp_pytest_param",
     "make_xp_test_case",
     "parity",
-    "record",
     "sample",
     "samples_of",
     "xp_capabilities",
