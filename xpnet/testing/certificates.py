@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from xpnet.arrays.gpu.gpu_facts import gpu_facts
 from xpnet.arrays.libraries import libraries
 from xpnet.files.errors import DataError
 from xpnet.files.record import RecordFormat, sha256, sha256_of_array
@@ -183,7 +182,7 @@ class CallCertificate:
     def _key(self, call: Call) -> str:
         """Return the key of the next call."""
         # Without the line of a lambda, which moves with every edit.
-        name = self._test or call.name.partition(" (")[0]
+        name = self._test or call.name
         self._counts[name] += not call.variant  # sweeps follow the arguments as given
         return f"{name}: call {self._counts[name]}" + f" ({call.variant})" * bool(call.variant)
 
@@ -216,10 +215,14 @@ def _machine(name: str) -> str:
     """Return the version of a backend's library, its processor or card, and the card's driver."""
     backend = open_backend(name)
     library = libraries()[backend.library]
-    facts = gpu_facts() if "cuda" in str(backend.device).lower() else {}
-    driver = facts.get("driver_number") or facts.get("driver_version")
     words = [library.version, library.hardware_of(backend.device)]
-    return ", ".join(words + [f"driver {driver}"] * bool(driver))
+    if "cuda" in str(backend.device).lower():
+        from xpnet.arrays.gpu.gpu_facts import gpu_facts
+
+        facts = gpu_facts()
+        driver = facts["driver_number"] or facts["driver_version"]
+        words += [f"driver {driver}"] * bool(driver)
+    return ", ".join(words)
 
 
 def _commit(folder: Path) -> str:
