@@ -17,7 +17,7 @@ CONVERTED = "RuntimeError: Can't convert array on the 'device1' device to a NumP
 
 def rows(name, variant, *outcomes):
     by_name = {outcome.backend: outcome for outcome in outcomes}
-    return rows_of(Call(len, name, variant, [], by_name, lambda _: []))
+    return rows_of(Call(len, name, variant, by_name))
 
 
 def passed(backend, *checks):

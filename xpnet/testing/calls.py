@@ -68,10 +68,7 @@ class Comparison:
         for x in [x for x in outcomes.values() if x.faults and x.backend in self.verdicts.xfailed]:
             reason = f"expected failure: {self.verdicts.xfailed[x.backend]}"
             outcomes[x.backend] = replace(x, faults=(), skipped=reason, error=None)
-        arrays = arguments.arrays
-        constants = [leaf for leaf in arguments.leaves if not any(leaf[1] is x for x in arrays)]
-        name = name_of(self.function)
-        call = Call(self.function, name, variant, arrays, outcomes, reference, constants)
+        call = Call(self.function, name_of(self.function), variant, outcomes, reference)
         found = notify(call)
         if found:
             outcomes["the record"] = BackendOutcome("the record", tuple(found))

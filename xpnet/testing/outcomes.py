@@ -4,7 +4,7 @@ import ast
 import contextlib
 import functools
 import linecache
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -38,14 +38,8 @@ class Call:
     function: Callable[..., Any]
     name: str
     variant: str  # of a sweep, such as "float32" or "empty"; "" for the arguments as given
-    arguments: list[NDArray[Any]]
     outcomes: dict[str, BackendOutcome]
     reference: Any = None  # a `Reference`; None if the function failed on NumPy
-    constants: Sequence[tuple[str, Any]] = ()  # labels and values of the other arguments
-
-    def judge(self, results: Sequence[NDArray[Any]]) -> list[str]:
-        """Return faults of results from elsewhere, on a device with float64."""
-        return [] if self.reference is None else list(self.reference.faults_of_all(results))
 
 
 # Receives each call. Messages that it returns are faults.
