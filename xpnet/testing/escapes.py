@@ -15,13 +15,21 @@ import numpy as np
 
 from xpnet.arrays.library import Library
 
-__all__ = ["Escapes", "current_escapes", "is_foreign", "places_passed_by", "use_escapes", "watch"]
+__all__ = [
+    "WATCHED",
+    "Escapes",
+    "current_escapes",
+    "is_foreign",
+    "places_passed_by",
+    "use_escapes",
+    "watch",
+]
 
 _ROOT: Final = str(Path(__file__).parent)
 _LIBRARIES = {"array_api_compat", "array_api_strict", "cupy", "dask", "jax", "numpy", "torch"}
 _FOREIGN: Final = _LIBRARIES | sys.stdlib_module_names
 # Python code converts arrays of these classes; compiled code reads those of JAX.
-_CLASSES: Final = {
+WATCHED: Final = {
     "array-api-strict": "array_api_strict._array_object:Array",
     "dask": "dask.array:Array",
     "torch": "torch:Tensor",
@@ -48,7 +56,7 @@ class Escapes:
             how = "exists: remove" if self.is_new else "is missing: create it by"
             msg = f"xp_escapes: {self.path} {how} --xp-escapes-write"
             raise ValueError(msg)
-        self.places = set() if self.is_new else set(self.path.read_text("utf-8").splitlines())
+        self.places = set() if self.is_new else set(self.path.read_text("utf-8").split())
         self.noted: list[str] = []  # places that converted in the running test
         self.call: tuple[Any, list[str]] = None, []  # a function, and places that it has passed
         self._folders = root, root / "src"
@@ -106,10 +114,10 @@ def places_passed_by(function: Any) -> list[str]:
 def watch(library: Library) -> Iterator[None]:
     """Allow conversions of a library's arrays to NumPy in listed places only, within a context."""
     escapes = _current
-    if escapes is None or library.name not in _CLASSES:
+    if escapes is None or library.name not in WATCHED:
         yield
         return
-    array_class = resolve_name(_CLASSES[library.name])
+    array_class = resolve_name(WATCHED[library.name])
     convert: Any = array_class.__array__
     buffer: Any = getattr(array_class, "__buffer__", None)
 

@@ -15,7 +15,7 @@ import pytest
 
 from xpnet.testing.backends import Backend, open_backend
 from xpnet.testing.built_in import torch_settings
-from xpnet.testing.escapes import Escapes, current_escapes, use_escapes
+from xpnet.testing.escapes import WATCHED, Escapes, current_escapes, use_escapes
 from xpnet.testing.marks import SKIP, XFAIL, current_marks, use_marks, verdicts_of
 from xpnet.testing.outcomes import Call, observe
 from xpnet.testing.registry import (
@@ -244,10 +244,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def _is_complete(config: pytest.Config) -> bool:
-    """Return whether no option leaves out tests or backends, which miss conversions."""
+    """Return whether no test and no watched library is left out, which would convert."""
     names = ("keyword", "markexpr", "deselect", "ignore", "lf", "collectonly", "xp_backends")
     is_whole = config.args_source != config.ArgsSource.ARGS
     is_whole &= config.invocation_params.dir == config.rootpath
+    is_whole &= not any(map(unavailable_reason, WATCHED.keys() & set(selected_backends())))
     return is_whole and not any(config.getoption(name, None) for name in names)
 
 
