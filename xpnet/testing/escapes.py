@@ -57,8 +57,8 @@ class Escapes:
             msg = f"xp_escapes: {self.path} {how} --xp-escapes-write"
             raise ValueError(msg)
         self.places = set() if self.is_new else set(self.path.read_text("utf-8").split())
-        self.noted: list[str] = []  # places that converted in the running test
-        self.call: tuple[Any, list[str]] = None, []  # a function, and places that it has passed
+        self.noted = set[str]()  # places that converted in the running test
+        self.call: tuple[Any, set[str]] = None, set()  # a function, and places that it has passed
         self._folders = root, root / "src"
         self._tests = (*config.getini("python_files"), "conftest.py")
 
@@ -87,8 +87,8 @@ class Escapes:
         if not self.is_new and place not in self.places:
             msg = f"{place} converts an array of {library} to NumPy; {self.path.name} lacks it"
             raise RuntimeError(msg)
-        self.noted.append(place)
-        self.call[1].append(place)
+        self.noted.add(place)
+        self.call[1].add(place)
 
 
 def use_escapes(escapes: Escapes | None) -> AbstractContextManager[object]:
@@ -101,12 +101,12 @@ def current_escapes() -> Escapes | None:
     return _current
 
 
-def places_passed_by(function: Any) -> list[str]:
-    """Return the list that a function's conversions extend, if it is called on several backends."""
+def places_passed_by(function: Any) -> set[str]:
+    """Return the places that a function has passed, a set to which its next conversions add."""
     if _current is None:
-        return []
+        return set()
     if _current.call[0] is not function:
-        _current.call = function, []
+        _current.call = function, set()
     return _current.call[1]
 
 
@@ -128,7 +128,7 @@ def watch(library: Library) -> Iterator[None]:
         escapes.note(place, library.name)
         # An explicit scheduler: the checks of laziness do not count this computation.
         x = x.compute(scheduler="synchronous") if library.name == "dask" else x
-        return np.asarray(library.numpy(x), dtype)
+        return np.array(library.numpy(x), dtype, copy=options.get("copy"))
 
     def to_buffer(x: Any, flags: int) -> Any:
         if escapes.place_of(inspect.currentframe()) is not None:

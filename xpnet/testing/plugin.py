@@ -141,7 +141,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_itemcollected(item: Any) -> None:
     """Mark tests with our fixtures, for ``-m uses_xp`` and for other plugins."""
     name = str(getattr(getattr(item, "callspec", None), "params", {}).get("xp_backend", ""))
-    item.stash[_ON_REPORTS] = {"xp_backend": name or None, "xp_left_out": {}, "xp_places": []}
+    item.stash[_ON_REPORTS] = {"xp_backend": name or None, "xp_left_out": {}, "xp_places": set()}
     if name:
         item.add_marker("uses_xp")
         # Hypothesis looks for this mark: methods with @given run on one object for each backend.
@@ -234,7 +234,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if escapes is None or terminal is None or hasattr(config, "workerinput"):
         return
     reports = itertools.chain.from_iterable(terminal.stats.values())
-    converted = {place for report in reports for place in getattr(report, "xp_places", [])}
+    converted = {place for report in reports for place in getattr(report, "xp_places", ())}
     if escapes.is_new:
         escapes.path.write_text("".join(f"{x}\n" for x in sorted(converted)), "utf-8")
     elif _is_complete(config) and "deselected" not in terminal.stats:
