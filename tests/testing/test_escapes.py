@@ -1,8 +1,12 @@
 """The list of places that may convert arrays to NumPy, tested by pytest within pytest."""
 
 import sys
+from dataclasses import replace
 
 import pytest
+
+from xpnet.arrays.device_errors import Diagnosis
+from xpnet.arrays.known_libraries import KNOWN
 
 strict = pytest.importorskip("array_api_strict")
 LIBRARIES = [name for name in ("dask", "torch") if name in sys.modules]
@@ -13,8 +17,9 @@ from array_api_compat import array_namespace, device
 
 class Model:
     def center(self, x):
-        rows = [np.asarray(x)]
-        return rows[0] - rows[0].mean()
+        rows = [np.array(x)]
+        rows[0] -= rows[0].mean()
+        return rows[0]
 
 def center(x):
     return Model().center(x)
@@ -53,10 +58,10 @@ N_PASSED = 3 + BACKENDS.count(",") + 3  # strict has four backends
 def listed(run, pytester):
     """Run tests with a list of places."""
 
-    def run_listed(places, *options, tests=TESTS):
+    def run_listed(places, *options, tests=TESTS, backends=BACKENDS):
         pytester.makepyprojecttoml(f"""
             [tool.pytest.ini_options]
-            xp_backends = "{BACKENDS}"
+            xp_backends = "{backends}"
             xp_escapes = "escapes.txt"
             """)
         path = pytester.path / "escapes.txt"
@@ -106,6 +111,14 @@ def test_a_place_that_does_not_convert_fails_a_complete_session(
     words = "did not convert to NumPy; remove it"
     lines = [line for line in result.outlines if line.startswith("xp_escapes")]
     assert lines == [f"xp_escapes: mine.py::double {words}"] * exit_code
+
+
+def test_no_place_is_missing_where_a_library_is(listed, monkeypatch, fresh_reasons):
+    del fresh_reasons
+    cause = Diagnosis("not-installed", "torch is not installed", "pip install torch")
+    monkeypatch.setitem(KNOWN, "torch", replace(KNOWN["torch"], check=lambda _: cause))
+    backends = BACKENDS if "torch" in BACKENDS else f"{BACKENDS},torch"
+    assert listed([*PLACES, "mine.py::double"], backends=backends).ret == 0
 
 
 @pytest.mark.parametrize(

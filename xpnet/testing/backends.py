@@ -97,7 +97,7 @@ class Backend:
         return next((device for device in opened if device != self.device), self.device)
 
     def _check_dtype(self, name: str | None) -> None:
-        if name is not None and self.lacks(name):
+        if name is not None and not self.has([name]):
             msg = f"{self.name} has no {name}"
             raise unittest.SkipTest(msg)
 
@@ -119,9 +119,7 @@ class Backend:
         If the device lacks the dtype (its name, or any library's), raise unittest.SkipTest.
         """
         name = dtype_name(dtype)
-        if not self.has([name]):
-            msg = f"{self.name} has no {name}"
-            raise unittest.SkipTest(msg)
+        self._check_dtype(name)
         return self.make(np.asarray(values, name))
 
     def owns(self, x: Any, /) -> bool:

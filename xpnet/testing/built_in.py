@@ -23,36 +23,16 @@ _stacks: Final[dict[str, list[dict[str, Any]]]] = {"array-api-strict": [], "jax"
 
 @dataclass(frozen=True)
 class BackendSpec:
-    """An array library on a device, or a variant: its settings, or how it holds arrays.
+    """An array library on a device, or a variant: its settings, or how it holds arrays."""
 
-    Parameters
-    ----------
-    name : str
-        ``"library"`` or ``"library:variant"``; the library is one that `Device` knows.
-    device : str, default ""
-        The device, as after the colon of a word for `Device`; the default one if empty.
-    asarray : callable, optional
-        Makes an array of the variant from a NumPy array.
-    settings : callable, default contextlib.nullcontext
-        Returns a context that is entered while tests run.
-    is_cpu : bool, default True
-        Whether arrays are in host memory. If false, ``cpu_only`` of marks excludes the backend.
-    is_lazy : bool, default False
-        Whether values may be unknown. If true, ``eager_only`` of marks excludes the backend.
-    thread_safe : bool, default True
-        If false, tests carry the mark ``thread_unsafe`` of pytest-run-parallel.
-    default : bool, default True
-        If false, the backend is tested only if its name, a pattern or "all" selects it.
-    """
-
-    name: str
-    device: str = ""
-    asarray: Callable[[Any], Any] | None = None
-    settings: Callable[[], AbstractContextManager[Any]] = nullcontext
-    is_cpu: bool = True
-    is_lazy: bool = False
-    thread_safe: bool = True
-    default: bool = True
+    name: str  # "library" or "library:variant", of a library that `Device` knows
+    device: str = ""  # as after the colon of a word for `Device`; "": the default one
+    asarray: Callable[[Any], Any] | None = None  # from a NumPy array to one of the variant
+    settings: Callable[[], AbstractContextManager[Any]] = nullcontext  # entered while tests run
+    is_cpu: bool = True  # in host memory; if false, `cpu_only` of marks excludes the backend
+    is_lazy: bool = False  # without values; if true, `eager_only` of marks excludes the backend
+    thread_safe: bool = True  # if false, tests have the mark `thread_unsafe`
+    default: bool = True  # if false, only its name, a pattern or "all" selects the backend
 
     @property
     def library(self) -> str:

@@ -15,13 +15,21 @@ import numpy as np
 
 from xpnet.arrays.library import Library
 
-__all__ = ["Escapes", "current_escapes", "is_foreign", "places_passed_by", "use_escapes", "watch"]
+__all__ = [
+    "WATCHED",
+    "Escapes",
+    "current_escapes",
+    "is_foreign",
+    "places_passed_by",
+    "use_escapes",
+    "watch",
+]
 
 _ROOT: Final = str(Path(__file__).parent)
 _LIBRARIES = {"array_api_compat", "array_api_strict", "cupy", "dask", "jax", "numpy", "torch"}
 _FOREIGN: Final = _LIBRARIES | sys.stdlib_module_names
 # Python code converts arrays of these classes; compiled code reads those of JAX.
-_CLASSES: Final = {
+WATCHED: Final = {
     "array-api-strict": "array_api_strict._array_object:Array",
     "dask": "dask.array:Array",
     "torch": "torch:Tensor",
@@ -48,9 +56,9 @@ class Escapes:
             how = "exists: remove" if self.is_new else "is missing: create it by"
             msg = f"xp_escapes: {self.path} {how} --xp-escapes-write"
             raise ValueError(msg)
-        self.places = set() if self.is_new else set(self.path.read_text("utf-8").splitlines())
-        self.noted: list[str] = []  # places that converted in the running test
-        self.call: tuple[Any, list[str]] = None, []  # a function, and places that it has passed
+        self.places = set() if self.is_new else set(self.path.read_text("utf-8").split())
+        self.noted = set[str]()  # places that converted in the running test
+        self.call: tuple[Any, set[str]] = None, set()  # a function, and places that it has passed
         self._folders = root, root / "src"
         self._tests = (*config.getini("python_files"), "conftest.py")
 
@@ -79,8 +87,8 @@ class Escapes:
         if not self.is_new and place not in self.places:
             msg = f"{place} converts an array of {library} to NumPy; {self.path.name} lacks it"
             raise RuntimeError(msg)
-        self.noted.append(place)
-        self.call[1].append(place)
+        self.noted.add(place)
+        self.call[1].add(place)
 
 
 def use_escapes(escapes: Escapes | None) -> AbstractContextManager[object]:
@@ -93,12 +101,12 @@ def current_escapes() -> Escapes | None:
     return _current
 
 
-def places_passed_by(function: Any) -> list[str]:
-    """Return the list that a function's conversions extend, if it is called on several backends."""
+def places_passed_by(function: Any) -> set[str]:
+    """Return the places that a function has passed, a set to which its next conversions add."""
     if _current is None:
-        return []
+        return set()
     if _current.call[0] is not function:
-        _current.call = function, []
+        _current.call = function, set()
     return _current.call[1]
 
 
@@ -106,10 +114,10 @@ def places_passed_by(function: Any) -> list[str]:
 def watch(library: Library) -> Iterator[None]:
     """Allow conversions of a library's arrays to NumPy in listed places only, within a context."""
     escapes = _current
-    if escapes is None or library.name not in _CLASSES:
+    if escapes is None or library.name not in WATCHED:
         yield
         return
-    array_class = resolve_name(_CLASSES[library.name])
+    array_class = resolve_name(WATCHED[library.name])
     convert: Any = array_class.__array__
     buffer: Any = getattr(array_class, "__buffer__", None)
 
@@ -120,7 +128,7 @@ def watch(library: Library) -> Iterator[None]:
         escapes.note(place, library.name)
         # An explicit scheduler: the checks of laziness do not count this computation.
         x = x.compute(scheduler="synchronous") if library.name == "dask" else x
-        return np.asarray(library.numpy(x), dtype)
+        return np.array(library.numpy(x), dtype, copy=options.get("copy"))
 
     def to_buffer(x: Any, flags: int) -> Any:
         if escapes.place_of(inspect.currentframe()) is not None:

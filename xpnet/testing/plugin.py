@@ -17,7 +17,7 @@ import pytest
 from xpnet.testing.backends import Backend, open_backend
 from xpnet.testing.built_in import torch_settings
 from xpnet.testing.comparison import use_project_options
-from xpnet.testing.escapes import Escapes, current_escapes, use_escapes
+from xpnet.testing.escapes import WATCHED, Escapes, current_escapes, use_escapes
 from xpnet.testing.laziness import Laziness
 from xpnet.testing.marks import SKIP, XFAIL, current_marks, use_marks, verdicts_of
 from xpnet.testing.outcomes import Call, observe
@@ -161,7 +161,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_itemcollected(item: Any) -> None:
     """Mark tests with our fixtures, for ``-m uses_xp`` and for other plugins."""
     name = str(getattr(getattr(item, "callspec", None), "params", {}).get("xp_backend", ""))
-    item.stash[_ON_REPORTS] = {"xp_backend": name or None, "xp_left_out": {}, "xp_places": []}
+    item.stash[_ON_REPORTS] = {"xp_backend": name or None, "xp_left_out": {}, "xp_places": set()}
     if name:
         item.add_marker("uses_xp")
         # Hypothesis looks for this mark: methods with @given run on one object for each backend.
@@ -254,7 +254,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if escapes is None or terminal is None or hasattr(config, "workerinput"):
         return
     reports = itertools.chain.from_iterable(terminal.stats.values())
-    converted = {place for report in reports for place in getattr(report, "xp_places", [])}
+    converted = {place for report in reports for place in getattr(report, "xp_places", ())}
     if escapes.is_new:
         escapes.path.write_text("".join(f"{x}\n" for x in sorted(converted)), "utf-8")
     elif _is_complete(config) and "deselected" not in terminal.stats:
@@ -264,10 +264,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def _is_complete(config: pytest.Config) -> bool:
-    """Return whether no option leaves out tests or backends, which miss conversions."""
+    """Return whether no test and no watched library is left out, which would convert."""
     names = ("keyword", "markexpr", "deselect", "ignore", "lf", "collectonly", "xp_backends")
     is_whole = config.args_source != config.ArgsSource.ARGS
     is_whole &= config.invocation_params.dir == config.rootpath
+    is_whole &= not any(map(unavailable_reason, WATCHED.keys() & set(selected_backends())))
     return is_whole and not any(config.getoption(name, None) for name in names)
 
 
