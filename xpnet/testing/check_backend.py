@@ -83,7 +83,7 @@ class _Check:
             if is_variant:
                 trace(reference.function, arguments)
             else:
-                leaves = call_jitted(reference.function, arguments, backend)
+                leaves = call_jitted(reference.function, arguments)
                 faults += [self.where + x for x in self._faults_of_leaves(leaves)]
         # A function that may read values may cut gradients off; sweeps put values at kinks.
         is_differentiable = not self._laziness.allows_values and not is_variant

@@ -117,30 +117,11 @@ def _limited(
     return limited
 
 
-_ARRAY: Final = object()  # the place of an array among the leaves of a result
-# Compilation takes most of the time of a test, and parametrized tests repeat it: compiled
-# functions with the leaves that tracing found.
-_compiled: Final[dict[Any, tuple[Any, list[tuple[str, Any]]]]] = {}
-_MAX_COMPILED: Final = 128
-
-
-def call_jitted(
-    function: Callable[..., Any], arguments: Arguments, backend: Backend
-) -> list[tuple[str, Any]]:
+def call_jitted(function: Callable[..., Any], arguments: Arguments) -> list[tuple[str, Any]]:
     """Return paths and leaves of a function's result under ``jax.jit``; only arrays are traced."""
-    arrays = arguments.arrays
-    constants = repr(arguments.replace([_ARRAY] * len(arrays)))
-    shapes = tuple((x.shape, str(x.dtype)) for x in arrays)
-    # The kept function refers to this function and these arguments: no other has their id.
-    key = backend.name, id(function), constants, shapes
-    if key not in _compiled:
-        if len(_compiled) == _MAX_COMPILED:
-            _compiled.clear()
-        traced, leaves = _traceable(function, arguments)
-        _compiled[key] = importlib.import_module("jax").jit(traced), leaves
-    compiled, leaves = _compiled[key]
-    results = iter(compiled(arrays))
-    return [(path, next(results) if x is _ARRAY else x) for path, x in leaves]
+    traced, leaves = _traceable(function, arguments)
+    results = iter(importlib.import_module("jax").jit(traced)(arguments.arrays))
+    return [(path, next(results) if is_array(x) else x) for path, x in leaves]
 
 
 def trace(function: Callable[..., Any], arguments: Arguments) -> None:
@@ -155,8 +136,7 @@ def _traceable(
     leaves: list[tuple[str, Any]] = []
 
     def traced(arrays: list[Any]) -> list[Any]:
-        found = arguments.replace(arrays).call(function)
-        leaves[:] = [(path, _ARRAY if is_array(x) else x) for path, x in found]
-        return [x for _, x in found if is_array(x)]
+        leaves[:] = arguments.replace(arrays).call(function)
+        return [x for _, x in leaves if is_array(x)]
 
     return traced, leaves
