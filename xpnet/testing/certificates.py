@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from xpnet.arrays.device_errors import device_text
 from xpnet.arrays.libraries import libraries
 from xpnet.files.errors import DataError
 from xpnet.files.record import RecordFormat, sha256, sha256_of_array
@@ -216,7 +217,7 @@ def _machine(name: str) -> str:
     backend = open_backend(name)
     library = libraries()[backend.library]
     words = [library.version, library.hardware_of(backend.device)]
-    if "cuda" in str(backend.device).lower():
+    if "cuda" in device_text(backend.device).lower():
         from xpnet.arrays.gpu.gpu_facts import gpu_facts
 
         facts = gpu_facts()
