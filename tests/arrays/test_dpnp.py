@@ -460,3 +460,11 @@ def test_faults_of_functions_are_found_without_the_device(function, fault):
         nullcontext() if fault is None else pytest.raises(AssertionError, match=fault),
     ):
         parity(backends="numpy,array-api-strict")(function, x)
+
+
+@pytest.mark.parametrize("name", ["dpnp", "dpnp:cpu.0", "dpnp:cpu.1"])
+def test_the_fixture_for_another_device_has_one(name):
+    backend = open_backend(name)
+    assert backend.other_device != backend.device
+    x = backend.namespace.zeros(3, device=backend.other_device)
+    assert x.device == backend.other_device
