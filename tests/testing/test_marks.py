@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from xpnet.arrays.known_libraries import KNOWN
 from xpnet.testing import marks as marks_module
 from xpnet.testing.backends import Backend
 from xpnet.testing.marks import (
@@ -54,9 +55,9 @@ def test_marks_skip_backends(marks, names):
 
 @pytest.mark.parametrize(("platform", "n"), [("cpu", 0), ("gpu", 1)])
 def test_jax_is_where_its_default_device_is(monkeypatch, platform, n):
-    jax = Backend("jax", None, SimpleNamespace(platform=platform))
+    jax = Backend("jax", KNOWN["jax"])
+    vars(jax).update(unavailable=None, device=SimpleNamespace(platform=platform))
     monkeypatch.setattr(marks_module, "open_backend", lambda _: jax)
-    monkeypatch.setattr(marks_module, "unavailable_reason", lambda _: None)
     assert len(verdicts_of([skip(cpu_only=True)], ["jax"]).skipped) == n
 
 

@@ -27,7 +27,6 @@ from xpnet.testing.registry import (
     default_names,
     select_backends,
     selected_backends,
-    spec_of,
     unavailable_reason,
     use_backends,
 )
@@ -153,7 +152,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name in selected_backends():
         if not _reason_left_out(name):
             marks = [pytest.mark.gpu] * name.startswith(("cupy", "jax:cuda", "torch:cuda"))
-            marks += [pytest.mark.thread_unsafe] * (not spec_of(name).thread_safe)
+            marks += [pytest.mark.thread_unsafe] * (not open_backend(name).thread_safe)
             params.append(pytest.param(name, marks=marks))
     metafunc.parametrize("xp_backend", params, indirect=True)
 
