@@ -11,11 +11,10 @@ from xpnet.testing.marks import (
     SKIP,
     XFAIL,
     Verdicts,
-    current_marks,
-    use_marks,
     verdicts_of,
 )
 from xpnet.testing.registry import default_names
+from xpnet.testing.run_settings import RUN, use
 
 GPU = {"torch:cuda", "cupy", "dpnp", "array-api-strict:device1", "array-api-strict:no_float64"}
 LAZY = {"dask", "jax", "array-api-strict:strictest"}
@@ -91,12 +90,12 @@ def test_expected_failures_are_those_that_are_not_skipped():
 
 def test_the_marks_of_a_running_test_end_with_it():
     mark = skip("torch", reason="slow")
-    with use_marks([mark]):
-        assert current_marks() == (mark,)
-        with use_marks([]):
-            assert current_marks() == ()
-        assert current_marks() == (mark,)
-    assert mark not in current_marks()
+    with use(marks=(mark,)):
+        assert RUN.marks == (mark,)
+        with use(marks=()):
+            assert RUN.marks == ()
+        assert RUN.marks == (mark,)
+    assert mark not in RUN.marks
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from xpnet.testing.registry import (
     select_backends,
     selected_backends,
     unavailable_reason,
-    use_backends,
 )
+from xpnet.testing.run_settings import use
 
 NUMPY = ("numpy:readonly", "numpy:strided")
 TORCH = ("torch:cuda", "torch:mps", "torch:meta", "torch:grad")
@@ -98,13 +98,14 @@ def test_unknown_words_are_rejected_with_the_known_ones(word):
 
 def test_a_choice_ends_with_its_context():
     before = selected_backends()
-    with use_backends(("numpy",)):
+    with use(backends=("numpy",)):
         assert selected_backends() == ("numpy",)
     assert selected_backends() == before
 
 
 def test_words_that_remove_start_from_a_selection():
-    assert select_backends("-numpy", start=("numpy", "jax")) == ("jax",)
+    with use(backends=("numpy", "jax")):
+        assert select_backends("-numpy") == ("jax",)
 
 
 def test_settings_of_all_threads_are_no_business_of_threads():

@@ -1,19 +1,16 @@
 """Marks by which a test is skipped or expected to fail on backends, in SciPy's terms."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple
-from unittest.mock import patch
 
 from xpnet.testing.backends import open_backend
 from xpnet.testing.registry import backends_matching, canonical_name
 
-__all__ = ["SKIP", "XFAIL", "Mark", "Verdicts", "current_marks", "use_marks", "verdicts_of"]
+__all__ = ["SKIP", "XFAIL", "Mark", "Verdicts", "verdicts_of"]
 
 SKIP: Final = "skip_xp_backends"
 XFAIL: Final = "xfail_xp_backends"
 Mark = tuple[str, tuple[str, ...], Mapping[str, Any]]  # name, arguments, keyword arguments
-_current: tuple[Mark, ...] = ()  # of the running test
 
 
 class Verdicts(NamedTuple):
@@ -21,16 +18,6 @@ class Verdicts(NamedTuple):
 
     skipped: dict[str, str]
     xfailed: dict[str, str]
-
-
-def current_marks() -> tuple[Mark, ...]:
-    """Return the marks of the running test."""
-    return _current
-
-
-def use_marks(marks: Iterable[Mark]) -> AbstractContextManager[object]:
-    """Apply a test's marks to `assert_parity` within a context, in all threads."""
-    return patch(f"{__name__}._current", tuple(marks))
 
 
 def verdicts_of(marks: Iterable[Mark], names: Sequence[str]) -> Verdicts:

@@ -1,15 +1,14 @@
 """Names of the backends, words that select them, and those that tests run on."""
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from fnmatch import fnmatchcase
 from typing import Final
-from unittest.mock import patch
 
 from xpnet.arrays.known_libraries import KNOWN
 from xpnet.arrays.libraries import libraries
 from xpnet.testing.backends import open_backend
 from xpnet.testing.built_in import BUILT_IN, STRICTEST
+from xpnet.testing.run_settings import RUN
 
 __all__ = [
     "STRICTEST",
@@ -20,12 +19,10 @@ __all__ = [
     "select_backends",
     "selected_backends",
     "unavailable_reason",
-    "use_backends",
 ]
 
 # Libraries by the names of their modules, which SciPy's marks use.
 _LIBRARIES: Final = {x.module: x.name for x in KNOWN.values()}
-_selected: tuple[str, ...] | None = None  # None: the default backends
 
 
 def backend_names() -> tuple[str, ...]:
@@ -70,13 +67,11 @@ def backends_matching(word: str, /, argument: str = "`backends`") -> tuple[str, 
     return found
 
 
-def select_backends(
-    words: str | Iterable[str], argument: str = "`backends`", *, start: Iterable[str] | None = None
-) -> tuple[str, ...]:
+def select_backends(words: str | Iterable[str], argument: str = "`backends`") -> tuple[str, ...]:
     """Return the backends that match some words, in the order in which tests run.
 
     Words (see `backends_matching`) are a list, or a string with commas. A leading ``-`` removes:
-    from the other words' backends or, if all words begin with it, from `start` (the default ones).
+    from the other words' backends or, if all words begin with it, from the selected ones.
     """
     split = words.split(",") if isinstance(words, str) else words
     stripped = [word.strip() for word in split if word.strip()]
@@ -84,7 +79,7 @@ def select_backends(
     left_out = [word[1:] for word in stripped if word.startswith("-")]
     names = {name for word in kept for name in backends_matching(word, argument)}
     if left_out and not kept:
-        names = set(default_names() if start is None else start)
+        names = set(selected_backends())
     for word in left_out:
         names.difference_update(backends_matching(word, argument))
         names = {x for x in names if open_backend(x).library != canonical_name(word)}
@@ -94,12 +89,7 @@ def select_backends(
 
 def selected_backends() -> tuple[str, ...]:
     """Return the names of the backends that tests run on."""
-    return default_names() if _selected is None else _selected
-
-
-def use_backends(names: tuple[str, ...], /) -> AbstractContextManager[object]:
-    """Select the backends that tests run on, within a context."""
-    return patch(f"{__name__}._selected", names)
+    return default_names() if RUN.backends is None else RUN.backends
 
 
 def unavailable_reason(name: str, /) -> str | None:
