@@ -24,7 +24,7 @@ def strict_flags(**flags: Any) -> _Context:
     """Return a context with flags of array-api-strict, such as ``boolean_indexing=False``."""
     strict = importlib.import_module("array_api_strict")
     read, write = strict.get_array_api_strict_flags, strict.set_array_api_strict_flags
-    return _applied("array-api-strict", flags, read, write)
+    return _applied("array-api-strict", flags, read, lambda values: write(**values))
 
 
 def jax_settings(*, has_64_bits: bool = True, platform: str | None = None) -> _Context:
@@ -35,8 +35,8 @@ def jax_settings(*, has_64_bits: bool = True, platform: str | None = None) -> _C
         values["jax_default_device"] = jax.devices(platform)[0]
         values["jax_default_matmul_precision"] = "highest"  # a GPU's default drops digits
 
-    def write(**wanted: Any) -> None:
-        for name, value in wanted.items():
+    def write(values: dict[str, Any]) -> None:
+        for name, value in values.items():
             jax.config.update(name, value)
 
     return _applied("jax", values, lambda: {x: getattr(jax.config, x) for x in _OF_JAX}, write)
@@ -45,12 +45,12 @@ def jax_settings(*, has_64_bits: bool = True, platform: str | None = None) -> _C
 def torch_settings(dtype: str) -> _Context:
     """Return a context with a default dtype of torch, such as "float64"."""
     torch = importlib.import_module("torch")
-    values = {"dtype": getattr(torch, dtype)}
-
-    def write(*, dtype: Any) -> None:
-        torch.set_default_dtype(dtype)
-
-    return _applied("torch", values, lambda: {"dtype": torch.get_default_dtype()}, write)
+    return _applied(
+        "torch",
+        {"dtype": getattr(torch, dtype)},
+        lambda: {"dtype": torch.get_default_dtype()},
+        lambda values: torch.set_default_dtype(values["dtype"]),
+    )
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def _applied(library: str, values: Any, read: Any, write: Any) -> Iterator[None]
     def update() -> None:
         wanted = stack[0] | stack[-1]
         if wanted != read():
-            write(**wanted)
+            write(wanted)
 
     try:
         with _lock:
