@@ -15,13 +15,7 @@ from xpnet.arrays.device_errors import DeviceError, device_text
 from xpnet.arrays.device_namespace import DeviceNamespace
 from xpnet.arrays.libraries import libraries
 from xpnet.arrays.library import NARROW, Library
-from xpnet.arrays.namespace import (
-    array_namespace,
-    device_of,
-    dtype_name,
-    is_array,
-    library_of,
-)
+from xpnet.arrays.namespace import array_namespace, device_of, dtype_name, is_array, library_of
 from xpnet.testing.built_in import BUILT_IN, STRICTEST
 from xpnet.testing.escapes import watch
 
