@@ -1,8 +1,7 @@
 """pytest plugin that runs tests with the fixture `xp` on every array library and device.
 
-Enable it by ``addopts = "-p xpnet.testing.plugin"`` in pytest's settings. Its fixtures are `xp`,
-`xp_device`, `xp_other_device` and `xp_backend`; ``pytest --help`` describes its options and
-settings, ``pytest --markers`` its marks. A conftest.py adds a library by `xpnet.register_library`.
+Enable it by ``addopts = "-p xpnet.testing.plugin"`` in pytest's settings. ``pytest --help``
+describes its options and settings, ``pytest --markers`` its marks.
 """
 
 import contextlib

@@ -58,7 +58,8 @@ def backends_matching(word: str, /, argument: str = "`backends`") -> tuple[str, 
     library, _, device = name.partition(":")
     found = tuple(x for x in defaults if open_backend(x).library == name)
     found = found or tuple(x for x in backend_names() if fnmatchcase(x, name))
-    if not found and library in libraries() and device and not set("*?").intersection(device):
+    is_pattern = "*" in name or "?" in name
+    if not found and device and library in libraries() and not is_pattern:
         return (name,)
     if not found:
         known = f"all, default, host, {', '.join(backend_names())}, and patterns like torch:*"
