@@ -21,7 +21,7 @@ from xpnet.arrays.libraries import libraries, library_named, library_with
 from xpnet.arrays.library import Library, namespace_of
 from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.arrays.transfer import Transfers, count_transfers, is_in_host_memory, move, to_numpy
-from xpnet.testing import backends, parity, registry
+from xpnet.testing import backends, parity
 from xpnet.testing.backends import open_backend
 from xpnet.testing.registry import default_names, select_backends, unavailable_reason
 
@@ -516,7 +516,7 @@ def mlx(monkeypatch):
         float32=np.float32,
         int32=np.int32,
     )
-    caches = (namespace_of, registry._reason, backends._open)  # noqa: SLF001
+    caches = (namespace_of, backends._backend)  # noqa: SLF001
     for cache in caches:
         cache.cache_clear()
     yield core

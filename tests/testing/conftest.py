@@ -11,7 +11,7 @@ import inspect
 
 import pytest
 
-from xpnet.testing import registry
+from xpnet.testing import backends
 
 for module in (
     "array_api_compat.numpy",
@@ -28,8 +28,8 @@ for module in (
 @pytest.fixture
 def fresh_reasons(monkeypatch):
     """Forget, for a test, the reasons why backends are unavailable."""
-    reason = inspect.unwrap(vars(registry)["_reason"])
-    monkeypatch.setattr(registry, "_reason", functools.cache(reason))
+    backend = inspect.unwrap(vars(backends)["_backend"])
+    monkeypatch.setattr(backends, "_backend", functools.cache(backend))
 
 
 @pytest.fixture

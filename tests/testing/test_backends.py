@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import unittest
+from contextlib import contextmanager
+from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from itertools import product
 from types import ModuleType
@@ -13,6 +15,7 @@ import pytest
 import xpnet
 from xpnet.arrays import libraries as libraries_module
 from xpnet.arrays.device_namespace import DeviceNamespace
+from xpnet.arrays.known_libraries import KNOWN
 from xpnet.arrays.namespace import array_namespace, device_of, dtype_name
 from xpnet.testing.backends import Backend, open_backend
 from xpnet.testing.registry import backend_names, unavailable_reason
@@ -255,6 +258,22 @@ def test_dtypes_may_be_of_any_library(dtype):
     assert dtype_name(dtype) == "float32"
 
 
+def test_the_gpu_of_cupy_is_current_while_it_is_in_use():
+    current = []
+
+    @contextmanager
+    def make_current(device):
+        current.append(device)
+        yield
+        current.remove(device)
+
+    backend = Backend("cupy:1", replace(KNOWN["cupy"], current=make_current), "1")
+    vars(backend)["device"] = "GPU 1"  # instead of opening it
+    with backend.flags:
+        assert current == ["GPU 1"]
+    assert current == []
+
+
 def test_the_strictest_backend_refuses_masks_while_it_is_in_use():
     backend = open_backend("array-api-strict:strictest")
     x = backend.asarray([1.0])
@@ -266,8 +285,7 @@ def test_the_strictest_backend_refuses_masks_while_it_is_in_use():
 def test_the_namespace_of_numpy_is_that_of_array_api_compat():
     import array_api_compat
 
-    backend = Backend("numpy", np, "cpu")
-    assert backend.namespace is array_api_compat.array_namespace(np.zeros(1))
+    assert open_backend("numpy").namespace is array_api_compat.array_namespace(np.zeros(1))
 
 
 IMPORTS = """

@@ -444,10 +444,9 @@ def test_without_git_the_commit_is_left_out(path, monkeypatch):
     ],
 )
 def test_the_card_and_its_driver(monkeypatch, facts, words):
-    backend = SimpleNamespace(library="cupy", device="<CUDA Device 0>")
     library = SimpleNamespace(version="14.2.0", hardware_of=lambda _: "NVIDIA H100")
+    backend = SimpleNamespace(array_library=library, device="<CUDA Device 0>")
     monkeypatch.setattr(certificates, "open_backend", lambda _: backend)
-    monkeypatch.setattr(certificates, "libraries", lambda: {"cupy": library})
     monkeypatch.setattr("xpnet.arrays.gpu.gpu_facts.gpu_facts", lambda: facts)
     assert certificates._machine.__wrapped__("cupy") == words  # noqa: SLF001
 

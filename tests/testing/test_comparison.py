@@ -13,8 +13,7 @@ import pytest
 from xpnet.arrays.namespace import array_namespace
 from xpnet.testing import calls
 from xpnet.testing.comparison import assert_parity, parity
-from xpnet.testing.marks import use_marks
-from xpnet.testing.registry import use_backends
+from xpnet.testing.run_settings import use
 
 pytest.importorskip("array_api_strict")
 
@@ -363,10 +362,10 @@ def test_a_failure_on_numpy_is_reported():
 
 def test_the_selection_of_backends_applies():
     wrong = only_on("strict", lambda x: x, lambda x: x + 1.0)
-    with use_backends(("numpy",)):
+    with use(backends=("numpy",)):
         assert_parity(wrong, X)
     with (
-        use_backends(("numpy", "array-api-strict")),
+        use(backends=("numpy", "array-api-strict")),
         pytest.raises(AssertionError, match="1 of 2 b"),
     ):
         assert_parity(wrong, X)
@@ -712,7 +711,7 @@ def test_arrays_without_values_are_left_out_where_they_may_be_read():
 def test_expected_failures_are_not_called_right():
     wrong = only_on("strict", lambda x: x * 1.0, lambda x: x + 1.0)
     mark = ("xfail_xp_backends", ("array-api-strict:device1",), {})
-    with use_marks([mark]), pytest.raises(AssertionError) as caught:
+    with use(marks=(mark,)), pytest.raises(AssertionError) as caught:
         parity(backends=STRICT)(wrong, X)
     assert str(caught.value).splitlines()[-3] == "It is right on numpy."
     assert "device1" not in str(caught.value)
@@ -775,7 +774,7 @@ def test_containers_of_arguments_must_not_change(change):
 
 def test_marks_that_leave_nothing_skip_the_test():
     mark = ("skip_xp_backends", (), {"np_only": True, "reason": "compiled"})
-    with use_marks([mark]), pytest.raises(unittest.SkipTest, match=r"nothing to compare .*compil"):
+    with use(marks=(mark,)), pytest.raises(unittest.SkipTest, match=r"nothing to compare .*compil"):
         parity(backends=STRICT)(softmax, X)
 
 

@@ -4,17 +4,17 @@ from types import SimpleNamespace
 
 import pytest
 
+from xpnet.arrays.known_libraries import KNOWN
 from xpnet.testing import marks as marks_module
 from xpnet.testing.backends import Backend
 from xpnet.testing.marks import (
     SKIP,
     XFAIL,
     Verdicts,
-    current_marks,
-    use_marks,
     verdicts_of,
 )
 from xpnet.testing.registry import default_names
+from xpnet.testing.run_settings import RUN, use
 
 GPU = {"torch:cuda", "cupy", "dpnp", "array-api-strict:device1", "array-api-strict:no_float64"}
 LAZY = {"dask", "jax", "array-api-strict:strictest"}
@@ -54,9 +54,9 @@ def test_marks_skip_backends(marks, names):
 
 @pytest.mark.parametrize(("platform", "n"), [("cpu", 0), ("gpu", 1)])
 def test_jax_is_where_its_default_device_is(monkeypatch, platform, n):
-    jax = Backend("jax", None, SimpleNamespace(platform=platform))
+    jax = Backend("jax", KNOWN["jax"])
+    vars(jax).update(unavailable=None, device=SimpleNamespace(platform=platform))
     monkeypatch.setattr(marks_module, "open_backend", lambda _: jax)
-    monkeypatch.setattr(marks_module, "unavailable_reason", lambda _: None)
     assert len(verdicts_of([skip(cpu_only=True)], ["jax"]).skipped) == n
 
 
@@ -90,12 +90,12 @@ def test_expected_failures_are_those_that_are_not_skipped():
 
 def test_the_marks_of_a_running_test_end_with_it():
     mark = skip("torch", reason="slow")
-    with use_marks([mark]):
-        assert current_marks() == (mark,)
-        with use_marks([]):
-            assert current_marks() == ()
-        assert current_marks() == (mark,)
-    assert mark not in current_marks()
+    with use(marks=(mark,)):
+        assert RUN.marks == (mark,)
+        with use(marks=()):
+            assert RUN.marks == ()
+        assert RUN.marks == (mark,)
+    assert mark not in RUN.marks
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,15 @@ import xpnet
 from xpnet.arrays import libraries as libraries_module
 from xpnet.arrays.device_errors import Diagnosis
 from xpnet.testing.backends import open_backend
-from xpnet.testing.built_in import BackendSpec
 from xpnet.testing.marks import verdicts_of
 from xpnet.testing.registry import (
     backend_names,
     default_names,
     select_backends,
     selected_backends,
-    spec_of,
     unavailable_reason,
-    use_backends,
 )
+from xpnet.testing.run_settings import use
 
 NUMPY = ("numpy:readonly", "numpy:strided")
 TORCH = ("torch:cuda", "torch:mps", "torch:meta", "torch:grad")
@@ -100,19 +98,20 @@ def test_unknown_words_are_rejected_with_the_known_ones(word):
 
 def test_a_choice_ends_with_its_context():
     before = selected_backends()
-    with use_backends(("numpy",)):
+    with use(backends=("numpy",)):
         assert selected_backends() == ("numpy",)
     assert selected_backends() == before
 
 
 def test_words_that_remove_start_from_a_selection():
-    assert select_backends("-numpy", start=("numpy", "jax")) == ("jax",)
+    with use(backends=("numpy", "jax")):
+        assert select_backends("-numpy") == ("jax",)
 
 
 def test_settings_of_all_threads_are_no_business_of_threads():
-    unsafe = {name for name in backend_names() if not spec_of(name).thread_safe}
+    unsafe = {name for name in backend_names() if not open_backend(name).thread_safe}
     assert unsafe == {
-        *(name for name in backend_names() if spec_of(name).library in {"dask", "jax"}),
+        *(name for name in backend_names() if open_backend(name).library in {"dask", "jax"}),
         "array-api-strict:strictest",
         "array-api-strict:no_extensions",
         "array-api-strict:2023.12",
@@ -130,9 +129,10 @@ def test_a_library_is_added():
         unavailable_reason("mine")
         == "mine is not installed; install a package with the module no_such_module"
     )
-    assert spec_of("mine") == BackendSpec("mine", is_lazy=True, thread_safe=False)
-    assert (spec_of("mine:gpu").device, spec_of("mine:gpu").default) == ("gpu", False)
-    assert (spec_of("mine:gpu").is_lazy, spec_of("mine:gpu").thread_safe) == (True, False)
+    for name, part, default in (("mine", "", True), ("mine:gpu", "gpu", False)):
+        backend = open_backend(name)
+        assert (backend.part, backend.default) == (part, default)
+        assert (backend.is_lazy, backend.thread_safe, backend.in_host_memory) == (True, False, True)
 
 
 @pytest.mark.usefixtures("own")
@@ -209,4 +209,4 @@ def test_a_device_in_its_own_memory_is_not_on_the_cpu(name):
 @pytest.mark.parametrize("name", ["cuppy", "cuppy:0", ""])
 def test_an_unknown_library_has_no_backend(name):
     with pytest.raises(KeyError):
-        spec_of(name)
+        open_backend(name)

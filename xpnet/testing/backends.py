@@ -1,30 +1,23 @@
 """Backends: the array libraries, devices and variants that array code is tested on."""
 
-import functools
 import importlib
 import unittest
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.device_errors import device_text
+from xpnet.arrays.device_errors import DeviceError, device_text
 from xpnet.arrays.device_namespace import DeviceNamespace
 from xpnet.arrays.libraries import libraries
 from xpnet.arrays.library import NARROW, Library
-from xpnet.arrays.namespace import (
-    array_namespace,
-    device_of,
-    dtype_name,
-    is_array,
-    library_of,
-)
-from xpnet.testing.built_in import BackendSpec
+from xpnet.arrays.namespace import array_namespace, device_of, dtype_name, is_array, library_of
+from xpnet.testing.built_in import BUILT_IN, STRICTEST
 from xpnet.testing.escapes import watch
-from xpnet.testing.registry import spec_of, unavailable_reason
 
 __all__ = ["Backend", "open_backend"]
 
@@ -36,31 +29,93 @@ _SEVERAL = {
 }
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Backend:
-    """An array library and a device: creation of arrays, and validation of results."""
+    """An array library on a device, or a variant of it; it is imported when first used."""
 
-    name: str  # for example "array-api-strict:device1"
-    xp: Any  # the library's own namespace, as `array_namespace` returns it
-    device: Any  # the library's device object; None for a library without devices
-    test_namespace: Any = None  # that of a vendored array-api-compat, for tests
-    array_class: type | None = None  # of arrays whose library `array_namespace` cannot find
+    name: str  # "library", "library:device" or "library:variant"
+    array_library: Library
+    part: str = ""  # as after the colon of a word for `Device`; "": the default device
+    default: bool = True  # if false, only its name, a pattern or "all" selects the backend
+    in_host_memory: bool = True  # if false, the word "host" does not select the backend
+    has_values: bool = True  # if false, arrays have a shape and a dtype only
+    checks_gradients: bool = False
+    to_variant: Callable[[Any], Any] | None = None  # from a NumPy array to one of the variant
+    settings: Callable[[], AbstractContextManager[Any]] = nullcontext  # of the whole process
+    namespace_of: Callable[[Any], Any] | None = None  # of a vendored array-api-compat
 
-    def __post_init__(self) -> None:
-        self.spec = spec_of(self.name)
-        self.library = self.spec.library  # for example "array-api-strict"
-        self._library = libraries()[self.library]
-        self.is_lazy = self.spec.is_lazy
-        # JAX's default device is a GPU if it finds one.
-        self.is_cpu = self.spec.is_cpu and self._library.is_on_host(self.device)
-        self.has_values = self.name != "torch:meta"  # whose arrays have a shape and a dtype only
-        self.checks_gradients = self.name == "torch:grad"
+    @property
+    def library(self) -> str:
+        """The library's name, for example ``"array-api-strict"``."""
+        return self.array_library.name
+
+    @property
+    def is_lazy(self) -> bool:
+        """Whether values may be unknown; if true, `eager_only` of marks excludes the backend."""
+        return self.array_library.is_lazy or self.name == STRICTEST
+
+    @property
+    def thread_safe(self) -> bool:
+        """Whether tests may run in several threads at once."""
+        return self.array_library.thread_safe and self.settings is nullcontext
+
+    @cached_property
+    def unavailable(self) -> str | None:
+        """The reason why the backend is unavailable on this machine; None if it is available.
+
+        A library on its default device is not imported for this, which would take seconds.
+        """
+        # Why CuPy is missing would be found by a diagnosis of GPUs, which tests do not need.
+        cause = self.array_library.missing() or self.array_library.cause(self.part)
+        if cause is not None:
+            return str(cause)
+        if ":" in self.name:
+            try:
+                with self.settings():  # which refuse missing devices, for example
+                    self.array_library.opened(self.part)
+            except (DeviceError, ImportError, OSError, RuntimeError, ValueError) as error:
+                return str(error) or type(error).__name__
+        return None
+
+    @cached_property
+    def is_cpu(self) -> bool:
+        """Whether arrays are in host memory; if false, `cpu_only` of marks excludes the backend."""
+        if self.unavailable is not None or not self.in_host_memory:
+            return self.in_host_memory
+        return self.array_library.is_on_host(self.device)  # JAX's may be a GPU
+
+    @cached_property
+    def _example(self) -> Any:
+        """An array, which has the namespace and the device of all others."""
+        with self.settings():
+            device = self.array_library.open(self.part)
+            return self._array(np.zeros(1, "float32"), device)
+
+    def _array(self, values: NDArray[Any], device: Any) -> Any:
+        if self.to_variant is not None:
+            return self.to_variant(values)
+        return self.array_library.array(values, device)
+
+    @cached_property
+    def xp(self) -> Any:
+        """The library's own namespace, as `array_namespace` returns it."""
+        is_known = is_array(self._example)
+        return array_namespace(self._example) if is_known else self.array_library.namespace
+
+    @cached_property
+    def device(self) -> Any:
+        """The library's device object; None for a library without devices."""
+        x = self._example
+        return device_of(x) if is_array(x) else getattr(x, "device", None)
 
     @property
     @contextmanager
     def flags(self) -> Iterator[None]:
         """A context with the library's settings, to be entered while the backend is in use."""
-        with self.spec.settings(), watch(self._library):
+        # CuPy computes on the current GPU alone.
+        current = self.array_library.current if self.library == "cupy" else None
+        device = current(self.device) if current else nullcontext()
+        with self.settings(), device, watch(self.array_library):
             yield
 
     @property
@@ -78,23 +133,25 @@ class Backend:
             return False
         return dtype not in self.xp.__array_namespace_info__().dtypes(device=self.device, kind=None)
 
-    @property
+    @cached_property
     def namespace(self) -> Any:
         """The namespace for tests; a `DeviceNamespace` on a device other than the default."""
-        plain = self.test_namespace or self.xp
+        plain = self.namespace_of(self._example) if self.namespace_of else self.xp
         if plain is np:  # array-api-compat returns another one for NumPy arrays
             plain = importlib.import_module("array_api_compat.numpy")
-        if not self.spec.device:
+        if not self.part:
             return plain
         return DeviceNamespace(plain, self.device, self.name, check=self._check_dtype)
 
     @property
     def other_device(self) -> Any:
         """A device that is not the default of `namespace`, if an eager library has several."""
-        words = () if self.is_lazy else _SEVERAL.get(self.library, ())
-        names = [f"{self.library}:{word}" for word in words]
-        opened = (open_backend(name).device for name in names if not unavailable_reason(name))
-        return next((device for device in opened if device != self.device), self.device)
+        for word in () if self.is_lazy else _SEVERAL.get(self.library, ()):
+            with suppress(DeviceError):
+                device = self.array_library.opened(word)
+                if device != self.device:
+                    return device
+        return self.device
 
     def _check_dtype(self, name: str | None) -> None:
         if name is not None and not self.has([name]):
@@ -105,13 +162,11 @@ class Backend:
         """Return a copy of a NumPy array, in 32-bit numbers if the device lacks 64-bit ones."""
         name = values.dtype.name
         copy = np.array(values, NARROW[name] if self.lacks(name) else name)
-        if self.spec.asarray is not None:
-            return self.spec.asarray(copy)
-        return self._library.array(copy, self.device)
+        return self._array(copy, self.device)
 
     def values(self, x: Any, /) -> NDArray[Any]:
         """Return an array of this backend as a NumPy array, without gradients."""
-        return self._library.numpy(x)
+        return self.array_library.numpy(x)
 
     def asarray(self, values: Any, dtype: Any = "float32") -> Any:
         """Return values (numbers, lists or a NumPy array) as an array of this backend.
@@ -124,8 +179,8 @@ class Backend:
 
     def owns(self, x: Any, /) -> bool:
         """Return whether an object is an array of this library, on any device."""
-        if self.array_class is not None:
-            return isinstance(x, self.array_class)
+        if not is_array(self._example):  # `array_namespace` does not find its library
+            return isinstance(x, type(self._example))
         return is_array(x) and array_namespace(x) is self.xp
 
     def faults(
@@ -160,23 +215,17 @@ class Backend:
 
 
 def open_backend(name: str, /, namespace_of: Callable[[Any], Any] | None = None) -> Backend:
-    """Return the backend of this name; raise ModuleNotFoundError if its library is not installed.
+    """Return the backend of this name; raise KeyError if its library is unknown.
 
     `namespace_of` is the function ``array_namespace`` of a vendored array-api-compat.
     """
-    spec = spec_of(name)
-    return _open(spec, libraries()[spec.library], namespace_of)
+    return _backend(name, libraries()[name.partition(":")[0]], namespace_of)
 
 
-@functools.cache
-def _open(
-    spec: BackendSpec, library: Library, namespace_of: Callable[[Any], Any] | None
-) -> Backend:
-    with spec.settings():
-        xp, zeros = library.namespace, np.zeros(1, "float32")
-        device = library.open(spec.device)
-        example = spec.asarray(zeros) if spec.asarray else library.array(zeros, device)
-        for_tests = None if namespace_of is None else namespace_of(example)
-        if is_array(example):
-            return Backend(spec.name, array_namespace(example), device_of(example), for_tests)
-        return Backend(spec.name, xp, getattr(example, "device", None), for_tests, type(example))
+@cache
+def _backend(name: str, library: Library, namespace_of: Callable[[Any], Any] | None) -> Backend:
+    options = BUILT_IN.get(name)
+    if options is None:  # any other device
+        _, _, part = name.partition(":")
+        options = {**BUILT_IN.get(library.name, {}), "part": part, "default": not part}
+    return Backend(name, library, namespace_of=namespace_of, **options)

@@ -2,15 +2,14 @@
 
 import importlib
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
-__all__ = ["BUILT_IN", "STRICTEST", "BackendSpec"]
+__all__ = ["BUILT_IN", "STRICTEST"]
 
 # The backend that rejects all operations that lazy libraries do not support.
 STRICTEST: Final = "array-api-strict:strictest"
@@ -21,30 +20,11 @@ _Context = AbstractContextManager[None]
 _stacks: Final[dict[str, list[dict[str, Any]]]] = {"array-api-strict": [], "jax": [], "torch": []}
 
 
-@dataclass(frozen=True)
-class BackendSpec:
-    """An array library on a device, or a variant: its settings, or how it holds arrays."""
-
-    name: str  # "library" or "library:variant", of a library that `Device` knows
-    device: str = ""  # as after the colon of a word for `Device`; "": the default one
-    asarray: Callable[[Any], Any] | None = None  # from a NumPy array to one of the variant
-    settings: Callable[[], AbstractContextManager[Any]] = nullcontext  # entered while tests run
-    is_cpu: bool = True  # in host memory; if false, `cpu_only` of marks excludes the backend
-    is_lazy: bool = False  # without values; if true, `eager_only` of marks excludes the backend
-    thread_safe: bool = True  # if false, tests have the mark `thread_unsafe`
-    default: bool = True  # if false, only its name, a pattern or "all" selects the backend
-
-    @property
-    def library(self) -> str:
-        """The library's name, for example ``"array-api-strict"``."""
-        return self.name.partition(":")[0]
-
-
 def strict_flags(**flags: Any) -> _Context:
     """Return a context with flags of array-api-strict, such as ``boolean_indexing=False``."""
     strict = importlib.import_module("array_api_strict")
     read, write = strict.get_array_api_strict_flags, strict.set_array_api_strict_flags
-    return _applied("array-api-strict", flags, read, write)
+    return _applied("array-api-strict", flags, read, lambda values: write(**values))
 
 
 def jax_settings(*, has_64_bits: bool = True, platform: str | None = None) -> _Context:
@@ -55,8 +35,8 @@ def jax_settings(*, has_64_bits: bool = True, platform: str | None = None) -> _C
         values["jax_default_device"] = jax.devices(platform)[0]
         values["jax_default_matmul_precision"] = "highest"  # a GPU's default drops digits
 
-    def write(**wanted: Any) -> None:
-        for name, value in wanted.items():
+    def write(values: dict[str, Any]) -> None:
+        for name, value in values.items():
             jax.config.update(name, value)
 
     return _applied("jax", values, lambda: {x: getattr(jax.config, x) for x in _OF_JAX}, write)
@@ -65,17 +45,12 @@ def jax_settings(*, has_64_bits: bool = True, platform: str | None = None) -> _C
 def torch_settings(dtype: str) -> _Context:
     """Return a context with a default dtype of torch, such as "float64"."""
     torch = importlib.import_module("torch")
-    values = {"dtype": getattr(torch, dtype)}
-
-    def write(*, dtype: Any) -> None:
-        torch.set_default_dtype(dtype)
-
-    return _applied("torch", values, lambda: {"dtype": torch.get_default_dtype()}, write)
-
-
-def cupy_device(number: int) -> Any:
-    """Return a context with a GPU as CuPy's current device."""
-    return importlib.import_module("cupy").cuda.Device(number)
+    return _applied(
+        "torch",
+        {"dtype": getattr(torch, dtype)},
+        lambda: {"dtype": torch.get_default_dtype()},
+        lambda values: torch.set_default_dtype(values["dtype"]),
+    )
 
 
 @contextmanager
@@ -89,7 +64,7 @@ def _applied(library: str, values: Any, read: Any, write: Any) -> Iterator[None]
     def update() -> None:
         wanted = stack[0] | stack[-1]
         if wanted != read():
-            write(**wanted)
+            write(wanted)
 
     try:
         with _lock:
@@ -124,44 +99,50 @@ def _requiring_gradients(x: Any) -> Any:
     return importlib.import_module("torch").asarray(x).requires_grad_(x.dtype.kind in "fc")
 
 
-_flags = partial(BackendSpec, thread_safe=False, default=False)  # which all threads share
-_lazy = partial(BackendSpec, is_lazy=True, thread_safe=False)
-_variant = partial(BackendSpec, default=False)
-_device = partial(BackendSpec, is_cpu=False)
-_STRICTEST_FLAGS = partial(strict_flags, boolean_indexing=False, data_dependent_shapes=False)
-_ON_CUDA = partial(jax_settings, platform="cuda")
+def _hidden(**options: Any) -> dict[str, Any]:
+    """Return the options of a backend that only its name, a pattern or "all" selects."""
+    return {"default": False, **options}
 
-# In the order in which tests run. Arrays of array-api-strict on other devices than its default one
-# count as arrays on a GPU: NumPy cannot read them.
-BUILT_IN: Final = (
-    BackendSpec("numpy"),
-    _variant("numpy:readonly", asarray=_read_only),
-    _variant("numpy:strided", asarray=_strided),
-    BackendSpec("array-api-strict"),
-    _device("array-api-strict:device1", "device1"),
-    _device("array-api-strict:no_float64", "no_float64"),
+
+def _device(part: str, *, default: bool = False, **options: Any) -> dict[str, Any]:
+    """Return the options of a device whose arrays NumPy cannot read."""
+    return {"part": part, "default": default, "in_host_memory": False, **options}
+
+
+# Options of `Backend`, in the order in which tests run.
+BUILT_IN: Final[dict[str, dict[str, Any]]] = {
+    "numpy": {},
+    "numpy:readonly": _hidden(to_variant=_read_only),
+    "numpy:strided": _hidden(to_variant=_strided),
+    "array-api-strict": {},
+    "array-api-strict:device1": _device("device1", default=True),
+    "array-api-strict:no_float64": _device("no_float64", default=True),
     # The extensions (linalg, fft) stay enabled: every library here has them.
-    BackendSpec(STRICTEST, settings=_STRICTEST_FLAGS, is_lazy=True, thread_safe=False),
-    _flags("array-api-strict:no_extensions", settings=partial(strict_flags, enabled_extensions=())),
+    STRICTEST: {
+        "settings": partial(strict_flags, boolean_indexing=False, data_dependent_shapes=False)
+    },
+    "array-api-strict:no_extensions": _hidden(
+        settings=partial(strict_flags, enabled_extensions=())
+    ),
     # The standard has inspection, which tests depend on, since 2023.12.
-    _flags("array-api-strict:2023.12", settings=partial(strict_flags, api_version="2023.12")),
-    _flags("array-api-strict:2024.12", settings=partial(strict_flags, api_version="2024.12")),
-    _lazy("dask"),
-    _lazy("dask:chunks", asarray=_in_chunks, default=False),
-    BackendSpec("torch"),
-    _device("torch:cuda", "cuda"),
-    _device("torch:mps", "mps", default=False),
-    _device("torch:meta", "meta", default=False),
-    _variant("torch:grad", asarray=_requiring_gradients),
-    _lazy("jax", settings=jax_settings),
-    _lazy("jax:32", settings=partial(jax_settings, has_64_bits=False), default=False),
-    _lazy("jax:cpu", settings=partial(jax_settings, platform="cpu"), default=False),
-    _lazy("jax:cuda", "cuda", settings=_ON_CUDA, is_cpu=False, default=False),
-    _device("cupy"),
-    _device("cupy:0", "0", settings=partial(cupy_device, 0), default=False),
-    _device("cupy:1", "1", settings=partial(cupy_device, 1), default=False),
-    _device("dpnp"),
-    _device("dpnp:cpu.0", "cpu.0", default=False),
-    _device("dpnp:cpu.1", "cpu.1", default=False),
-    _variant("mlx"),
-)
+    "array-api-strict:2023.12": _hidden(settings=partial(strict_flags, api_version="2023.12")),
+    "array-api-strict:2024.12": _hidden(settings=partial(strict_flags, api_version="2024.12")),
+    "dask": {},
+    "dask:chunks": _hidden(to_variant=_in_chunks),
+    "torch": {},
+    "torch:cuda": _device("cuda", default=True),
+    "torch:mps": _device("mps"),
+    "torch:meta": _device("meta", has_values=False),
+    "torch:grad": _hidden(to_variant=_requiring_gradients, checks_gradients=True),
+    "jax": {"settings": jax_settings},
+    "jax:32": _hidden(settings=partial(jax_settings, has_64_bits=False)),
+    "jax:cpu": _hidden(settings=partial(jax_settings, platform="cpu")),
+    "jax:cuda": _device("cuda", settings=partial(jax_settings, platform="cuda")),
+    "cupy": _device("", default=True),
+    "cupy:0": _device("0"),
+    "cupy:1": _device("1"),
+    "dpnp": _device("", default=True),
+    "dpnp:cpu.0": _device("cpu.0"),
+    "dpnp:cpu.1": _device("cpu.1"),
+    "mlx": _hidden(),
+}

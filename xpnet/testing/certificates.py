@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from xpnet.arrays.device_errors import device_text
-from xpnet.arrays.libraries import libraries
 from xpnet.files.errors import DataError
 from xpnet.files.record import RecordFormat, sha256, sha256_of_array
 from xpnet.files.writing import atomic_write
@@ -215,7 +214,7 @@ def _source(call: Call) -> str | None:
 def _machine(name: str) -> str:
     """Return the version of a backend's library, its processor or card, and the card's driver."""
     backend = open_backend(name)
-    library = libraries()[backend.library]
+    library = backend.array_library
     words = [library.version, library.hardware_of(backend.device)]
     if "cuda" in device_text(backend.device).lower():
         from xpnet.arrays.gpu.gpu_facts import gpu_facts

@@ -4,10 +4,8 @@ import inspect
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from typing import Any, Final
-from unittest.mock import patch
 
 import numpy as np
 
@@ -16,13 +14,14 @@ from xpnet.testing.arguments import Arguments
 from xpnet.testing.calls import Comparison
 from xpnet.testing.capabilities import capabilities_of
 from xpnet.testing.laziness import Laziness
-from xpnet.testing.marks import current_marks, verdicts_of
+from xpnet.testing.marks import verdicts_of
 from xpnet.testing.reference import Options
 from xpnet.testing.registry import select_backends, selected_backends
+from xpnet.testing.run_settings import RUN
 from xpnet.testing.sweeps import sweep
 from xpnet.testing.tolerance import Tolerance
 
-__all__ = ["assert_parity", "parity", "use_project_options"]
+__all__ = ["assert_parity", "parity"]
 
 _DTYPES: Final = {
     **{name: name for name in ("float16", "float32", "float64")},
@@ -31,12 +30,6 @@ _DTYPES: Final = {
 }
 # Settings of libraries hold for the whole process: threads take turns.
 _ONE_AT_A_TIME: Final = threading.RLock()
-_project_options: Mapping[str, Any] = {}  # for checks that do not give them
-
-
-def use_project_options(options: Mapping[str, Any], /) -> AbstractContextManager[object]:
-    """Use options, `lazy` and `rtol`, for checks that do not give them, within a context."""
-    return patch(f"{__name__}._project_options", options)
 
 
 def assert_parity(function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> None:
@@ -207,18 +200,18 @@ def _compare(
     _check_call(function, keywords)
     bounds = options.bound, options.operations, options.rtol, options.atol
     if all(x is None for x in bounds):
-        bounds = None, None, _project_options.get("rtol"), None
+        bounds = None, None, RUN.options.get("rtol"), None
     tolerance = Tolerance(*bounds)
-    names = selected = selected_backends()
+    names = selected_backends()
     if options.backends is not None:
-        names = select_backends(options.backends, start=selected)
+        names = select_backends(options.backends)
     if not names:
         msg = f"`backends` must name at least one; got {options.backends!r}"
         raise ValueError(msg)
     given = Arguments.of(arguments, keywords)
     declared = capabilities_of(function)
-    marks = [*current_marks(), *(declared.marks if declared else ())]
-    lazy = _project_options.get("lazy", True) if options.lazy is None else options.lazy
+    marks = [*RUN.marks, *(declared.marks if declared else ())]
+    lazy = RUN.options.get("lazy", True) if options.lazy is None else options.lazy
     comparison = Comparison(
         function,
         Options(

@@ -3,7 +3,7 @@
 import inspect
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from pkgutil import resolve_name
@@ -14,16 +14,9 @@ from unittest.mock import patch
 import numpy as np
 
 from xpnet.arrays.library import Library
+from xpnet.testing.run_settings import RUN
 
-__all__ = [
-    "WATCHED",
-    "Escapes",
-    "current_escapes",
-    "is_foreign",
-    "places_passed_by",
-    "use_escapes",
-    "watch",
-]
+__all__ = ["WATCHED", "Escapes", "is_foreign", "places_passed_by", "watch"]
 
 _ROOT: Final = str(Path(__file__).parent)
 _LIBRARIES = {"array_api_compat", "array_api_strict", "cupy", "dask", "jax", "numpy", "torch"}
@@ -34,7 +27,6 @@ WATCHED: Final = {
     "dask": "dask.array:Array",
     "torch": "torch:Tensor",
 }
-_current: "Escapes | None" = None
 
 
 def is_foreign(frame: FrameType) -> bool:
@@ -91,29 +83,19 @@ class Escapes:
         self.call[1].add(place)
 
 
-def use_escapes(escapes: Escapes | None) -> AbstractContextManager[object]:
-    """Apply the list of a project within a context."""
-    return patch(f"{__name__}._current", escapes)
-
-
-def current_escapes() -> Escapes | None:
-    """Return the list of the project under test, if it has one."""
-    return _current
-
-
 def places_passed_by(function: Any) -> set[str]:
     """Return the places that a function has passed, a set to which its next conversions add."""
-    if _current is None:
+    if RUN.escapes is None:
         return set()
-    if _current.call[0] is not function:
-        _current.call = function, set()
-    return _current.call[1]
+    if RUN.escapes.call[0] is not function:
+        RUN.escapes.call = function, set()
+    return RUN.escapes.call[1]
 
 
 @contextmanager
 def watch(library: Library) -> Iterator[None]:
     """Allow conversions of a library's arrays to NumPy in listed places only, within a context."""
-    escapes = _current
+    escapes = RUN.escapes
     if escapes is None or library.name not in WATCHED:
         yield
         return

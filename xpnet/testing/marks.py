@@ -1,19 +1,16 @@
 """Marks by which a test is skipped or expected to fail on backends, in SciPy's terms."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple
-from unittest.mock import patch
 
 from xpnet.testing.backends import open_backend
-from xpnet.testing.registry import backends_matching, canonical_name, spec_of, unavailable_reason
+from xpnet.testing.registry import backends_matching, canonical_name
 
-__all__ = ["SKIP", "XFAIL", "Mark", "Verdicts", "current_marks", "use_marks", "verdicts_of"]
+__all__ = ["SKIP", "XFAIL", "Mark", "Verdicts", "verdicts_of"]
 
 SKIP: Final = "skip_xp_backends"
 XFAIL: Final = "xfail_xp_backends"
 Mark = tuple[str, tuple[str, ...], Mapping[str, Any]]  # name, arguments, keyword arguments
-_current: tuple[Mark, ...] = ()  # of the running test
 
 
 class Verdicts(NamedTuple):
@@ -21,16 +18,6 @@ class Verdicts(NamedTuple):
 
     skipped: dict[str, str]
     xfailed: dict[str, str]
-
-
-def current_marks() -> tuple[Mark, ...]:
-    """Return the marks of the running test."""
-    return _current
-
-
-def use_marks(marks: Iterable[Mark]) -> AbstractContextManager[object]:
-    """Apply a test's marks to `assert_parity` within a context, in all threads."""
-    return patch(f"{__name__}._current", tuple(marks))
 
 
 def verdicts_of(marks: Iterable[Mark], names: Sequence[str]) -> Verdicts:
@@ -69,18 +56,15 @@ def xp_backends_mark(
             msg = f"{mark} must have names of backends, which are strings; got {word!r}"
             raise TypeError(msg)
         backends_matching(word, mark)
-    spec = spec_of(backend)
-    if not {backend, spec.library}.isdisjoint(map(canonical_name, names)):
+    tested = open_backend(backend)
+    if not {backend, tested.library}.isdisjoint(map(canonical_name, names)):
         return reason or f"{mark} names it"
-    if not {backend, spec.library}.isdisjoint(map(canonical_name, exceptions)):
+    if not {backend, tested.library}.isdisjoint(map(canonical_name, exceptions)):
         return None
-    if np_only and spec.library != "numpy":
+    if np_only and tested.library != "numpy":
         return reason or "it runs on NumPy only"
-    is_cpu = spec.is_cpu
-    if is_cpu and cpu_only and unavailable_reason(backend) is None:
-        is_cpu = open_backend(backend).is_cpu  # JAX's default device is a GPU if it finds one
-    if cpu_only and not is_cpu:
+    if cpu_only and not tested.is_cpu:
         return reason or "it runs on the CPU only"
-    if eager_only and spec.is_lazy:
+    if eager_only and tested.is_lazy:
         return reason or "it does not run on lazy libraries"
     return None

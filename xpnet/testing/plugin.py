@@ -1,8 +1,7 @@
 """pytest plugin that runs tests with the fixture `xp` on every array library and device.
 
-Enable it by ``addopts = "-p xpnet.testing.plugin"`` in pytest's settings. Its fixtures are `xp`,
-`xp_device`, `xp_other_device` and `xp_backend`; ``pytest --help`` describes its options and
-settings, ``pytest --markers`` its marks. A conftest.py adds a library by `xpnet.register_library`.
+Enable it by ``addopts = "-p xpnet.testing.plugin"`` in pytest's settings. ``pytest --help``
+describes its options and settings, ``pytest --markers`` its marks.
 """
 
 import contextlib
@@ -16,10 +15,9 @@ import pytest
 
 from xpnet.testing.backends import Backend, open_backend
 from xpnet.testing.built_in import torch_settings
-from xpnet.testing.comparison import use_project_options
-from xpnet.testing.escapes import WATCHED, Escapes, current_escapes, use_escapes
+from xpnet.testing.escapes import WATCHED, Escapes
 from xpnet.testing.laziness import Laziness
-from xpnet.testing.marks import SKIP, XFAIL, current_marks, use_marks, verdicts_of
+from xpnet.testing.marks import SKIP, XFAIL, verdicts_of
 from xpnet.testing.outcomes import Call, observe
 from xpnet.testing.registry import (
     backends_matching,
@@ -27,10 +25,9 @@ from xpnet.testing.registry import (
     default_names,
     select_backends,
     selected_backends,
-    spec_of,
     unavailable_reason,
-    use_backends,
 )
+from xpnet.testing.run_settings import RUN, use
 from xpnet.testing.tolerance import Tolerance
 
 __all__ = ["xp", "xp_backend", "xp_device", "xp_other_device"]
@@ -90,10 +87,8 @@ def pytest_configure(config: pytest.Config) -> None:
         selection.enter_context(_use("--xp-backends", config.option.xp_backends))
         _require(",".join(config.option.xp_require))
         options = _project_options(config.getini("xp_lazy"), config.getini("xp_rtol"))
-        selection.enter_context(use_project_options(options))
-        selection.enter_context(
-            use_escapes(Escapes(config) if config.getini("xp_escapes") else None)
-        )
+        escapes = Escapes(config) if config.getini("xp_escapes") else None
+        selection.enter_context(use(options=options, escapes=escapes))
     except ValueError as error:
         raise pytest.UsageError(*error.args) from None
     if (dtype := config.getini("xp_torch_dtype")) not in {"", "float32", "float64"}:
@@ -104,12 +99,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def _use(option: str, words: str | None) -> contextlib.AbstractContextManager[object]:
     if not words:
         return contextlib.nullcontext()
-    names = select_backends(words, option, start=selected_backends())
+    names = select_backends(words, option)
     if all(unavailable_reason(name) for name in names):
         reasons = "; ".join(f"{name}: {unavailable_reason(name)}" for name in names)
         msg = f"{option}={words} leaves nothing to test on ({reasons})"
         raise ValueError(msg)
-    return use_backends(names)
+    return use(backends=names)
 
 
 def _project_options(lazy: str | None, rtol: str | None) -> dict[str, Any]:
@@ -153,7 +148,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name in selected_backends():
         if not _reason_left_out(name):
             marks = [pytest.mark.gpu] * name.startswith(("cupy", "jax:cuda", "torch:cuda"))
-            marks += [pytest.mark.thread_unsafe] * (not spec_of(name).thread_safe)
+            marks += [pytest.mark.thread_unsafe] * (not open_backend(name).thread_safe)
             params.append(pytest.param(name, marks=marks))
     metafunc.parametrize("xp_backend", params, indirect=True)
 
@@ -179,7 +174,7 @@ def xp_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
         places = "of the test or its fixtures, not of a unittest.TestCase or beside an own xp"
         pytest.fail(f"xp, xp_device and xp_backend must be arguments {places}")
     backends_matching(name, "xp_backend")  # the test's own list may have an unknown name
-    skipped, xfailed = verdicts_of(current_marks(), [name])
+    skipped, xfailed = verdicts_of(RUN.marks, [name])
     if reason := _reason_left_out(name) or skipped.get(name):
         pytest.skip(reason)
     if name in xfailed:
@@ -226,15 +221,15 @@ def xp_other_device(xp_backend: Backend) -> Any:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Apply a test's marks to its fixtures and calls of `assert_parity`, and observe the calls."""
     left_out = item.stash[_ON_REPORTS]["xp_left_out"]
-    if (escapes := current_escapes()) is not None:
-        escapes.noted = item.stash[_ON_REPORTS]["xp_places"]
+    if RUN.escapes is not None:
+        RUN.escapes.noted = item.stash[_ON_REPORTS]["xp_places"]
 
     def note(call: Call) -> list[str]:
         left_out.update({x.backend: x.skipped for x in call.outcomes.values() if x.skipped})
         return []
 
-    marks = [(x.name, x.args, x.kwargs) for x in item.iter_markers() if x.name in {SKIP, XFAIL}]
-    with use_marks(marks), observe(note):
+    marks = [x for x in item.iter_markers() if x.name in {SKIP, XFAIL}]
+    with use(marks=tuple((x.name, x.args, x.kwargs) for x in marks)), observe(note):
         return (yield)
 
 
@@ -249,7 +244,7 @@ def pytest_runtest_makereport(item: Any) -> Generator[None, pytest.TestReport, p
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the list of escapes, or fail if a listed place does not convert any more."""
-    config, escapes = session.config, current_escapes()
+    config, escapes = session.config, RUN.escapes
     terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
     if escapes is None or terminal is None or hasattr(config, "workerinput"):
         return

@@ -6,16 +6,11 @@ from typing import Any, Final
 
 from xpnet.testing.outcomes import Call
 
-__all__ = ["markdown", "rows_of", "table_lines"]
+__all__ = ["markdown", "rows_of"]
 
 # Errors of a conversion to NumPy, and faults of results that came of one.
 _CONVERSION: Final = "Can't convert array|TracerArrayConversionError|got one of numpy"
-_TITLES: Final = (
-    "Failures",
-    "Not tested",
-    "Lines where errors arose",
-    "Silent conversions to NumPy",
-)
+_TITLES: Final = "Failures", "Not tested", "Lines where errors arose", "Silent conversions to NumPy"
 
 
 def rows_of(call: Call) -> list[dict[str, Any]]:
@@ -43,23 +38,18 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         if row["escaped"]:
             escapes[row["escaped"]].append(f"{name} on {backend}")
     backends = list(dict.fromkeys(x for found in by_name.values() for x in found))
-    table = []
+    header = ["function", *backends, "variants"]
+    table = [header, ["---"] * len(header)]
     for name, found in by_name.items():
         passed, _ = _variants([row for x in found.values() for row in x])
         table.append([f"`{name}`", *(_cell(found[x]) for x in backends), ", ".join(passed)])
-    lines = table_lines(["function", *backends, "variants"], table)
+    lines = ["| " + " | ".join(x.replace("|", r"\|") for x in line) + " |" for line in table]
     for title, reasons in lists.items():
         lines += ["", f"**{title}**", ""] if reasons else []
         for reason, places in sorted(reasons.items(), key=lambda item: -len(item[1])):
             words = " ".join(reason.split())
             lines.append(f"- {len(places)} x {words} ({'; '.join(dict.fromkeys(places))})")
     return "\n".join(lines)
-
-
-def table_lines(header: list[str], rows: list[list[str]]) -> list[str]:
-    """Return the lines of a table in Markdown."""
-    table = [header, ["---"] * len(header), *rows]
-    return ["| " + " | ".join(x.replace("|", r"\|") for x in line) + " |" for line in table]
 
 
 def _cell(rows: list[dict[str, Any]]) -> str:
