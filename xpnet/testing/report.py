@@ -1,6 +1,5 @@
 """Reports of tests on all backends: a table for documentation, and its content as plain values."""
 
-import re
 from collections import defaultdict
 from typing import Any, Final
 
@@ -8,9 +7,7 @@ from xpnet.testing.outcomes import Call
 
 __all__ = ["markdown", "rows_of"]
 
-# Errors of a conversion to NumPy, and faults of results that came of one.
-_CONVERSION: Final = "Can't convert array|TracerArrayConversionError|got one of numpy"
-_TITLES: Final = "Failures", "Not tested", "Lines where errors arose", "Silent conversions to NumPy"
+_TITLES: Final = "Failures", "Not tested", "Lines where errors arose"
 
 
 def rows_of(call: Call) -> list[dict[str, Any]]:
@@ -24,7 +21,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     """Return a table of functions by backends in Markdown, and lists of reasons below it."""
     by_name = {row["name"]: defaultdict[str, list[Any]](list) for row in rows}
     lists = {title: defaultdict[str, list[str]](list) for title in _TITLES}
-    failures, skips, escapes, conversions = lists.values()
+    failures, skips, escapes = lists.values()
     for row in rows:
         name, backend = row["name"], row["backend"]
         if row["skipped"] is not None:
@@ -33,8 +30,6 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         by_name[name][backend].append(row)
         for fault in row["faults"]:
             failures[f"`{name}`: {fault}"].append(f"{backend} {row['variant']}".strip())
-            if re.search(_CONVERSION, fault):
-                conversions[f"`{name}`"].append(backend)
         if row["escaped"]:
             escapes[row["escaped"]].append(f"{name} on {backend}")
     backends = list(dict.fromkeys(x for found in by_name.values() for x in found))
