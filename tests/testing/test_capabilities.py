@@ -127,12 +127,14 @@ def test_samples_of_a_module():
     bare = xp_capabilities(jax_jit=False)(lambda x: x)
     module = module_of(total=total, bare=bare, other=lambda x: x)
     module.foreign = declare(lambda x: x)  # of another module
+    module.same = xp_capabilities(samples=[sample(x)])(lambda x: x)  # of the same name as bare
+    module.same.__name__, module.same.__module__ = "bare", "stats"
     params = samples_of(module)
-    assert [x.id for x in params] == ["total-0", "total-1", "bare"]
+    assert [x.id for x in params] == ["total-0", "total-1", "bare", "same-0"]
     for function, found in [x.values for x in params[:2]]:
         parity(dtypes="float")(function, *found.args, **found.kwargs)
     assert params[2].marks[0].kwargs == {"reason": "bare has no samples"}
     module.__all__ = ["foreign"]
-    assert [x.id for x in samples_of(module)] == ["<lambda>-0", "<lambda>-1"]
+    assert [x.id for x in samples_of(module)] == ["foreign-0", "foreign-1"]
     with pytest.raises(ValueError, match="other must have functions with @xp_capabilities"):
         samples_of(types.ModuleType("other"))

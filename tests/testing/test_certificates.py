@@ -734,3 +734,10 @@ def test_a_certificate_of_another_processor(pytester, monkeypatch, is_plain_firs
     result.stdout.fnmatch_lines(
         ["--xp-check: other last digits of an input (2): *: call 1; *: call 1 (float64)"]
     )
+
+
+def test_the_namespace_of_numpy_has_no_path(path):
+    with record(path):
+        parity(backends=RECORDED_ON)(lambda n, xp: xp.ones(n), 3, xp=np)
+    (call,) = read_file(path).content["calls"].values()
+    assert call["inputs"]["`xp`"] == "numpy"

@@ -1,5 +1,6 @@
 """assert_parity: correct functions, faults, and messages."""
 
+import contextlib
 import functools
 import math
 import unittest
@@ -821,3 +822,56 @@ def test_a_changed_argument_has_a_bound():
         slightly(x)
 
     parity(mutates=0, lazy=False, backends=STRICT)(rounded_differently, X)
+
+
+def test_a_dtype_among_the_arguments_decides_beside_arrays_of_another_one():
+    def filled(x, dtype):
+        return array_namespace(x).full_like(x, 2.0, dtype=dtype)
+
+    parity(backends=STRICT)(filled, X.astype(float), dtype=np.float32)
+    parity(backends=STRICT)(lambda x, y: y * 2.0, X.astype(float), X)  # noqa: ARG005
+    other = only_on("strict", lambda x: x * 1.0, lambda x: array_namespace(x).full_like(x, 2.0))
+    message = "must be of dtype float32; got float64"
+    wrong = lambda x, dtype: filled(x, dtype) if array_namespace(x) is np else other(x)  # noqa: E731
+    assert_fails(message, wrong, X.astype(float), keywords={"dtype": np.float32})
+
+
+def test_errors_of_this_kit_are_not_what_a_function_must_raise():
+    def reads(x):
+        if bool(array_namespace(x).any(x < 0)):
+            raise RuntimeError
+        return x
+
+    assert_fails("values were read inside the function", reads, X, raises=RuntimeError)
+    parity(raises=RuntimeError, lazy=False, backends=STRICT)(reads, X)
+
+    def converts(x):
+        if np.any(np.asarray(x) < 0):
+            raise RuntimeError
+
+    assert_fails(
+        "must raise RuntimeError; got RuntimeError: Can't", converts, X, raises=RuntimeError
+    )
+
+
+def test_a_computation_of_dask_is_found_although_the_function_catches_errors():
+    pytest.importorskip("dask")
+
+    def guarded(x):
+        with contextlib.suppress(Exception):
+            float(array_namespace(x).sum(x))
+        return x * 2.0
+
+    message = "dask: a Dask array was computed inside the function"
+    assert_fails(message, guarded, X, backends="numpy,dask")
+
+
+def test_the_mode_of_gradients_must_not_change():
+    torch = pytest.importorskip("torch")
+
+    def without(x):
+        torch.set_grad_enabled(False)
+        return x * 1.0
+
+    assert_fails(r"must not change torch.is_grad_enabled\(\): True before", without, X)
+    assert torch.is_grad_enabled()

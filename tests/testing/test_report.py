@@ -137,7 +137,6 @@ def test_pytest_prints_a_table_of_functions(run):
             "| `relu` | eager | eager | eager | *",
             "| `center` | eager | [*][*]fails[*][*] | [*][*]fails[*][*] | *",
             "- * x functions.py:8 (center on array-api-strict:device1*",
-            "- * x `center` (array-api-strict; array-api-strict:device1; *)",
         ]
     )
     result.stdout.no_fnmatch_line("| *test_fixture*")  # pytest itself reports such tests

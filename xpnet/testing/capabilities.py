@@ -135,11 +135,13 @@ def samples_of(module: ModuleType) -> list[Any]:
     import pytest
 
     own = getattr(module, "__all__", None)
-    named = [getattr(module, name) for name in own or vars(module)]
-    functions = [x for x in named if own or getattr(x, "__module__", None) == module.__name__]
+    named = {name: getattr(module, name) for name in own or vars(module)}
     params = []
-    for function in {x.__name__: x for x in functions if capabilities_of(x)}.values():
-        marks, name = _pytest_marks(function), function.__name__
+    for name, function in named.items():
+        is_own = bool(own) or getattr(function, "__module__", None) == module.__name__
+        if not (is_own and capabilities_of(function)):
+            continue
+        marks = _pytest_marks(function)
         found = _declaration(function).samples
         params += [
             pytest.param(function, x, marks=marks, id=f"{name}-{i}") for i, x in enumerate(found)

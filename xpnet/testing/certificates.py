@@ -192,7 +192,11 @@ def _inputs(reference: Reference) -> dict[str, Any]:
     leaves, number = reference.arguments.leaves, np.ndarray | float | complex
     arrays = {label: np.asarray(x) for label, x in leaves if isinstance(x, number)}
     # Addresses of objects differ between runs.
-    texts = {x: re.sub(r" at 0x[0-9a-f]+", "", repr(y)) for x, y in leaves if x not in arrays}
+    texts = {
+        label: "numpy" if x is np else re.sub(r" at 0x[0-9a-f]+", "", repr(x))
+        for label, x in leaves
+        if label not in arrays
+    }
     for x in reference.results:
         texts[x.label] = repr(x.plain) if isinstance(x.plain, str | bytes | None) else "numbers"
     return arrays | texts

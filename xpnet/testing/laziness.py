@@ -71,34 +71,37 @@ def _tags(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def without_values(backend: Backend, laziness: Laziness) -> Iterator[None]:
+def without_values(backend: Backend, laziness: Laziness) -> Iterator[list[str]]:
     """Raise RuntimeError if this thread reads an array's values inside a ``with`` block.
+
+    Yield a list of the messages: the function may catch the error.
 
     Dask arrays may be computed ``laziness.n_dask_computes`` times. Only Dask and the strictest
     backend are checked. Their settings are global, so other threads are exempt.
     """
+    refused: list[str] = []
     if backend.library == "dask" and laziness.n_dask_computes >= 0:
         dask = importlib.import_module("dask")
         scheduler = dask.base.get_scheduler() or importlib.import_module("dask.threaded").get
         n = laziness.n_dask_computes
         words = f"a Dask array was computed{f' more than {n} times' * bool(n)}"
         how = "float(), bool(), numpy or compute"
-        with dask.config.set(scheduler=_limited(scheduler, words, how, allowed=n)):
-            yield
+        with dask.config.set(scheduler=_limited(scheduler, f"{words} inside", how, refused, n)):
+            yield refused
     elif backend.name == STRICTEST:
         array, how = type(backend.asarray(0.0)), "float(), bool() or int()"
         methods: dict[str, Any] = {
-            name: _limited(getattr(array, name), "an array's values were read", how)
+            name: _limited(getattr(array, name), "an array's values were read inside", how, refused)
             for name in ("__bool__", "__complex__", "__float__", "__index__", "__int__")
         }
         with unittest.mock.patch.multiple(array, **methods):
-            yield
+            yield refused
     else:
-        yield
+        yield refused
 
 
 def _limited(
-    function: Callable[..., Any], words: str, how: str, *, allowed: int = 0
+    function: Callable[..., Any], words: str, how: str, refused: list[str], allowed: int = 0
 ) -> Callable[..., Any]:
     """Return a function that raises RuntimeError after a number of calls in this thread."""
     owner = threading.get_ident()
@@ -110,7 +113,8 @@ def _limited(
         if threading.get_ident() == owner:
             n_calls += 1
             if n_calls > allowed:
-                msg = f"{words} inside the function, by {how}. {LAZY_HINT}"
+                msg = f"{words} the function, by {how}. {LAZY_HINT}"
+                refused.append(msg)
                 raise RuntimeError(msg)
         return function(*args, **options)
 

@@ -107,15 +107,21 @@ def _use(option: str, words: str | None) -> contextlib.AbstractContextManager[ob
     return use(backends=names)
 
 
-def _project_options(lazy: str | None, rtol: str | None) -> dict[str, Any]:
+def _project_options(lazy: Any, rtol: Any) -> dict[str, Any]:
+    """Return the values of the settings; raise ValueError if one is invalid."""
     options: dict[str, Any] = {}
-    if lazy:
-        words = {"true": True, "false": False}
-        options["lazy"] = words.get(lazy.lower(), set(re.split(r"[,\s]+", lazy)))
-        Laziness.of(len, options["lazy"], 0)  # raises ValueError if a library is unknown
-    if rtol:
-        options["rtol"] = float(rtol)
-        Tolerance(rtol=options["rtol"])
+    try:
+        if lazy:
+            lazy = lazy if isinstance(lazy, str) else ",".join(lazy)
+            words = {"true": True, "false": False}
+            options["lazy"] = words.get(lazy.lower(), set(re.split(r"[,\s]+", lazy)))
+            Laziness.of(len, options["lazy"], 0)
+        if rtol:
+            options["rtol"] = float(rtol)
+            Tolerance(rtol=options["rtol"])
+    except ValueError as error:
+        msg = f"xp_lazy or xp_rtol is wrong: {error}"
+        raise ValueError(msg) from None
     return options
 
 

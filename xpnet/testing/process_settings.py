@@ -35,6 +35,7 @@ def _settings() -> dict[str, tuple[Any, Callable[[Any], Any]]]:
     if torch := sys.modules.get("torch"):
         found["torch.get_default_dtype()"] = torch.get_default_dtype(), torch.set_default_dtype
         found["torch.get_default_device()"] = torch.get_default_device(), torch.set_default_device
+        found["torch.is_grad_enabled()"] = torch.is_grad_enabled(), torch.set_grad_enabled
     if jax := sys.modules.get("jax"):
         name = "jax_enable_x64"
         found[f"jax.config.{name}"] = (

@@ -133,8 +133,8 @@ def describe_deviation(
     worst = found.worst
     place = f" at {list(worst)}" if worst else ""
     off = float(np.abs(actual[worst] - exact[worst]))
-    in_ulp = off / float(spacing(exact[worst], dtype))
-    distance = f", off by {off:.3g} ({in_ulp:.3g} ULP)" if math.isfinite(off) else ""
+    in_ulp = f" ({off / float(spacing(exact[worst], dtype)):.3g} ULP)" if exact[worst] else ""
+    distance = f", off by {off:.3g}{in_ulp}" if math.isfinite(off) else ""
     return (
         f"{found.n_exceeding} of {actual.size} {OUT_OF_BOUND}, the worst{place}:"
         f" {actual[worst]:.9g} instead of {exact[worst]:.9g}{distance}"
