@@ -117,7 +117,7 @@ def test_no_place_is_missing_where_a_library_is(listed, monkeypatch, fresh_reaso
     del fresh_reasons
     cause = Diagnosis("not-installed", "torch is not installed", "pip install torch")
     monkeypatch.setitem(KNOWN, "torch", replace(KNOWN["torch"], check=lambda _: cause))
-    backends = BACKENDS if "torch" in BACKENDS else f"{BACKENDS},torch"
+    backends = BACKENDS if "torch" in LIBRARIES else f"{BACKENDS},torch"
     assert listed([*PLACES, "mine.py::double"], backends=backends).ret == 0
 
 
