@@ -175,6 +175,7 @@ def test_settings_that_a_variant_cannot_have_are_its_reason():
 @pytest.mark.usefixtures("fresh_reasons")
 def test_a_device_without_a_driver_is_unavailable(monkeypatch):
     cause = Diagnosis("no-driver", "no driver", "buy one")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: "found")
     monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.diagnose", lambda *_, **__: cause)
     for name in ("cupy", "cupy:1", "cupy:7"):
         assert unavailable_reason(name) == "no driver; buy one"
