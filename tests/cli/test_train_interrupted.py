@@ -13,7 +13,7 @@ import pytest
 
 from xpnet import load
 from xpnet.cli.main import main
-from xpnet.files import locking
+from xpnet.files import reserving
 from xpnet.training import train as training
 
 WORDS = ("--rows", "40", "--epochs", "3", "--batch-size", "10", "--hidden", "5")
@@ -219,7 +219,7 @@ def test_an_interrupt_while_the_model_is_written(xpnet, output, checkpoint, whol
     assert output.read_bytes() == whole
 
 
-@pytest.mark.skipif(not locking.HAS_LOCKS, reason="this system has no file locks")
+@pytest.mark.skipif(not reserving.HAS_LOCKS, reason="this system has no file locks")
 def test_a_second_training_is_refused_before_it_reads_anything(refused, xpnet, output, checkpoint):
     words = ["train", "--epochs", "100000", "--hidden", "5", "-o", output]
     command = [sys.executable, "-m", "xpnet", *map(str, words)]
@@ -244,7 +244,7 @@ def test_a_link_and_its_file_have_one_checkpoint(refused, output, checkpoint, tm
     link = tmp_path / "link.safetensors"
     output.touch()
     link.symlink_to(output)
-    with locking.exclusive(checkpoint):
+    with reserving.exclusive(checkpoint):
         checkpoint.touch()
         code, line = refused("train", *WORDS, "-o", link, "--force", "--resume")
     assert code == 4

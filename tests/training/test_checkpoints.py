@@ -14,7 +14,7 @@ import pytest
 
 import xpnet
 from xpnet.arrays.cpu import blas_threads
-from xpnet.files import locking
+from xpnet.files import reserving
 from xpnet.files.errors import WeightsError
 from xpnet.formats.load_save import serialized
 from xpnet.training import checkpoints, loop, train
@@ -476,7 +476,7 @@ xpnet.train(xpnet.load("sample"), images[:20], labels[:20], epochs=1, checkpoint
 """
 
 
-@pytest.mark.skipif(not locking.HAS_LOCKS, reason="this system has no file locks")
+@pytest.mark.skipif(not reserving.HAS_LOCKS, reason="this system has no file locks")
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_a_second_training_raises_at_once(tmp_path, digits, is_killed):
     path, seen = tmp_path / "training.ckpt", []

@@ -83,7 +83,7 @@ class Arguments:
         def made(x: Any, label: str) -> Any:
             if isinstance(x, np.dtype):
                 return getattr(backend.xp, x.name)
-            if label == "`device`" and x == "cpu":  # NumPy's device
+            if label == "`device`" and isinstance(x, str) and x == "cpu":  # NumPy's device
                 return backend.device
             return backend.make(x) if is_array(x) else backend.xp if x is np else x
 

@@ -84,7 +84,7 @@ def assert_parity(function: Callable[..., Any], /, *arguments: Any, **keywords: 
     >>> import numpy as np
     >>> assert_parity(lambda x, y: x * y + 1.0, [1.0, 2.0], [0.5, 0.25])
     >>> assert_parity(lambda x, axis: x - x[axis], [1.0, 3.0], axis=0)
-    >>> assert_parity(lambda n, xp: xp.ones(n), 3, xp=np)
+    >>> assert_parity(lambda n, xp, device: xp.ones(n, device=device), 3, xp=np, device="cpu")
     """
     __tracebackhide__ = True
     _compare(Parity(), function, arguments, keywords)
