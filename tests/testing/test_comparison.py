@@ -321,6 +321,10 @@ def test_advice_where_values_alone_are_wrong():
     assert message.splitlines()[-2:] == [dtype, own]
 
 
+def make_callable(**attributes):
+    return type("Callable", (), {"__call__": lambda _, x: np.asarray(x), **attributes})()
+
+
 def test_functions_are_named():
     def fails(x):
         return np.asarray(x)
@@ -330,7 +334,11 @@ def test_functions_are_named():
         r"partial of fails fails on": functools.partial(fails),
         r"lambda x: np.asarray\(x\) \+ 0 fails on": lambda x: np.asarray(x) + 0,
         r"lambda x: np.asarray\(x\) \+ 1 fails on": [lambda x: x, lambda x: np.asarray(x) + 1][1],
-        r"Callable fails on": type("Callable", (), {"__call__": lambda _, x: np.asarray(x)})(),
+        r"lambda x: np.asarray\(x\) \+ 2 fails on": functools.wraps(lambda x: np.asarray(x) + 2)(
+            make_callable()
+        ),
+        r"<lambda> fails on": make_callable(__name__="<lambda>"),
+        r"Callable fails on": make_callable(),
     }
     for name, function in names.items():
         assert_fails(f"^{name}", function, X)

@@ -116,7 +116,7 @@ def leaves_of(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         parts = [(f"[{i}]", x) for i, x in enumerate(value)]
         if fields := getattr(value, "_fields", ()):
             names = [*fields, *getattr(value, "_extra_fields", ())]
-            parts = [(f".{name}", getattr(value, name)) for name in names if name[0] != "_"]
+            parts = [(f".{name}", getattr(value, name)) for name in names]
     else:
         yield path, value
         return

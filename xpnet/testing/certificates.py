@@ -181,7 +181,6 @@ class CallCertificate:
 
     def _key(self, call: Call) -> str:
         """Return the key of the next call."""
-        # Without the line of a lambda, which moves with every edit.
         name = self._test or call.name
         self._counts[name] += not call.variant  # sweeps follow the arguments as given
         return f"{name}: call {self._counts[name]}" + f" ({call.variant})" * bool(call.variant)

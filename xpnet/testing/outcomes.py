@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import functools
+import inspect
 import linecache
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -72,7 +73,9 @@ def name_of(function: Callable[..., Any]) -> str:
 
 def _source_of_lambda(function: Any) -> str | None:
     """Return the source of a lambda; None if it was not read from a file."""
-    code = function.__code__
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:  # of an object that has a lambda's name
+        return None
     # Where its instructions begin: at the body, too, which tells two lambdas of a line apart.
     starts = {(line, column) for line, _, column, _ in code.co_positions()}
     places = _lambdas("".join(linecache.getlines(code.co_filename)))
