@@ -1,5 +1,6 @@
 """The pages about xpnet.testing: examples that tests/docs does not run, tables and messages."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -63,6 +64,11 @@ def test_messages(function, options, message):
     assert message in PAGE + TEXT
     with pytest.raises(AssertionError, match=re.escape(message)):
         parity(backends=["numpy", "array-api-strict", "dask"], **options)(function, X)
+
+
+def test_every_option_is_documented():
+    lines = re.findall(r"^    (\w.*) : ", parity.__doc__, re.MULTILINE)
+    assert ", ".join(lines).split(", ") == list(inspect.signature(parity).parameters)
 
 
 def test_every_backend_is_in_the_table():
