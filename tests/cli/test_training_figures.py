@@ -1,4 +1,4 @@
-"""Figures of docs/how-to/train.md: its command lines are run, and must reach them."""
+"""Figures of docs/how-to/train.md, and of USPS: the commands are run, and must reach them."""
 
 import json
 import re
@@ -19,6 +19,7 @@ WORSE, WORSE_ON_FEW = 0.003, 0.008
 # A longer training is a test for .ci/run --long.
 LONGEST_SECONDS = 15
 USPS = "usps_zip.{}.gz"
+USPS_OPTIONS = ("--delimiter", "space", "--label", "first", "--float")
 
 COMMENTS = re.findall(
     r"^xpnet (train|evaluate) (.*?) +# (.*(?:0\.\d{2}|\d%).*)$", PAGE, re.MULTILINE
@@ -29,7 +30,7 @@ TABLE = re.compile(
 
 
 class Row(NamedTuple):
-    """A row of a table: the words of its command, and the figures."""
+    """The words of a command, and its figures: a row of the table, or of USPS."""
 
     words: tuple[str, ...]
     other: str
@@ -48,6 +49,9 @@ def rows():
             yield Row(
                 (*shlex.split(words), *shlex.split(more)), other, best, last, on_other, seconds
             )
+    words = (USPS.format("train"), "-o", "usps.safetensors", *USPS_OPTIONS)
+    yield Row(words, "USPS", 0.9781, 0.9781, 0.942, 1)
+    yield Row((*words, "--augment", "1"), "USPS", 0.9808, 0.9794, 0.959, 1)
 
 
 ROWS = [
@@ -99,7 +103,7 @@ def run(xpnet, folder, monkeypatch):
 def test_the_page_has_figures():
     assert [command for command, _, _ in COMMENTS] == ["train", "evaluate"]
     assert len(ROWS) >= 5
-    assert {row.values[0].other for row in ROWS} == {"on the embedded 1,000", "on the test images"}
+    assert {row.values[0].other for row in ROWS} == {"on the embedded 1,000", "USPS"}
 
 
 @pytest.mark.parametrize(("command", "words", "comment"), COMMENTS)
@@ -118,8 +122,8 @@ def test_a_row_of_a_table(run, folder, row):
     last = json.loads((folder / "history.json").read_text())[-1]["validation_accuracy"]
     model = row.words[row.words.index("-o") + 1]
     data = ["sample"]
-    if row.other == "on the test images":
-        data = [USPS.format("test"), "--delimiter", "space", "--label", "first", "--float"]
+    if row.other == "USPS":
+        data = [USPS.format("test"), *USPS_OPTIONS]
     on_other = run("evaluate", *data, "--model", model)["accuracy"]
     assert found["validation_accuracy"] >= row.best - WORSE
     assert last >= row.last - WORSE
