@@ -13,8 +13,8 @@ rows, computed one after the other, or several at a time on one thread each. Lab
 with those of float64 before anything is timed. The network's matrix products alone are timed as a
 limit: at once and in chunks, as they are, transposed, and in xpnet's blocks. Beside them run other
 libraries' networks without activations. OpenBLAS uses the kernel for the processor; --kernels
-measures xpnet, NumPy and ONNX Runtime with others, too. docs/explanation/speed.md has the table,
-and same-bits.md the one of --exact.
+measures xpnet, NumPy and ONNX Runtime with others, too. --networks and --rows also select rows of a
+--table; docs/explanation/speed.md has a few.
 """
 
 import argparse
@@ -59,9 +59,10 @@ def main() -> int:
     """Run the benchmark."""
     args = parse_arguments()
     results = results_of(args, measure, "inference")
-    if args.rows:
-        for result in results:
-            result["cells"] = [x for x in result["cells"] if x["rows"] in args.rows]
+    networks = {str(Shape.parse(word)) for word in args.networks or ()}
+    for key, chosen in (("network", networks), ("rows", args.rows)):
+        for result in results if chosen else ():
+            result["cells"] = [cell for cell in result["cells"] if cell[key] in chosen]
     show_table(args.page, "inference.py", markdown(results))
     if args.picture:
         from harness.pictures import draw_speed
@@ -75,7 +76,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = make_parser(str(__doc__), 8, table=True)
     add = parser.add_argument
     text = f"sigmoid, tanh, relu or gelu (default: {' '.join(NETWORKS)})"
-    add("--networks", nargs="+", default=NETWORKS, metavar="WIDTHS:ACTIVATION", help=text)
+    add("--networks", nargs="+", metavar="WIDTHS:ACTIVATION", help=text)
     text = f"(default: {' '.join(map(str, ROWS))}; at most 3000 in wide networks)"
     add("--rows", nargs="+", type=positive, help=text)
     text = "one row is measured with 1 only (default: 1 2)"
@@ -132,7 +133,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 def workloads(args: argparse.Namespace, threads: int) -> Iterator[Workload]:
     """Yield networks and numbers of rows; one row is computed by one thread."""
-    for shape in map(Shape.parse, args.networks):
+    for shape in map(Shape.parse, args.networks or NETWORKS):
         default = (*ROWS[:-1], 3000) if shape.operations > LARGE else ROWS
         for n_rows in args.rows or default:
             if n_rows > 1 or threads == 1:

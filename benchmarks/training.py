@@ -6,7 +6,7 @@
 784-50-100-10 with sigmoids, float32. Each way runs in a process of its own, pinned to as many
 processors as there are threads; all are timed in turn, round by round. Before anything is timed,
 the ways that start from given weights take 20 steps, which must end where steps in float64 end.
-docs/explanation/speed.md has the table.
+docs/explanation/speed.md has the main figures.
 """
 
 import argparse

@@ -1,13 +1,13 @@
 """Largest error of every function of one variable, over all 2^32 inputs of float32.
 
     python benchmarks/studies/accuracy.py --json accuracy.json > accuracy.txt
-    python benchmarks/studies/accuracy.py --table accuracy.json --page docs/explanation/accuracy.md
+    python benchmarks/studies/accuracy.py --table accuracy.json --functions sigmoid,tanh
 
 xpnet's functions on arrays of NumPy, torch and JAX (with `--device gpu`: CuPy, torch and JAX; with
 `--devices`: of any libraries, such as dpnp), and the libraries' own, are compared with true values
 in float64, which have themselves been proved against mpmath. SciPy and mpmath are needed; torch and
 JAX are measured if they are installed. All inputs take 40 minutes on two cores; `--quick` takes a
-sample of them.
+sample of them. `.ci/run` has the functions in the table of docs/explanation/accuracy.md.
 
 The error is the distance of the float32 result from the true value, in units in the last place
 (ULP): 2^(e - 23), where 2^e is the largest power of two that is not above the true value. A
@@ -23,7 +23,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -54,20 +54,15 @@ COLUMNS = {
     "jax": "JAX's own",
 }
 USUAL = {"cpu": ("cpu", "torch:cpu", "jax:cpu"), "gpu": ("gpu", "torch:cuda", "jax:cuda")}
-SHORT = (
-    "xpnet numpy",
-    "xpnet dpnp",
-    "scipy",
-    "torch",
-    "jax",
-)  # columns of the short table of stored results
+SHORT = ("xpnet numpy", "torch", "jax")  # columns of the short table of stored results
 
 
 def main() -> int:
     """Run the study."""
     args = _parse_arguments()
     if args.table:
-        lines = _short_table([json.loads(Path(path).read_text("utf-8")) for path in args.table])
+        stored = [json.loads(Path(path).read_text("utf-8")) for path in args.table]
+        lines = _short_table(stored, args.functions)
         show_table(args.page, "studies/accuracy.py", lines)
         return 0
     words = args.devices.split(",") if args.devices else USUAL[args.device]
@@ -145,7 +140,7 @@ def _markdown(facts: dict[str, Any], results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _short_table(stored: list[dict[str, Any]]) -> list[str]:
+def _short_table(stored: list[dict[str, Any]], selected: Collection[str]) -> list[str]:
     """Return the lines of a table of stored results, without places and without exceptions."""
     functions: Results = {}
     about = []
@@ -159,7 +154,7 @@ def _short_table(stored: list[dict[str, Any]]) -> list[str]:
     rows = [
         [f"`{_label(name)}`", *(_cell(found.get(column), has_place=False) for column in SHORT)]
         for name, found in functions.items()
-        if SHORT[0] in found
+        if SHORT[0] in found and name in selected
     ]
     header = ["function", *(COLUMNS[column] for column in SHORT)]
     return [*about, "", *markdown_table(header, rows)]
