@@ -168,7 +168,7 @@ def test_nothing_judged_is_not_in_bound(xpnet, tmp_path):
     save(replace(load("sample"), preprocessing=()), tmp_path / "raw.safetensors")
     result = xpnet("parity", tmp_path / "rows.npy", "--model", tmp_path / "raw.safetensors")
     assert result.code == 1
-    assert result.out.startswith("verdict      NOT JUDGED: no output has a bound\n")
+    assert result.out.startswith("verdict      NOT JUDGED: no bound for 50 of 50 outputs (100.0%)")
 
 
 JUST_ABOVE_1 = 1.0 + 2.0**-10

@@ -37,7 +37,7 @@ def test_the_same_bits(xpnet, written, runtime, options):
     path = written(load("sample"), **options)
     result = xpnet("parity", "--reproducible", "--against", path, "--json")
     report = json.loads(result.out)
-    assert (result.code, report["same_bits"], report["rows"]) == (0, True, 1000)
+    assert (result.code, report["in_bound"], report["rows"]) == (0, True, 1000)
     found = report["candidates"][str(path)]
     assert [stage["name"] for stage in found["stages"]] == ["layer 3, identity"]
     assert found["stages"][0]["results"] == 10_000

@@ -22,15 +22,19 @@ def test_json(xpnet):
     report = json.loads(result.out)
     assert result.code == 0
     assert (report["rows"], report["dtype"]) == (50, "float32")
-    assert (report["reproducible"], report["same_bits"]) == (True, True)
+    assert (report["reproducible"], report["in_bound"]) == (True, True)
     assert report["hash"] == result_hash(load("sample"), sample()[0][:50])
-    assert (report["in_bound"], report["worst_case"], report["disagree"]) == (True, False, 0)
+    assert (report["verdict"], report["worst_case"], report["disagree"]) == (
+        "the same bits",
+        False,
+        0,
+    )
     (found,) = report["candidates"].values()
-    assert (found["library"], found["same_bits"], found["first_different"]) == ("numpy", True, None)
+    assert (found["library"], found["in_bound"], found["first_out"]) == ("numpy", True, None)
     assert [stage["name"] for stage in found["stages"]] == STAGES
     assert [stage["results"] for stage in found["stages"]] == [39200, 2500, 5000, 500]
     for stage in found["stages"]:
-        assert (stage["differ"], stage["row_and_unit"], stage["fault"]) == (0, None, None)
+        assert (stage["out_of_bound"], stage["row_and_unit"], stage["fault"]) == (0, None, None)
         assert (stage["found"], stage["expected_bits"]) == (None, None)
 
 
@@ -52,7 +56,7 @@ def test_optional_libraries(xpnet, library, precision):
     words = ("--devices", library, "--precision", precision)
     with jax_settings() if library == "jax" else nullcontext():
         report = json.loads(xpnet(*WORDS, *words, "--json").out)
-    assert (report["same_bits"], report["dtype"]) == (True, precision)
+    assert (report["in_bound"], report["dtype"]) == (True, precision)
 
 
 def test_one_bit_in_one_library_is_named(xpnet, monkeypatch):
@@ -78,12 +82,12 @@ def test_one_bit_in_one_library_is_named(xpnet, monkeypatch):
     verdict = f"verdict  DIFFERENT BITS, first in layer 2, sigmoid of dask: {place}\n"
     assert result.out.startswith(verdict)
 
-    assert report["same_bits"] is False
+    assert report["in_bound"] is False
     found = report["candidates"]["dask"]
-    assert report["candidates"]["cpu"]["same_bits"]
-    assert (found["same_bits"], found["first_different"]) == (False, "layer 2, sigmoid")
+    assert report["candidates"]["cpu"]["in_bound"]
+    assert (found["in_bound"], found["first_out"]) == (False, "layer 2, sigmoid")
     stage = found["stages"][2]
-    assert (stage["differ"], stage["row_and_unit"]) == (1, [3, 5])
+    assert (stage["out_of_bound"], stage["row_and_unit"]) == (1, [3, 5])
     assert (stage["found"], stage["expected"]) == (wrong, right)
     assert (stage["found_bits"], stage["expected_bits"]) == (bits[1], bits[0])
 
@@ -142,7 +146,7 @@ def certificate(xpnet, tmp_path):
 def test_a_certificate_of_reproducible_results_needs_no_bound(xpnet, certificate, words):
     result = xpnet("parity", "--rows", "50", "--check", certificate, "--json", *words)
     report = json.loads(result.out)
-    assert (result.code, report["same_bits"]) == (0, True)
+    assert (result.code, report["in_bound"]) == (0, True)
     assert list(report["candidates"]) == ["cpu, recorded", "cpu"]
     note = f"xpnet: {certificate} holds reproducible results: bits are compared\n"
     assert result.err == ("" if words else note)

@@ -18,43 +18,32 @@ _LONG = 1e6
 
 def report_facts(report: "Report", where: "Mapping[str, Facts]") -> dict[str, Any]:
     """Return a report, and where each candidate was computed, as numbers and strings by name."""
-    is_in_bound, compares_bits = report.is_in_bound, report.result_hash is not None
-    facts = {
+    return {
+        "verdict": report.verdict,
         "rows": report.n_rows,
         "dtype": report.dtype,
-        "reproducible": compares_bits,
-        "worst_case": report.confidence == 1.0 and not compares_bits,
+        "reproducible": report.result_hash is not None,
+        "worst_case": report.confidence == 1.0 and report.result_hash is None,
         "confidence": report.confidence,
-        "in_bound": is_in_bound,
+        "in_bound": report.is_in_bound,
         "could_differ": report.n_could_differ,
         "disagree": report.n_disagree,
+        "hash": report.result_hash,
+        "candidates": {
+            name: {**where[name], **_candidate_facts(found)}
+            for name, found in report.candidates.items()
+        },
     }
-    if compares_bits:  # with a bound of 0
-        facts |= {"same_bits": is_in_bound, "hash": report.result_hash}
-    candidates = {
-        name: {**where[name], **_candidate_facts(found, compares_bits=compares_bits)}
-        for name, found in report.candidates.items()
-    }
-    return {**facts, "candidates": candidates}
 
 
-def _candidate_facts(found: "Agreement", *, compares_bits: bool) -> dict[str, Any]:
-    is_in_bound = found.is_judged and found.first_out is None
-    facts = {
-        "in_bound": is_in_bound,
+def _candidate_facts(found: "Agreement") -> dict[str, Any]:
+    return {
+        "in_bound": found.is_judged and found.first_out is None,
         "judged": found.is_judged,
         "first_out": found.first_out,
         "differ": found.n_differ,
         "unjudged": found.n_unjudged,
-    }
-    if not compares_bits:
-        return {**facts, "stages": list(map(_stage_facts, found.stages))}
-    stages = [_stage_facts(stage) | _bit_facts(stage) for stage in found.stages]
-    return {
-        **facts,
-        "same_bits": is_in_bound,
-        "first_different": found.first_out,
-        "stages": stages,
+        "stages": list(map(_stage_facts, found.stages)),
     }
 
 
@@ -70,14 +59,15 @@ def _stage_facts(stage: "StageAgreement") -> dict[str, Any]:
         "no_bound": stage.n_unbounded,
         "fault": stage.fault or None,
         "layer_alone": _stage_facts(stage.alone) if stage.alone else None,
+        **_bit_facts(stage),
     }
 
 
 def _bit_facts(stage: "StageAgreement") -> dict[str, Any]:
-    """Return the number of results with other bits, and the first of them."""
+    """Return the first result with other bits, and the expected one."""
     from xpnet.parity.stage_statistics import bits_text
 
-    facts: dict[str, Any] = {"differ": stage.n_out}
+    facts: dict[str, Any] = {}
     for name, value in {"found": stage.found, "expected": stage.expected}.items():
         facts[name] = None if value is None else float(value)
         facts[f"{name}_bits"] = None if value is None else bits_text(value)

@@ -91,15 +91,11 @@ class Report:
                 if not stage.is_in_bound:
                     return self._fault(f"first in {stage.name} of {name}", stage)
         agreements = self.candidates.values()
-        for found in agreements:
-            outputs = found.stages[-1]
-            if not found.is_judged and not outputs.is_judged:
-                return "NOT JUDGED: no output has a bound"
-            if not found.is_judged:
-                part = f"{outputs.n_unbounded / outputs.n_results:.1%}"
-                text = f"{outputs.n_unbounded:,} of {outputs.n_results:,} outputs ({part})"
-                differ = f"; of their predictions, {found.n_unjudged:,} differ"
-                return f"NOT JUDGED: no bound for {text}{differ if found.n_differ else ''}"
+        for found in (x for x in agreements if not x.is_judged):
+            n_unbounded, n_results = found.stages[-1].n_unbounded, found.stages[-1].n_results
+            text = f"{n_unbounded:,} of {n_results:,} outputs ({n_unbounded / n_results:.1%})"
+            differ = f"; of their predictions, {found.n_unjudged:,} differ"
+            return f"NOT JUDGED: no bound for {text}{differ if found.n_differ else ''}"
         if self.result_hash is not None:
             return "the same bits"
         share = max(stage.largest_share or 0.0 for x in agreements for stage in x.stages)
