@@ -55,7 +55,7 @@ def test_json_is_one_object_and_nothing_else(xpnet, given):
     assert found["times_as_fast"] == 40.0
     assert found["left_out"] == [10, 10_000, 100_000]
     assert (found["device"], found["library"], found["rounds"]) == ("cpu", "numpy", 7)
-    assert (found["results"], found["output"], found["threads"]) == ("labels", None, None)
+    assert (found["results"], found["plot"], found["threads"]) == ("labels", None, None)
     assert given["rounds"] == 7
 
 
@@ -100,7 +100,7 @@ def test_the_picture_names_network_and_device(xpnet, given, tmp_path, monkeypatc
         return original(*columns, **texts)
 
     monkeypatch.setattr(picture, "draw_throughput", draw)
-    xpnet("bench", "-o", tmp_path / "speeds.png")
+    xpnet("bench", "--plot", tmp_path / "speeds.png")
     assert drawn["title"] == "784 → 50 sigmoid → 100 sigmoid → 10 identity"
     assert drawn["subtitle"].startswith(f"cpu (numpy {np.__version__}, ")
     assert drawn["columns"][:2] == ([1, 100, 1000], [25_000.0, 1_000_000.0, 700_000.25])
@@ -109,7 +109,7 @@ def test_the_picture_names_network_and_device(xpnet, given, tmp_path, monkeypatc
 
 def test_an_existing_file_is_told_before_the_work(refused, given, tmp_path):
     (tmp_path / "speeds.png").touch()
-    code, line = refused("bench", "-o", tmp_path / "speeds.png")
+    code, line = refused("bench", "--plot", tmp_path / "speeds.png")
     assert (code, "speeds.png: already exists" in line) == (2, True)
     assert "images" not in given
 

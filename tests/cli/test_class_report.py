@@ -4,6 +4,7 @@ import io
 import json
 
 import numpy as np
+import pytest
 
 from xpnet.cli.evaluate import class_facts, class_lines
 from xpnet.inference.evaluate import Evaluation
@@ -22,8 +23,9 @@ def test_a_table_and_pairs():
         "cat       0.9995  0.9940  2,002",
         "a dog     0.3684  0.8750      8",
         "",
-        "cat taken for a dog  12 times",
-        "a dog taken for cat   1 time",
+        "label  predicted  mistakes",
+        "cat    a dog            12",
+        "a dog  cat               1",
     ]
 
 
@@ -55,9 +57,24 @@ def test_the_worst_of_many_classes():
     assert lines[14:] == [
         "... and 3 more, of no lower recall (--json prints all)",
         "",
-        "3 taken for 4  10 times",
-        "9 taken for 4   1 time",
+        "label  predicted  mistakes",
+        "3      4                10",
+        "9      4                 1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("n_pairs", "last"),
+    [
+        (5, "0      1                 1"),
+        (6, "... and 1 more in 1 other pair (--json prints all)"),
+        (8, "... and 6 more in 3 other pairs (--json prints all)"),
+    ],
+)
+def test_the_mistakes_that_are_not_listed(n_pairs, last):
+    confusion = np.diag(np.full(9, 20))
+    confusion[0, 1 : n_pairs + 1] = range(1, n_pairs + 1)
+    assert lines_of(confusion)[-1] == last
 
 
 def test_twelve_classes_keep_their_order():
@@ -74,7 +91,7 @@ def test_names_that_standard_output_lacks(monkeypatch):
         "class   precision  recall  count",
         "\\u2603     1.0000  0.5000      2",
     ]
-    assert lines[-1] == "\\u2603 taken for b  1 time"
+    assert lines[-1] == "\\u2603  b                 1"
 
 
 def test_json(xpnet):

@@ -104,7 +104,9 @@ def test_verification_of_a_regression(xpnet, save_network, tmp_path):
     )
     result = xpnet(*words)
     assert result.code == 0
-    assert "verified on 1,000 rows" in result.out
+    assert result.out.startswith(
+        "verdict        in bound: differences are rounding, on 1,000 rows\n"
+    )
     assert "accuracy" not in result.out
     found = json.loads(xpnet(*words, "--json", "--force").out)
     assert {x["probabilities"] for x in found["verification"].values()} == {None}
@@ -126,7 +128,8 @@ def test_a_fault_of_the_file_is_out_of_bound(xpnet, book, monkeypatch):
     monkeypatch.setattr("xpnet.parity.original_runtimes.outputs_by_original_runtime", wrong)
     result = xpnet("convert", book, book.with_name("out.npz"), "--verify", "sample")
     assert result.code == 1
-    assert "OUT OF BOUND" in result.out
+    verdict = "OUT OF BOUND, an error rather than rounding, on 1,000 rows"
+    assert result.out.startswith(f"verdict        {verdict}\n")
 
 
 def test_a_class_that_changes_without_a_bound_is_not_judged(xpnet, tmp_path, monkeypatch):

@@ -82,7 +82,9 @@ def test_a_fault_is_found_in_its_layer(xpnet, save_changed):
     path = save_changed(one_weight)
     result = xpnet("parity", "--against", path, "--rows", "200")
     assert result.code == 1
-    assert result.out.endswith("OUT OF BOUND, first in layer 2, sigmoid\n")
+    verdict = "OUT OF BOUND, an error rather than rounding, first in layer 2, sigmoid of "
+    assert result.out.startswith(f"verdict      {verdict}{path}: up to ")
+    assert result.out.splitlines()[0].endswith(" times the bound")
     assert ", the most in row" in result.out
     report = json.loads(xpnet("parity", "--against", path, "--rows", "200", "--json").out)
     found = report["candidates"][str(path)]
@@ -166,7 +168,7 @@ def test_nothing_judged_is_not_in_bound(xpnet, tmp_path):
     save(replace(load("sample"), preprocessing=()), tmp_path / "raw.safetensors")
     result = xpnet("parity", tmp_path / "rows.npy", "--model", tmp_path / "raw.safetensors")
     assert result.code == 1
-    assert result.out.endswith("verdict      NOT JUDGED: no output has a bound\n")
+    assert result.out.startswith("verdict      NOT JUDGED: no bound for 50 of 50 outputs (100.0%)")
 
 
 JUST_ABOVE_1 = 1.0 + 2.0**-10
@@ -194,9 +196,9 @@ def test_predictions_that_differ_without_a_bound_are_not_judged(xpnet, tmp_path,
     assert (found["differ"], found["unjudged"]) == (n_differ, n_differ)
     assert result.code == (1 if n_differ else 0)
     assert report["in_bound"] == found["in_bound"] == found["judged"] == (not n_differ)
-    verdict = result.out.splitlines()[-1].split(None, 1)[1]
+    verdict = result.out.splitlines()[0].split(None, 1)[1]
     if not n_differ:
-        assert verdict == "in bound"
+        assert verdict.startswith("in bound: differences are rounding, up to ")
         return
     assert verdict == (
         "NOT JUDGED: no bound for 6 of 20 outputs (30.0%); of their predictions, 3 differ"
@@ -209,7 +211,7 @@ def test_values_without_a_bound_are_not_judged(xpnet, tmp_path):
     np.save(tmp_path / "rows.npy", np.asarray([[1.0], [1e-40], [2.0]], np.float32))
     result = xpnet("parity", tmp_path / "rows.npy", "--model", tmp_path / "step.safetensors")
     assert result.code == 1
-    assert result.out.endswith("NOT JUDGED: no bound for 1 of 3 outputs (33.3%)\n")
+    assert "verdict  NOT JUDGED: no bound for 1 of 3 outputs (33.3%)\n" in result.out
 
 
 def test_a_file_that_is_called_as_a_device(xpnet, tmp_path, monkeypatch):

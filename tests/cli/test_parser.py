@@ -92,6 +92,24 @@ def test_the_nearest_word(refused, words, hint):
     assert hint in refused(*words)[1]
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["bench", "-o", "x.png"], "-o; use --plot instead"),
+        (["evaluate", "--output", "x.png"], "--output; use --plot instead"),
+        (["parity", "--output=x.png"], "--output=x.png; use --plot instead"),
+        (["show", "--plot", "x.png"], "--plot; use --output instead"),
+        (["plot", "relu", "--plot=x.png"], "--plot=x.png; use --output instead"),
+        (["predict", "--plot"], "--plot; did you mean --split?"),
+        (["evaluate", "--batch-invariant"], "--batch-invariant; use --reproducible instead"),
+    ],
+    ids=" ".join,
+)
+def test_options_of_other_commands(refused, words, hint):
+    code, line = refused(*words)
+    assert (code, f"unrecognized arguments: {hint}" in line.replace(" x.png", "")) == (2, True)
+
+
 def test_the_nearest_file(refused, tmp_path):
     (tmp_path / "Train.csv").write_text("1,2\n")
     code, line = refused("evaluate", tmp_path / "train.cvs")

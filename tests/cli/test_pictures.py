@@ -11,7 +11,7 @@ COMMANDS = {
     "show --mistakes": ("show", "--mistakes", "-o"),
     "show --weights": ("show", "--weights", "-o"),
     "show --activations": ("show", "--activations", "--rows", "9", "-o"),
-    "bench": ("bench", "--rows", "9", "--batch-sizes", "9", "--rounds", "1", "-o"),
+    "bench": ("bench", "--rows", "9", "--batch-sizes", "9", "--rounds", "1", "--plot"),
     "evaluate": ("evaluate", "--rows", "9", "--plot"),
     "parity": ("parity", "--rows", "9", "--plot"),
     "train": ("train", "--rows", "9", "--epochs", "1", "-o", "model.npz", "--plot"),

@@ -1,5 +1,7 @@
 """Evaluation of blocks of images that are joined for a GPU."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -67,3 +69,24 @@ def test_the_most_confused_pairs():
     assert result.most_confused() == pairs
     assert result.most_confused(2) == pairs[:2]
     assert {type(x) for pair in result.most_confused() for x in pair} == {int}
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [
+        (module.Evaluation(986, 1000, np.eye(2)), "0.986: 986 of 1,000"),
+        (module.Evaluation(9863, 10000, np.eye(2)), "0.9863: 9,863 of 10,000"),
+        (module.Evaluation(1, 2, np.eye(2), n_nonfinite=3), "0.500: 1 of 2; 3 not finite"),
+        (module.Evaluation(0, 0, np.eye(2)), "no images"),
+    ],
+)
+def test_a_result_in_a_line(result, text):
+    assert str(result) == repr(result) == f"Evaluation({text})"
+
+
+def test_the_names_of_the_classes_are_kept():
+    network = replace(xpnet.load("sample"), classes=list("abcdefghij"))
+    images, labels = xpnet.sample()
+    result = xpnet.evaluate(network, images, labels)
+    assert result.classes == tuple("abcdefghij")
+    assert xpnet.evaluate(xpnet.load("sample"), images, labels).classes is None

@@ -349,3 +349,7 @@ def test_unprintable_facts_are_rejected(name):
         message = re.escape(f"`{name}` must be a printable string; got {text!r}")
         with pytest.raises(ValueError, match=message):
             certify(ONES, X_ONES, STAGES, **(PLACE | {name: text}))
+
+
+def test_a_certificate_in_a_line():
+    assert str(record()) == "Certificate(5 rows by gpu:0, a card, 2025-06-01)"

@@ -14,7 +14,8 @@ from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.execution import layer_results
 from xpnet.parity.bounds.error_bound import error_bound
 from xpnet.parity.candidates import stage_results
-from xpnet.parity.report import compare
+from xpnet.parity.report import Report, compare
+from xpnet.parity.stage_statistics import Agreement, StageAgreement
 
 F32 = np.float32
 PAIR = ["sigmoid", "tanh"]
@@ -471,3 +472,54 @@ def test_faults_of_one_parameter_are_caught_by_their_effect(kind, subtests):
         with subtests.test(exponent=exponent):
             assert (found.first_out is not None) or effect <= 1.0
             assert (found.first_out is None) or effect >= 0.25
+
+
+def report_of(share, *, fault="", n_unbounded=0, n_differ=2, **options):
+    stage = StageAgreement(
+        "layer 1, relu", 9, 0.1, 2.0, share, (0, 0), share > 1, n_unbounded, fault
+    )
+    found = {"cpu": Agreement((stage,), n_differ, 0)}
+    return Report(
+        **{
+            "n_rows": 3,
+            "dtype": "float32",
+            "confidence": 0.9,
+            "n_could_differ": 0,
+            "n_disagree": 0,
+            "candidates": found,
+            **options,
+        }
+    )
+
+
+PLACE = "first in layer 1, relu of cpu"
+LITTLE = f"OUT OF BOUND by little, {PLACE}: up to 2.5 times the bound; with many equal terms"
+ERROR = f"OUT OF BOUND, an error rather than rounding, {PLACE}"
+
+
+@pytest.mark.parametrize(
+    ("report", "verdict"),
+    [
+        (report_of(0.123), "in bound: differences are rounding, up to 0.123 of the bound"),
+        (report_of(2.5), f"{LITTLE} or units, --worst-case is the fair bound"),
+        (report_of(2.5, confidence=1.0), f"{ERROR}: up to 2.5 times the bound"),
+        (report_of(1234.5), f"{ERROR}: up to 1,234.5 times the bound"),
+        (report_of(1.5e30), f"{ERROR}: up to 1.5e+30 times the bound"),
+        (report_of(np.inf), f"{ERROR}: NaN or infinity on one side"),
+        (report_of(0.0, fault="dtype float64"), f"{ERROR}: dtype float64"),
+        (
+            report_of(0.0, n_unbounded=9, n_differ=None),
+            "NOT JUDGED: no bound for 9 of 9 outputs (100.0%)",
+        ),
+    ],
+)
+def test_the_verdict_in_words(report, verdict):
+    assert report.verdict == verdict
+    assert str(report) == f"Report(3 rows, float32: {verdict})"
+
+
+def test_a_candidate_in_a_line():
+    (found,) = report_of(2.5).candidates.values()
+    assert str(found) == "Agreement(up to 2.5 of bound; 2 predictions differ)"
+    (found,) = report_of(0.0, n_unbounded=9).candidates.values()
+    assert str(replace(found, n_differ=None)) == "Agreement(not judged)"

@@ -59,12 +59,27 @@ def test_the_colors_are_of_mistakes() -> None:
     assert levels[1, 2] < levels[2, 0] < levels[0, 1] < 0.9
     image = figure.axes[0].images[0]
     assert image.get_clim() == (1, 20)
-    assert len(figure.axes) == 1  # the cells have their numbers
 
 
-def test_the_scale_of_cells_without_counts() -> None:
-    figure = draw_confusion(np.ones((21, 21), int), range(21))
-    assert figure.axes[1].get_ylabel() == "mistakes (gray: correct, not on this scale)"
+@pytest.mark.parametrize("n_classes", [3, 21])
+@pytest.mark.parametrize(("most", "texts"), [(0, []), (1, ["1"]), (7, ["1", "7"])])
+def test_the_legend(n_classes: int, most: int, texts: list[str]) -> None:
+    confusion = np.eye(n_classes, dtype=int) * 50
+    confusion[0, 1], confusion[1, 0] = most, min(most, 1)
+    figure = draw_confusion(confusion, range(n_classes))
+    (legend,) = figure.legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == ["correct", *(f"mistakes: {text}" for text in texts)]
+    shown = [to_rgb(patch.get_facecolor()) for patch in legend.get_patches()]
+    cells = colors_of(figure)
+    expected = [cells[0, 0], cells[1, 0], cells[0, 1]][: 1 + len(texts)]
+    assert np.allclose(shown, expected)
+
+
+def test_only_mistakes_have_a_color() -> None:
+    cells = colors_of(draw_confusion(DIGITS, [0, 1, 2]))
+    strength = cells.max(axis=-1) - cells.min(axis=-1)
+    assert (strength > 0.0).tolist() == (DIGITS * (1 - np.eye(3)) > 0).tolist()
 
 
 @pytest.mark.parametrize("most", [1, 2, 5, 12, 300])

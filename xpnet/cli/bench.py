@@ -48,8 +48,8 @@ def add_parser(commands: Any) -> None:
         description="Measure how many images per second a network classifies at each batch size,"
         " from raw rows in host memory to labels in host memory. Images are repeated if a batch"
         " has more rows.",
-        examples=("bench", "bench --model model.safetensors --device gpu -o speed.png"),
-        common="--model --device --threads --batch-sizes --rounds --output --force --json",
+        examples=("bench", "bench --model model.safetensors --device gpu --plot speed.png"),
+        common="--model --device --threads --batch-sizes --rounds --plot --force --json",
     )
     text = f"{DATA_HELP} (default: sample, or random bytes for a network that does not take"
     text += f" {_SAMPLE_INPUTS} inputs)"
@@ -61,7 +61,7 @@ def add_parser(commands: Any) -> None:
     add_option(parser, "--batch-sizes N,N,...", positive_integers, text)
     text = "number of measurements of each batch size"
     add_option(parser, "--rounds N", positive_integer, text, default=5)
-    add_output_arguments(parser, "draw the speeds: a .png, .svg or .pdf file")
+    add_output_arguments(parser, "draw the speeds: .png, .svg or .pdf", "--plot FILE")
     add_common_arguments(parser, run)
 
 
@@ -70,10 +70,10 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     from xpnet.inference.nonfinite import count_nonfinite
     from xpnet.inference.throughput import BATCH_SIZES, measure_throughput
 
-    options, output, rounds = from_args(DeviceOptions, args), args.output, args.rounds
+    options, plot, rounds = from_args(DeviceOptions, args), args.plot, args.rounds
     data = Data.from_args(args, args.path or "sample")
-    if output is not None:
-        check_output(output, force=args.force, kind="picture")
+    if plot is not None:
+        check_output(plot, force=args.force, kind="picture")
     sizes = tuple(sorted(set(args.batch_sizes or BATCH_SIZES)))
     model, device = open_model(ModelOptions.from_args(args), options, stopwatch)
     if args.path is None and model.network.n_in != _SAMPLE_INPUTS:
@@ -104,13 +104,13 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         "best_batch_size": fastest.batch_size,
         "images_per_second": fastest.best,
         "times_as_fast": fastest.best / speeds[0].best,
-        "output": output,
+        "plot": plot,
         "seconds": stopwatch.seconds(),
         "left_out": sorted(set(sizes) - {speed.batch_size for speed in speeds}),
         "n_images": len(images),
     }
-    if output is not None:
-        _draw(output, facts, force=args.force)
+    if plot is not None:
+        _draw(plot, facts, force=args.force)
     return Outcome(facts, lines=_lines(facts))
 
 
@@ -147,30 +147,31 @@ def _draw(path: str, facts: Mapping[str, Any], *, force: bool) -> None:
 def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     n_images, speeds = facts["n_images"], facts["speeds"]
     repeated = ", repeated" if n_images < max(speed["n_rows"] for speed in speeds) else ""
+    first, largest = speeds[0]["batch_size"], facts["best_batch_size"]
+    best = f"{_rate(facts['images_per_second'])} images per second in batches of {largest:,}"
+    if largest != first:
+        against = "one by one" if first == 1 else f"in batches of {first:,}"
+        best += f", {facts['times_as_fast']:,.1f} times as fast as {against}"
+    left_out = ", ".join(f"{size:,}" for size in facts["left_out"])
     yield from table(
         {
+            "best": best,
             "device": _device_text(facts),
             "network": facts["network"],
             "data": f"{facts['data']}, {n_images:,} images{repeated}",
             "chosen": chosen_text(facts["device_reason"]),
+            "left out": f"{left_out} (a batch takes more than 1 GB or 5 seconds)"
+            if left_out
+            else None,
+            "wrote": facts["plot"],
         }
     )
-    first, largest = speeds[0]["batch_size"], facts["best_batch_size"]
     against = "one by one" if first == 1 else f"against {first:,}"
     yield ""
     yield f"{'batch size':>10} {'images/s, best':>15} {'median':>12} {against:>15}"
     for size, best, median in ([speed[name] for name in _COLUMNS] for speed in speeds):
         times = f"{best / speeds[0]['best']:>13.1f} x"
         yield f"{size:>10,} {_rate(best):>15} {_rate(median):>12} {times}"
-    yield ""
-    best = f"{_rate(facts['images_per_second'])} images per second in batches of {largest:,}"
-    if largest != first:
-        against = "one by one" if first == 1 else f"in batches of {first:,}"
-        best += f", {facts['times_as_fast']:,.1f} times as fast as {against}"
-    left_out = ", ".join(f"{size:,}" for size in facts["left_out"])
-    why = "a batch takes more than 1 GB or 5 seconds"
-    rows = {"best": best, "left out": f"{left_out} ({why})" if left_out else None}
-    yield from table({**rows, "wrote": facts["output"]})
 
 
 def _device_text(facts: Mapping[str, Any]) -> str:

@@ -36,7 +36,10 @@ def conversion_rows(facts: Mapping[str, Any]) -> dict[str, str | None]:
     """Return the facts as rows of a table."""
     layers = [f"{x['n_in']} -> {x['n_out']} {x['activation']}" for x in facts["layers"]]
     classes = facts["classes"]
+    found = facts.get("verification")
     return {
+        "verdict": None if found is None else f"{_verdict(found)}, on {facts['rows']:,} rows",
+        "wrote": f"{facts['target']} ({facts['bytes']:,} bytes)",
         "read": f"{facts['source']} ({'; '.join([facts['format'], *facts['notes']])})",
         "layers": ", ".join(layers),
         "parameters": f"{facts['parameters']:,}, {facts['dtype']}",
@@ -44,7 +47,6 @@ def conversion_rows(facts: Mapping[str, Any]) -> dict[str, str | None]:
         "output": facts["output"],
         "classes": None if classes is None else ", ".join(map(str, classes)),
         **{name.replace("_", " "): text for name, text in facts["metadata"].items()},
-        "wrote": f"{facts['target']} ({facts['bytes']:,} bytes)",
     }
 
 
@@ -53,13 +55,11 @@ def verification_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     found = facts["verification"]
     width = max(map(len, found))
     yield ""
-    yield f"verified on {facts['rows']:,} rows"
     head = f"{'':{width}}  {'against':{width}}  {facts['output']:>13}    of bound"
     yield f"  {head}  probabilities    of bound  labels changed"
     for name, x in found.items():
         cells = _cells(x["outputs"]) + _cells(x["probabilities"])
         yield f"  {name:{width}}  {x['against']:{width}}  {cells}{x['n_changed']:>14,}"
-    yield f"  {_verdict(found)}"
     if facts["accuracy"]:
         yield ""
         yield "accuracy, if the inputs were"
@@ -71,12 +71,12 @@ def verification_lines(facts: Mapping[str, Any]) -> Iterator[str]:
 
 def _verdict(found: Mapping[str, Any]) -> str:
     if all(x["in_bound"] for x in found.values()):
-        return "in bound"
+        return "in bound: differences are rounding"
     n_unjudged = max(x["n_unjudged"] for x in found.values())
     deviations = (x[kind] for x in found.values() for kind in ("outputs", "probabilities"))
     if n_unjudged and all(x is None or x["share"] <= 1.0 for x in deviations):
         return f"NOT JUDGED: predictions that differ and have no bound: {n_unjudged:,}"
-    return "OUT OF BOUND: rounding does not explain it"
+    return "OUT OF BOUND, an error rather than rounding"
 
 
 def _cells(deviation: Mapping[str, float] | None) -> str:

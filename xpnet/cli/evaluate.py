@@ -179,7 +179,7 @@ def class_facts(result: "Evaluation", names: Sequence[str | int]) -> dict[str, A
 
 
 def class_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the facts of `class_facts` as a table, and a line for each pair."""
+    """Yield the facts of `class_facts` as two tables: of classes, and of mistakes."""
     columns = (facts[name] for name in ("recall", "precision", "count", "classes"))
     scores = list(zip(*columns, strict=True))
     if len(scores) > _MOST_CLASSES:
@@ -192,11 +192,19 @@ def class_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name:{width}}  {numbers.replace('   nan', '   n/a')}"
     if n_left := len(scores) - len(shown):
         yield f"... and {n_left:,} more, of no lower recall (--json prints all)"
-    pairs = [(f"{_short(x)} taken for {_short(y)}", n) for x, y, n in facts["confused"]]
-    width = max((len(text) for text, _ in pairs), default=0)
-    digits = max((len(f"{count:,}") for _, count in pairs), default=0)
-    lines = [f"{text:{width}}  {count:{digits},} time{'s' * (count > 1)}" for text, count in pairs]
-    yield from ["", *lines] if lines else []
+    pairs = [(_short(x), _short(y), f"{n:,}") for x, y, n in facts["confused"]]
+    if pairs:
+        pairs.insert(0, ("label", "predicted", "mistakes"))
+        first, second = (max(len(pair[i]) for pair in pairs) for i in (0, 1))
+        yield ""
+        yield from (f"{x:{first}}  {y:{second}}  {n:>8}" for x, y, n in pairs)
+    others = [
+        n for i, row in enumerate(facts["confusion"]) for j, n in enumerate(row) if n and i != j
+    ]
+    if n_more := len(others) - len(facts["confused"]):
+        rest = sum(sorted(others)[:n_more])
+        places = f"{n_more:,} other pair{'s' * (n_more > 1)}"
+        yield f"... and {rest:,} more in {places} (--json prints all)"
 
 
 def _short(name: str | int) -> str:

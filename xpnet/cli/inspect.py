@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Iterator
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,10 @@ def _summary(path: Path, options: "ReadOptions", *, max_bytes: int | None) -> di
 
 
 def _rows(facts: dict[str, Any]) -> dict[str, str]:
-    rows = {"file": f"{facts['file']} ({facts['bytes']:,} bytes)"}
+    n_images, arrays = facts.get("images"), facts.get("arrays", [])
+    count = f"{sum(prod(shape) for *_, shape in arrays):,} numbers, " if arrays else ""
+    count = count if n_images is None else f"{n_images:,} images, "
+    rows = {"file": f"{facts['file']} ({count}{facts['bytes']:,} bytes)"}
     for name, value in facts.items():
         if name not in {"file", "bytes", "arrays", "metadata"}:
             rows[name] = _TEXTS.get(name, _as_text)(value)

@@ -14,50 +14,36 @@ if TYPE_CHECKING:
 
 # From here on a number of ULP is written in powers of ten.
 _LONG = 1e6
-# A bound may be exceeded by up to this factor where many terms or units are equal, since their
-# errors are not independent.
-_LITTLE = 10.0
 
 
 def report_facts(report: "Report", where: "Mapping[str, Facts]") -> dict[str, Any]:
     """Return a report, and where each candidate was computed, as numbers and strings by name."""
-    is_in_bound, compares_bits = report.is_in_bound, report.result_hash is not None
-    facts = {
+    return {
+        "verdict": report.verdict,
         "rows": report.n_rows,
         "dtype": report.dtype,
-        "reproducible": compares_bits,
-        "worst_case": report.confidence == 1.0 and not compares_bits,
+        "reproducible": report.result_hash is not None,
+        "worst_case": report.confidence == 1.0 and report.result_hash is None,
         "confidence": report.confidence,
-        "in_bound": is_in_bound,
+        "in_bound": report.is_in_bound,
         "could_differ": report.n_could_differ,
         "disagree": report.n_disagree,
+        "hash": report.result_hash,
+        "candidates": {
+            name: {**where[name], **_candidate_facts(found)}
+            for name, found in report.candidates.items()
+        },
     }
-    if compares_bits:  # with a bound of 0
-        facts |= {"same_bits": is_in_bound, "hash": report.result_hash}
-    candidates = {
-        name: {**where[name], **_candidate_facts(found, compares_bits=compares_bits)}
-        for name, found in report.candidates.items()
-    }
-    return {**facts, "candidates": candidates}
 
 
-def _candidate_facts(found: "Agreement", *, compares_bits: bool) -> dict[str, Any]:
-    is_in_bound = found.is_judged and found.first_out is None
-    facts = {
-        "in_bound": is_in_bound,
+def _candidate_facts(found: "Agreement") -> dict[str, Any]:
+    return {
+        "in_bound": found.is_judged and found.first_out is None,
         "judged": found.is_judged,
         "first_out": found.first_out,
         "differ": found.n_differ,
         "unjudged": found.n_unjudged,
-    }
-    if not compares_bits:
-        return {**facts, "stages": list(map(_stage_facts, found.stages))}
-    stages = [_stage_facts(stage) | _bit_facts(stage) for stage in found.stages]
-    return {
-        **facts,
-        "same_bits": is_in_bound,
-        "first_different": found.first_out,
-        "stages": stages,
+        "stages": list(map(_stage_facts, found.stages)),
     }
 
 
@@ -73,22 +59,19 @@ def _stage_facts(stage: "StageAgreement") -> dict[str, Any]:
         "no_bound": stage.n_unbounded,
         "fault": stage.fault or None,
         "layer_alone": _stage_facts(stage.alone) if stage.alone else None,
+        **_bit_facts(stage),
     }
 
 
 def _bit_facts(stage: "StageAgreement") -> dict[str, Any]:
-    """Return the number of results with other bits, and the first of them."""
-    facts: dict[str, Any] = {"differ": stage.n_out}
+    """Return the first result with other bits, and the expected one."""
+    from xpnet.parity.stage_statistics import bits_text
+
+    facts: dict[str, Any] = {}
     for name, value in {"found": stage.found, "expected": stage.expected}.items():
         facts[name] = None if value is None else float(value)
-        facts[f"{name}_bits"] = None if value is None else _bits(value)
+        facts[f"{name}_bits"] = None if value is None else bits_text(value)
     return facts
-
-
-def _bits(x: Any) -> str:
-    """Return the bits of a NumPy scalar in hexadecimal, such as "0x3f800000" for 1.0."""
-    size = x.dtype.itemsize
-    return f"0x{int(x.view(f'u{size}')):0{2 * size}x}"
 
 
 def report_lines(facts: "Facts", report: "Report", where: "Mapping[str, Facts]") -> Iterator[str]:
@@ -99,15 +82,19 @@ def report_lines(facts: "Facts", report: "Report", where: "Mapping[str, Facts]")
         rule = f"worst case of {report.dtype}: a correct computation cannot be out of bound"
     else:
         rule = f"{report.dtype}: no correct result is out of bound, confidence {report.confidence}"
-    data = f"{facts['data']}, {report.n_rows:,} rows"
-    rows = {"network": facts["network"], "data": data, "bounds": rule, "hash": report.result_hash}
+    rows = {
+        "verdict": report.verdict,
+        "predictions": _predictions(report),
+        "network": facts["network"],
+        "data": f"{facts['data']}, {report.n_rows:,} rows",
+        "bounds": rule,
+        "hash": report.result_hash,
+    }
     yield from table(rows)
     for name, found in report.candidates.items():
         yield ""
         yield origin_text(name, where[name])
         yield from _stage_lines(found)
-    yield ""
-    yield from table({"predictions": _predictions(report), "verdict": _verdict(report)})
 
 
 def origin_text(name: str, origin: "Facts") -> str:
@@ -116,36 +103,6 @@ def origin_text(name: str, origin: "Facts") -> str:
     hardware = origin.get("hardware") or f"device {origin['device']}"
     recorded = f", {origin['recorded']}" if "recorded" in origin else ""
     return f"{name} ({library}, {hardware}, {origin['compute_type']}{recorded})"
-
-
-def _verdict(report: "Report") -> str:
-    for found in report.candidates.values():
-        for stage in found.stages:
-            if not stage.is_in_bound and report.result_hash is not None:
-                return f"DIFFERENT BITS, first in {stage.name}: {stage.fault or _first_bits(stage)}"
-            if not stage.is_in_bound:
-                is_little = report.confidence != 1.0 and (stage.largest_share or 0.0) <= _LITTLE
-                advice = "with many equal terms or units, --worst-case is the fair bound"
-                by_little = f" by little: {advice}" if is_little else ""
-                return f"OUT OF BOUND, first in {stage.name}{by_little}"
-    for found in report.candidates.values():
-        outputs = found.stages[-1]
-        if not found.is_judged and not outputs.is_judged:
-            return "NOT JUDGED: no output has a bound"
-        if not found.is_judged:
-            share = f"{outputs.n_unbounded / outputs.n_results:.1%}"
-            text = f"{outputs.n_unbounded:,} of {outputs.n_results:,} outputs ({share})"
-            has_labels = found.n_differ is not None
-            differ = f"; of their predictions, {found.n_unjudged:,} differ" if has_labels else ""
-            return f"NOT JUDGED: no bound for {text}{differ}"
-    return "in bound" if report.result_hash is None else "the same bits"
-
-
-def _first_bits(stage: "StageAgreement") -> str:
-    """Return the first result with other bits, as text."""
-    row, unit = stage.place or (0, 0)
-    found, expected = (f"{x!s} ({_bits(x)})" for x in (stage.found, stage.expected))
-    return f"row {row}, unit {unit}: {found} instead of {expected}"
 
 
 def _stage_lines(found: "Agreement") -> Iterator[str]:
@@ -164,7 +121,7 @@ def _remark(stage: "StageAgreement") -> str:
         return f"WRONG: {stage.fault}"
     if stage.found is not None:
         of_all = f"{stage.n_out:,} of {stage.n_results:,}"
-        return f"OTHER BITS: {of_all}, first in {_first_bits(stage)}"
+        return f"OTHER BITS: {of_all}, first in {stage.first_bits()}"
     remarks = []
     out = stage if stage.n_out else stage.alone
     if out is not None and out.n_out:

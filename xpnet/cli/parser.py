@@ -31,8 +31,13 @@ _COMMANDS = (
     "plot",
     "doctor",
 )
-# Options that were removed, and those that took their place.
-_FORMER = dict.fromkeys(["--batch-invariant", "--batch-invariance"], "--reproducible")
+# Options that were removed or that other commands have, and those of the same meaning. -o names the
+# result of a command, --plot a picture beside it.
+_FORMER = {
+    **dict.fromkeys(["--batch-invariant", "--batch-invariance"], "--reproducible"),
+    **dict.fromkeys(["-o", "--output"], "--plot"),
+    **dict.fromkeys(["show --plot", "plot --plot"], "--output"),
+}
 # More choices are listed only if no one is near.
 _MOST_CHOICES = 20
 _HELP = frozenset({"--help", "--help-all"})
@@ -93,8 +98,8 @@ class _Parser(argparse.ArgumentParser):
         options = [name for name in self._option_string_actions if name.startswith("--")]
         option = next((word.partition("=")[0] for word in words if word.startswith("-")), "")
         hint = nearest_hint(option, options)
-        if option in _FORMER:
-            hint = f"; use {_FORMER[option]} instead"
+        for name in (option, f"{self.prog.split()[-1]} {option}"):
+            hint = f"; use {_FORMER[name]} instead" if _FORMER.get(name) in options else hint
         self.error(f"unrecognized arguments: {' '.join(words)}{hint}")
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import chain
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 from xpnet.cli import exit_codes
@@ -78,6 +79,13 @@ def as_printed(text: str) -> str:
     with standard_output() as output:
         encoding = getattr(output, "encoding", None) or "utf-8"
     return printable(text).encode(encoding, "backslashreplace").decode(encoding)
+
+
+def terminal() -> dict[str, Any]:
+    """Return the width of the terminal, and whether its encoding lacks blocks."""
+    from xpnet.pictures.text_images import BLOCKS
+
+    return {"width": get_terminal_size().columns, "ascii_only": as_printed(BLOCKS) != BLOCKS}
 
 
 def table(rows: Rows) -> Iterator[str]:

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from xpnet.cli.arguments import (
@@ -17,7 +16,7 @@ from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, co
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.evaluate import labelled, most_classes
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
-from xpnet.cli.report import Outcome, Stopwatch, as_printed, note_nonfinite
+from xpnet.cli.report import Outcome, Stopwatch, note_nonfinite, terminal
 from xpnet.cli.scaled_rows import with_range
 from xpnet.cli.streams import print_note
 
@@ -85,7 +84,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         is_foreign = model.name == "sample" != data.path
         summary += "; predicted by the embedded network for digits" * is_foreign
         if args.output is None:
-            return Outcome(lines=[*_as_text(*given), *[summary] * (args.mistakes or is_foreign)])
+            heading = [summary, ""] * (args.mistakes or is_foreign)
+            return Outcome(lines=[*heading, *_as_text(*given)])
     from xpnet.pictures.saving import save_figure
 
     try:
@@ -162,10 +162,9 @@ def _class_names(network: "Network") -> Any:
 def _as_text(images: Any, *columns: Any) -> list[str]:
     """Return images as lines that fit the terminal, in ASCII if its encoding has no blocks."""
     from xpnet.pictures.images import captions_of
-    from xpnet.pictures.text_images import BLOCKS, text_images
+    from xpnet.pictures.text_images import text_images
 
-    width, ascii_only = get_terminal_size().columns, as_printed(BLOCKS) != BLOCKS
-    return text_images(images, captions_of(images, *columns), width=width, ascii_only=ascii_only)
+    return text_images(images, captions_of(images, *columns), **terminal())
 
 
 def _layers(data: Data, model: Model, *, weights: bool) -> _Drawing:

@@ -174,11 +174,7 @@ def _progress(options: TrainArguments, n_images: int, hint: str) -> Iterator[dic
     with progress_bar(total=n_epochs * n_learned, unit_scale=True) as bar:
 
         def show(epoch: "Epoch") -> None:
-            learned = f"loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}"
-            held_out = epoch.validation_accuracy
-            validation = "" if held_out is None else f", validation accuracy {held_out:.4f}"
-            number = f"epoch {epoch.number}/{n_epochs}"
-            lines.append(f"{number}: {learned}{validation}, {epoch.seconds:.1f} s")
+            lines.append(str(epoch).replace(":", f"/{n_epochs}:", 1))
             text = "\n".join(lines)
             lines.clear()
             if bar is None:
@@ -186,6 +182,7 @@ def _progress(options: TrainArguments, n_images: int, hint: str) -> Iterator[dic
                 return
             bar.n = epoch.number * n_learned  # includes epochs before an interruption
             bar.write(text, file=bar.fp)
+            held_out = epoch.validation_accuracy
             accuracy = epoch.accuracy if held_out is None else held_out
             bar.set_postfix_str(f"loss {epoch.loss:.4f}, accuracy {accuracy:.4f}")
 
@@ -224,11 +221,11 @@ def _outcome(
         epoch += ", the best on held-out images"
         learned = f"{accuracy:.4f} on held-out images, {learned}"
     rows = {
+        "accuracy": learned,
+        "loss": f"{best.loss:.4f} nats on the training images",
+        "epoch": epoch,
         "wrote": output,
         "network": facts["network"],
-        "epoch": epoch,
-        "loss": f"{best.loss:.4f} nats on the training images",
-        "accuracy": learned,
         "device": f"{device.name} ({device.library}, {device.hardware}; {device.reason})",
         "transfers": transfers_text(transfers),
     }

@@ -1,6 +1,6 @@
 """Accuracy and confusion matrix of a network."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -27,9 +27,9 @@ __all__ = ["Evaluation", "compare_labels", "evaluate"]
 _STREAM_ROWS = 2**22
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
-    """Result of comparing predictions with labels.
+    """Result of comparing predictions with labels; a notebook shows the matrix, too.
 
     Attributes
     ----------
@@ -42,6 +42,8 @@ class Evaluation:
     n_nonfinite : int
         Number of images with meaningless predictions, since a layer gives NaN or infinity: see
         ``NonfiniteWarning`` of `xpnet.predict`.
+    classes : sequence of str or int, or None
+        Names of the classes, if the network has any.
     """
 
     correct: int
@@ -49,6 +51,7 @@ class Evaluation:
     confusion: NDArray[np.int64]
     transfers: Transfers = field(default_factory=Transfers)
     n_nonfinite: int = 0
+    classes: Sequence[str | int] | None = None
 
     @property
     def accuracy(self) -> float:
@@ -66,6 +69,24 @@ class Evaluation:
         """Share of correct ones among the images of each class; NaN without images."""
         n_images = self.confusion.sum(axis=1)
         return np.diagonal(self.confusion) / np.where(n_images > 0, n_images, np.nan)
+
+    def __repr__(self) -> str:
+        return f"Evaluation({self._summary()})"
+
+    def _summary(self) -> str:
+        digits = 3 if self.total <= 1000 else 4
+        counts = f"{self.accuracy:.{digits}f}: {self.correct:,} of {self.total:,}"
+        lost = f"; {self.n_nonfinite:,} not finite" if self.n_nonfinite else ""
+        return f"{counts if self.total else 'no images'}{lost}"
+
+    def _repr_html_(self) -> str:
+        from xpnet.pictures.confusion import draw_confusion
+        from xpnet.pictures.html import result_as_html
+
+        names = self.classes or range(len(self.confusion))
+        pairs = (f"{names[i]} predicted as {names[j]}: {n:,}" for i, j, n in self.most_confused())
+        rows = {"accuracy": self._summary(), "mistakes": "; ".join(pairs) or "none"}
+        return result_as_html(rows, draw_confusion, self.confusion, names)
 
     def most_confused(self, n_pairs: int = 5) -> list[tuple[int, int, int]]:
         """Return the most frequent mistakes: class id, predicted class id, number of images."""
@@ -131,8 +152,8 @@ def evaluate(
     --------
     >>> import xpnet
     >>> result = xpnet.evaluate(xpnet.load("sample"), *xpnet.sample())
-    >>> result.total, result.accuracy > 0.97, result.most_confused(1)
-    (1000, True, [(5, 3, 2)])
+    >>> result, result.most_confused(1)
+    (Evaluation(0.986: 986 of 1,000), [(5, 3, 2)])
     """
     if network.output == "values":
         msg = "`network` must classify; got output='values', a regression: compare with predict"
@@ -188,7 +209,8 @@ def _evaluation(
     confusion = counts[:-1].reshape(n_classes, n_classes)
     total = int(confusion.sum())
     warn_nonfinite(n_nonfinite, total, network, stacklevel=stacklevel)
-    return Evaluation(int(np.trace(confusion)), total, confusion, transfers, n_nonfinite)
+    correct, classes = int(np.trace(confusion)), network.classes
+    return Evaluation(correct, total, confusion, transfers, n_nonfinite, classes)
 
 
 def _predict_blocks(runner: Runner, pairs: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:

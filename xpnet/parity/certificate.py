@@ -61,7 +61,7 @@ FACTS = (
 StageForm: TypeAlias = tuple[str, tuple[int, ...]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Certificate:
     """Results of one device for one network and one input.
 
@@ -83,6 +83,10 @@ class Certificate:
     input: Mapping[str, str]
     facts: Mapping[str, str]
     result_hash: str | None = None
+
+    def __repr__(self) -> str:
+        where = ", ".join(self.facts[name] for name in ("device", "hardware", "recorded"))
+        return f"Certificate({len(self.stages[0]):,} rows by {where})"
 
 
 def certify(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -27,16 +28,20 @@ from xpnet.parity.candidates import (
     candidate_results,
     results_on_device,
 )
-from xpnet.parity.stage_statistics import Agreement, merge_agreements
+from xpnet.parity.stage_statistics import Agreement, StageAgreement, merge_agreements
 
 __all__ = ["Report", "compare"]
 
 # Number of chunks in which the inputs and each layer by itself are compared too, at an extra cost
 # of one half per chunk.
 _CLOSE_CHUNKS = 2
+# A bound may be exceeded by up to this factor where many terms or units are equal, since their
+# errors are not independent.
+_LITTLE = 10.0
+_LONG = 1e6  # longer numbers are written in powers of ten
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """Result of `compare`.
 
@@ -74,6 +79,39 @@ class Report:
         its outputs has no bound.
         """
         return all(x.is_judged and x.first_out is None for x in self.candidates.values())
+
+    def __repr__(self) -> str:
+        return f"Report({self.n_rows:,} rows, {self.dtype}: {self.verdict})"
+
+    @property
+    def verdict(self) -> str:
+        """Whether rounding explains the differences, in words."""
+        for name, found in self.candidates.items():
+            for stage in found.stages:
+                if not stage.is_in_bound:
+                    return self._fault(f"first in {stage.name} of {name}", stage)
+        agreements = self.candidates.values()
+        for found in (x for x in agreements if not x.is_judged):
+            n_unbounded, n_results = found.stages[-1].n_unbounded, found.stages[-1].n_results
+            text = f"{n_unbounded:,} of {n_results:,} outputs ({n_unbounded / n_results:.1%})"
+            differ = f"; of their predictions, {found.n_unjudged:,} differ"
+            return f"NOT JUDGED: no bound for {text}{differ if found.n_differ else ''}"
+        if self.result_hash is not None:
+            return "the same bits"
+        share = max(stage.largest_share or 0.0 for x in agreements for stage in x.stages)
+        return f"in bound: differences are rounding, up to {share:.3g} of the bound"
+
+    def _fault(self, place: str, stage: StageAgreement) -> str:
+        """Return the verdict for a stage that is out of bound."""
+        if self.result_hash is not None:
+            return f"DIFFERENT BITS, {place}: {stage.fault or stage.first_bits()}"
+        share = stage.largest_share or 0.0
+        size = f"up to {share:{',.1f' if share < _LONG else '.3g'}} times the bound"
+        size = stage.fault or (size if isfinite(share) else "NaN or infinity on one side")
+        if share <= _LITTLE and self.confidence != 1.0:
+            advice = "with many equal terms or units, --worst-case is the fair bound"
+            return f"OUT OF BOUND by little, {place}: {size}; {advice}"
+        return f"OUT OF BOUND, an error rather than rounding, {place}: {size}"
 
 
 def compare(

@@ -70,6 +70,12 @@ class StageAgreement:
     found: Any = None
     expected: Any = None
 
+    def first_bits(self) -> str:
+        """Return the first result with other bits, as text."""
+        row, unit = self.place or (0, 0)
+        found, expected = (f"{x!s} ({bits_text(x)})" for x in (self.found, self.expected))
+        return f"row {row}, unit {unit}: {found} instead of {expected}"
+
     @property
     def is_in_bound(self) -> bool:
         """True if all judged results are in bound and `fault` is empty, also those of `alone`."""
@@ -90,7 +96,7 @@ class StageAgreement:
         return max(judged, default=None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Agreement:
     """Agreement of one candidate with the expected results.
 
@@ -109,6 +115,12 @@ class Agreement:
     stages: tuple[StageAgreement, ...]
     n_differ: int | None
     n_unjudged: int
+
+    def __repr__(self) -> str:
+        shares = [x.largest_share for x in self.stages if x.largest_share is not None]
+        share = f"up to {max(shares):.3g} of bound" if shares else "not judged"
+        differ = "" if self.n_differ is None else f"; {self.n_differ:,} predictions differ"
+        return f"Agreement({share}{differ})"
 
     @property
     def first_out(self) -> str | None:
@@ -194,6 +206,12 @@ def compare_bits(
         found=results[place],
         expected=expected[place],
     )
+
+
+def bits_text(x: Any) -> str:
+    """Return the bits of a NumPy scalar in hexadecimal, such as "0x3f800000" for 1.0."""
+    size = x.dtype.itemsize
+    return f"0x{int(x.view(f'u{size}')):0{2 * size}x}"
 
 
 def _bits(x: NDArray[Any]) -> NDArray[Any]:

@@ -12,10 +12,12 @@ from xpnet.functions.activations import ACTIVATIONS
 from xpnet.pictures.saving import new_panels
 from xpnet.pictures.style import INK, MAIN, SECOND, SERIES, picture_style
 
-__all__ = ["plot"]
+__all__ = ["plot", "text_curves"]
 
 Function: TypeAlias = Callable[[Any], Any]
 _BOOK = ("step", "sigmoid", "relu")
+# Of a curve in text: points in a column, and pixels from the top to the bottom.
+_POINTS, _PIXELS = 40, 24
 # For functions of whole rows: the elements beside x, and the labels of the curves.
 _OTHERS = (0.0, -1.0)
 _OF_ROW = ("output of x, in the row (x, 0, -1)", "output of 0", "output of -1")
@@ -84,6 +86,30 @@ def plot(*functions: str | Function, start: float = -5.0, stop: float = 5.0) -> 
     n_side = len(_STYLES) if len(given) > 2 else 3
     figure.legend([lines[x] for x in labels], labels, loc="outside lower left", ncols=n_side)
     return figure
+
+
+def text_curves(*names: str, width: int, ascii_only: bool) -> list[str]:
+    """Return the same curves as lines of text, from -5 to 5; derivatives are dotted."""
+    from xpnet.pictures.text_images import text_images
+
+    given = names or _BOOK
+    n_columns = max(min(max((width + 2) // len(given) - 2, 24), width // 2 - 1, 38), 1)
+    columns = np.repeat(np.arange(n_columns), _POINTS)
+    x = np.linspace(-5.0, 5.0, columns.size)
+    images, captions = np.zeros((len(given), _PIXELS, n_columns)), []
+    solid, dotted = dict[str, None](), dict[str, None]()
+    for image, name in zip(images, given, strict=True):
+        label, *others = functions = _curves_of(name)
+        solid[label], dotted = None, dotted | dict.fromkeys(others)
+        curves = [np.asarray(curve(x)) for curve in functions.values()]
+        low, high = np.nanmin(curves), np.nanmax(curves)
+        for i, y in enumerate(curves):
+            is_shown = np.isfinite(y) & (columns % (i + 1) == 0)
+            rows = (_PIXELS - 1) * (high - y[is_shown]) / ((high - low) or 1.0)
+            image[np.rint(rows).astype(int), columns[is_shown]] = 1.0
+        captions.append(([name, f"y from {low:.2f} to {high:.2f}"], False))
+    legend = f"x from -5 to 5; solid: {'; '.join(solid)}; dotted: {', '.join(dotted)}"
+    return [legend, "", *text_images(images, captions, width=width, ascii_only=ascii_only)]
 
 
 def _name(function: Any) -> str:

@@ -21,11 +21,13 @@ _CELL, _SIDE, _LETTER, _BESIDE, _ABOVE = 0.42, 6.5, 0.08, 1.7, 1.0
 def draw_confusion(confusion: NDArray[Any], classes: Sequence[str | int], /) -> Any:
     """Return a figure of a confusion matrix: rows are labels, columns are predictions.
 
-    `confusion` has the shape (n_classes, n_classes), and `classes` are the names. Only mistakes are
-    colored by their number: on one scale with the much larger diagonal, they would all look alike.
+    `confusion` has the shape (n_classes, n_classes), and `classes` are the names. Correct ones are
+    gray, and the strongest color is the most frequent mistake: on one scale with the much larger
+    diagonal, all mistakes would look alike.
     """
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
+    from matplotlib.patches import Patch
 
     names = [shorten_name(str(name), _MAX_NAME_LENGTH) for name in classes]
     side = max(len(names) * _CELL, 2.5) if len(names) <= _MOST_COUNTED else _SIDE
@@ -34,14 +36,13 @@ def draw_confusion(confusion: NDArray[Any], classes: Sequence[str | int], /) -> 
     axes = figure.subplots()
     axes.spines[:].set_visible(True)
     mistakes = np.where(np.eye(len(names), dtype=bool), 0, confusion)
-    blues = ListedColormap(colormaps["Blues"](np.linspace(0.15, 1.0, 256)))  # 1 is not white
-    colors = blues.with_extremes(under="0.9", bad="white")  # correct ones; none
+    oranges = ListedColormap(colormaps["Oranges"](np.linspace(0.15, 1.0, 256)))  # 1 is not white
+    colors = oranges.with_extremes(under="0.9", bad="white")  # correct ones; none
     shown, most = np.ma.masked_array(mistakes, confusion == 0), int(mistakes.max())
     image = axes.imshow(shown, cmap=colors, vmin=1, vmax=max(most, 2))
-    if most and len(names) > _MOST_COUNTED:  # otherwise, each cell has its number
-        label = "mistakes (gray: correct, not on this scale)"
-        bar = figure.colorbar(image, ax=axes, shrink=0.7, label=label)
-        bar.ax.yaxis.get_major_locator().set_params(integer=True)
+    legend = {"correct": 0} | {f"mistakes: {n:,}": n for n in (1, most) if most}
+    patches = [Patch(color=image.to_rgba(n), label=label) for label, n in legend.items()]
+    figure.legend(handles=patches, loc="outside lower center", ncols=len(patches))
     _name_axes(axes, names)
     if len(names) <= _MOST_COUNTED:
         _write_counts(axes, confusion, image.to_rgba(shown), cell=side / len(names))

@@ -13,7 +13,7 @@ MOST_MEASURED = 2000
 
 @dataclass(frozen=True)
 class Epoch:
-    """Scores at the end of one pass over the training examples.
+    """Scores at the end of one pass over the training examples; ``print`` shows them in a line.
 
     Attributes
     ----------
@@ -41,6 +41,12 @@ class Epoch:
     learning_rate: float
     seconds: float
 
+    def __str__(self) -> str:
+        held_out = "validation_loss" if self.accuracy is None else "validation_accuracy"
+        scores = [(x.replace("_", " "), getattr(self, x)) for x in ("loss", "accuracy", held_out)]
+        shown = ", ".join(f"{name} {x:.4f}" for name, x in scores if x is not None)
+        return f"epoch {self.number}: {shown}, {self.seconds:.1f} s"
+
     def is_better_than(self, other: "Epoch | None") -> bool:
         """Return whether validation accuracy is higher, or equal at a lower validation loss."""
         if other is None:
@@ -52,9 +58,9 @@ class Epoch:
         return scores[0] > scores[1]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run:
-    """Result of a training run.
+    """Result of a training run; a notebook shows its curves, too.
 
     Attributes
     ----------
@@ -74,6 +80,26 @@ class Run:
     history: tuple[Epoch, ...]
     best: Epoch | None = None
     transfers: Transfers = field(default_factory=Transfers)
+
+    def __repr__(self) -> str:
+        return f"Run({self._summary()})"
+
+    def _summary(self) -> str:
+        best, n_epochs = self.best, len(self.history)
+        if best is None:
+            return "no epoch completed"
+        scores = best.validation_accuracy, best.validation_loss
+        place = " in training" if scores[1] is None else ""
+        accuracy, loss = (best.accuracy, best.loss) if place else scores
+        score = f"loss {loss:.4g}" if accuracy is None else f"{accuracy:.3f}"
+        return f"{n_epochs:,} epoch{'s' * (n_epochs != 1)}, best {best.number}: {score}{place}"
+
+    def _repr_html_(self) -> str:
+        from xpnet.pictures.html import result_as_html
+        from xpnet.pictures.learning_curves import draw_learning
+
+        rows = {"result": self._summary(), "network": repr(self.network)}
+        return result_as_html(rows, draw_learning, self.history)
 
 
 class RunawayError(FloatingPointError):
