@@ -88,7 +88,7 @@ def cells_of(page: Path) -> Iterator[Any]:
 
 def source_of(block: Block) -> str:
     """Return the source of the cell of a block, or "" if the block is not run."""
-    if block.reason:
+    if block.reason or block.is_folded:  # what is folded stays in one cell
         return ""
     magic = {"python": "", "bash": "%%bash\n"}.get(block.kind)
     if block.file:

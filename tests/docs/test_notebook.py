@@ -45,6 +45,14 @@ gpu
 x = 1
 ```
 
+<details>
+
+```python
+x = 2
+```
+
+</details>
+
 The end.
 """
 CELLS = [
@@ -54,7 +62,7 @@ CELLS = [
     "%%bash\nxpnet evaluate",
     "```bash\nxpnet doctor\n```\n\n```text\ngpu\n```",
     "%%writefile net.py\n# net.py\nx = 1",
-    "The end.",
+    "<details>\n\n```python\nx = 2\n```\n\n</details>\n\nThe end.",
 ]
 
 
