@@ -1,6 +1,12 @@
-"""Write the ten pages of the tutorial as one notebook: `python docs/make_notebook.py`."""
+"""Write the ten pages of the tutorial as one notebook: `python docs/make_notebook.py`.
 
+The notebook is run for its outputs. This needs MNIST: `xpnet fetch mnist`.
+"""
+
+import os
 import re
+import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +14,7 @@ from typing import Any
 from nbformat import v4, writes
 from pages import Block, blocks_of
 
-__all__ = ["NOTEBOOK", "PAGES", "notebook_of"]
+__all__ = ["NOTEBOOK", "PAGES", "notebook_of", "run", "source_of"]
 
 TUTORIAL = Path(__file__).parent / "tutorial"
 PAGES = sorted(TUTORIAL.glob("[01][0-9]-*.md"))
@@ -35,7 +41,7 @@ os.chdir(tempfile.mkdtemp())  # files are written to a new folder"""
 _SAVED = re.compile(r'^(?P<figure>\w+)\.savefig\("(?P<file>[^"]+)".*\)$')
 
 
-def notebook_of(pages: Iterable[Path]) -> str:
+def notebook_of(pages: Iterable[Path]) -> Any:
     """Return the notebook of some pages, without outputs."""
     cells = [v4.new_markdown_cell(_TITLE), v4.new_code_cell(_START)]
     for page in pages:
@@ -43,8 +49,21 @@ def notebook_of(pages: Iterable[Path]) -> str:
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"  # nbformat's are random
     spec = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    book = v4.new_notebook(cells=cells, metadata={"kernelspec": spec})
-    return str(writes(book)) + "\n"
+    return v4.new_notebook(cells=cells, metadata={"kernelspec": spec})
+
+
+def run(book: Any) -> None:
+    """Run a notebook in a new folder, and keep its outputs."""
+    from nbclient import NotebookClient
+
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    env = os.environ | {"PATH": path, "COLUMNS": "100", "PYTHONUTF8": "1"}
+    metadata = {**book.metadata}
+    with tempfile.TemporaryDirectory() as folder:
+        options: dict[str, Any] = {"resources": {"metadata": {"path": folder}}}
+        options |= {"record_timing": False}  # times differ in each run
+        NotebookClient(book, timeout=600, coalesce_streams=True, **options).execute(env=env)
+    book.metadata = metadata  # without the version of Python
 
 
 def cells_of(page: Path) -> Iterator[Any]:
@@ -69,7 +88,7 @@ def cells_of(page: Path) -> Iterator[Any]:
 
 def source_of(block: Block) -> str:
     """Return the source of the cell of a block, or "" if the block is not run."""
-    if block.reason:
+    if block.reason or block.is_folded:  # what is folded stays in one cell
         return ""
     magic = {"python": "", "bash": "%%bash\n"}.get(block.kind)
     if block.file:
@@ -80,7 +99,10 @@ def source_of(block: Block) -> str:
 def shown(source: str) -> tuple[str, str]:
     """Return code that also shows the figure that it saves, and the name of the saved picture."""
     found = _SAVED.match(source.splitlines()[-1])
-    return (f"{source}\n{found['figure']}", found["file"]) if found else (source, "")
+    if not found:
+        return source, ""
+    is_shown = "plt." in source  # Jupyter shows the figures of pyplot
+    return source if is_shown else f"{source}\n{found['figure']}", found["file"]
 
 
 def markdown(text: str, drawn: str) -> Iterator[Any]:
@@ -94,4 +116,6 @@ def markdown(text: str, drawn: str) -> Iterator[Any]:
 
 
 if __name__ == "__main__":
-    NOTEBOOK.write_text(notebook_of(PAGES), "utf-8")
+    notebook = notebook_of(PAGES)
+    run(notebook)
+    NOTEBOOK.write_text(writes(notebook) + "\n", "utf-8")

@@ -26,6 +26,7 @@ class Block:
     kind: str
     text: str
     note: str
+    is_folded: bool = False  # in <details>
 
     @property
     def reason(self) -> str | None:
@@ -56,6 +57,7 @@ def blocks_of(page: Path) -> list[Block]:
             block["kind"],
             block["text"],
             block["note"] or "",
+            text.rfind("<details>", 0, block.start()) > text.rfind("</details>", 0, block.start()),
         )
         for block in _BLOCK.finditer(text)
     ]

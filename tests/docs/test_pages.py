@@ -170,9 +170,14 @@ def test_a_block_that_is_not_run(block):
 
 
 @pytest.mark.parametrize("page", [CHINESE_README, *sorted(CHINESE.glob("*.md"))], ids=name_of)
-def test_a_chinese_page_has_the_same_blocks(page):
+def test_a_chinese_page_has_the_same_blocks_and_a_link(page):
     def contents(path):
         return [(block.kind, block.text, block.note) for block in blocks_of(path)]
 
     english = ROOT / "README.md" if page == CHINESE_README else CHINESE.parent / page.name
     assert contents(page) == contents(english)
+    for this, other in ((page, english), (english, page)):
+        link = os.path.relpath(other, this.parent)
+        assert f"]({link})" in this.read_text("utf-8"), (
+            f"{this.name} has no link to the other language"
+        )

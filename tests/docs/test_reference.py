@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from formulas import FORMULAS
 from public_names import names_of
 
 import xpnet
@@ -39,6 +40,11 @@ def test_no_lazy_name_is_missing():
     assert {name for name in public() if name.count(".") == 1} == {
         f"xpnet.{name}" for name in {*dir(xpnet)} - modules
     }
+
+
+def test_every_function_has_a_formula():
+    names = [name for name in listed(REFERENCE / "functions.md") if name != "xpnet.plot"]
+    assert sorted(names) == sorted(f"xpnet.{name}" for name in FORMULAS)
 
 
 @pytest.mark.parametrize("page", sorted(REFERENCE.glob("*.md")), ids=lambda page: page.stem)
