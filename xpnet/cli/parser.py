@@ -29,6 +29,7 @@ _COMMANDS = (
     "bench",
     "show",
     "plot",
+    "draw",
     "doctor",
 )
 # Options that were removed, and those that took their place.
