@@ -18,6 +18,8 @@ from xpnet.cli.draw import probabilities
 from xpnet.cli.draw_server import DrawServer
 
 PICTURE = Path(__file__).parents[2] / "docs" / "pictures" / "draw.png"
+# Bars have their width at once.
+OPTIONS = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"}
 NOTHING = "\N{EN DASH}"
 ROWS = """rows => rows.map(row => {
     const [name, track, number] = row.children;
@@ -83,7 +85,7 @@ def opened(chromium, address):
     requests, printed, contexts = [], [], []
 
     def open_page(url=address, **options):
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
+        context = chromium.new_context(**OPTIONS | options)
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: requests.append((request.method, request.url)))
@@ -132,7 +134,6 @@ def prediction(page):
 
 def bars(page):
     """Return the name, the width of the bar as a part of its track, and the number of each row."""
-    page.wait_for_timeout(200)  # they glide
     return page.eval_on_selector_all("#bars li", ROWS)
 
 
@@ -277,7 +278,7 @@ def test_a_fault_is_shown(opened):
     facts = {"side": 28, "names": ["cat", "<b>dog</b>"], "isOfDigits": False, "about": "m"}
     page = opened()
     with serving(classify, 784, facts) as address:
-        other = page.context.browser.new_page()
+        other = page.context.browser.new_page(**OPTIONS)
         other.goto(address)
         draw_by_mouse(other, 1)
         assert other.locator("#answer").inner_text().split("\n") == [
@@ -296,7 +297,9 @@ def test_many_classes_with_long_names(opened):
     facts = {"side": 8, "names": names, "isOfDigits": False, "about": "m"}
     page = opened()
     with serving(lambda _: [i / 780 for i in range(40)], 64, facts) as address:
-        other = page.context.browser.new_page(viewport={"width": 390, "height": 844})
+        other = page.context.browser.new_page(
+            **OPTIONS | {"viewport": {"width": 390, "height": 844}}
+        )
         other.goto(address)
         draw_by_mouse(other, 1)
         assert [row[0] for row in bars(other)] == names[:-11:-1]  # the most probable first
@@ -307,7 +310,6 @@ def test_many_classes_with_long_names(opened):
 def test_the_picture_of_the_page(opened):
     page = opened(viewport={"width": 992, "height": 660}, color_scheme="light")
     draw_by_mouse(page, 3)
-    page.wait_for_timeout(200)
     if os.environ.get("XPNET_WRITE_PICTURES"):
         page.screenshot(path=PICTURE)
     assert PICTURE.stat().st_size <= 60_000
