@@ -12,7 +12,7 @@ import pytest
 import xpnet as package
 from xpnet.arrays.gpu.cuda_streams import DeviceMemoryError
 
-COMMANDS = ("evaluate", "predict", "train", "parity", "show", "plot", "doctor")
+COMMANDS = ("evaluate", "predict", "train", "parity", "show", "plot", "draw", "doctor")
 # With -P the working directory is not searched: what is tested is the package, not the checkout.
 PROCESS = (sys.executable, "-P", "-W", "error", "-m", "xpnet")
 

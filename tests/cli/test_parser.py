@@ -11,7 +11,7 @@ import pytest
 from xpnet.cli.parser import build_parser, parse
 
 NAMES = ["evaluate", "predict", "train", "fetch", "convert", "inspect", "parity", "bench", "show"]
-NAMES += ["plot", "doctor"]
+NAMES += ["plot", "draw", "doctor"]
 
 
 @pytest.fixture(autouse=True)

@@ -29,6 +29,7 @@ _COMMANDS = (
     "bench",
     "show",
     "plot",
+    "draw",
     "doctor",
 )
 # Options that were removed or that other commands have, and those of the same meaning. -o names the

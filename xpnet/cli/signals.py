@@ -55,4 +55,4 @@ class Signals:
         if now - self._last >= _SECONDS_OF_ONE_SIGNAL:
             self._last = now
             self.received = self.received or number
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(number)
