@@ -21,7 +21,7 @@ def digits():
 
 
 def start(sizes=(784, 20, 10), **options):
-    options = {"scheme": "xavier", "preprocessing": xpnet.Scale(1 / 255), **options}
+    options = {"activation": "sigmoid", "preprocessing": xpnet.Scale(1 / 255), **options}
     return xpnet.init_network([*sizes], **options)
 
 
@@ -417,7 +417,7 @@ XOR = np.asarray([[0, 0], [0, 1], [1, 0], [1, 1]]), np.asarray([0, 1, 1, 0])
 # Of the seeds 0 to 99, 53 learn it so; the others stay at a saddle, as so small networks do.
 @pytest.mark.parametrize("seed", [0, 1])
 def test_two_layers_of_two_units_learn_exclusive_or(seed):
-    network = xpnet.init_network([2, 2, 2], scheme="xavier", seed=seed, dtype="float64")
+    network = xpnet.init_network([2, 2, 2], activation="sigmoid", seed=seed, dtype="float64")
     run = xpnet.train(network, *XOR, epochs=400, batch_size=4, learning_rate=0.1, seed=seed)
     np.testing.assert_array_equal(xpnet.predict(run.network, XOR[0]), XOR[1])
     assert run.history[-1].accuracy == 1.0
@@ -477,7 +477,7 @@ def test_a_network_of_float16_learns(digits):
 def test_the_loss_of_many_examples_is_not_too_large_for_float16():
     # The sum of 100,000 losses of 0.69 is; nor is their mean rounded to three digits.
     rows, labels = np.ones((100_000, 2), np.float16), np.arange(100_000) % 2
-    network = xpnet.init_network([2, 2], dtype="float16")
+    network = xpnet.init_network([2, 2], scheme="normal", dtype="float16")
     run = xpnet.train(network, rows, labels, epochs=1, batch_size=5000, learning_rate=1e-6)
     assert run.history[0].loss == pytest.approx(0.6931, rel=1e-3)
 

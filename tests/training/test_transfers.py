@@ -20,7 +20,9 @@ def there(x):
 
 
 def host_network():
-    return xpnet.init_network([784, 5, 10], scheme="he", preprocessing=xpnet.Scale(1 / 255))
+    return xpnet.init_network(
+        [784, 5, 10], activation="sigmoid", preprocessing=xpnet.Scale(1 / 255)
+    )
 
 
 def network_there():

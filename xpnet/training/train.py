@@ -30,10 +30,10 @@ def train(
     labels: Any,
     /,
     *,
-    epochs: int = 10,
+    epochs: int = 30,
     batch_size: int = 100,
     loss: str | None = None,
-    optimizer: str | Optimizer = "adam",
+    optimizer: str | Optimizer = "adamw",
     learning_rate: float | None = None,
     schedule: str | Schedule = "cosine",
     validation: float | tuple[Any, Any] = 0.0,
@@ -60,7 +60,7 @@ def train(
         Copied to the network's device a few thousand at a time, unless they are there.
     labels : array of shape (n,), or of shape (n, n_out)
         Class ids or entries of ``network.classes``; for a regression, the target values.
-    epochs : int, default 10
+    epochs : int, default 30
     batch_size : int, default 100
         Images per step. On NumPy, up to 10^7 multiplications (images times weights) use one BLAS
         thread; the last digits of larger steps depend on the number of threads.
@@ -68,7 +68,7 @@ def train(
         The default suits the network: the first for a classifier, the second for a single unit,
         the third for a regression. For the second, several units take labels of shape (n, n_out),
         each 0 or 1.
-    optimizer : {"adam", "adamw", "momentum", "nesterov", "sgd"} or Optimizer, default "adam"
+    optimizer : {"adam", "adamw", "momentum", "nesterov", "sgd"} or Optimizer, default "adamw"
         `xpnet.Adam`, `xpnet.AdamW` and `xpnet.SGD` take options of their own.
     learning_rate : float, optional
         Highest learning rate; the default is 0.005 for Adam and AdamW, 0.1 for SGD.
@@ -137,8 +137,8 @@ def train(
     Examples
     --------
     >>> import xpnet
-    >>> start = xpnet.init_network([784, 20, 10], scheme="he", preprocessing=xpnet.Scale(1 / 255))
-    >>> run = xpnet.train(start, *xpnet.sample(), epochs=10, batch_size=20, validation=0.2)
+    >>> start = xpnet.init_network([784, 50, 100, 10], preprocessing=xpnet.Scale(1 / 255))
+    >>> run = xpnet.train(start, *xpnet.sample(), validation=0.2)
     >>> run.best.validation_accuracy > 0.8
     True
     """
