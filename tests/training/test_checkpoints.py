@@ -205,7 +205,7 @@ def other_schedule(n_done, n_steps):
 OTHERS = {
     "epochs": {"epochs": 5},
     "batch_size": {"batch_size": 24},
-    "optimizer": {"optimizer": "adamw"},
+    "optimizer": {"optimizer": "adam"},
     "an option of it": {"optimizer": xpnet.Adam(beta1=0.8)},
     "learning_rate": {"learning_rate": 0.006},
     "schedule": {"schedule": "constant"},

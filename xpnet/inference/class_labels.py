@@ -1,6 +1,7 @@
 """Class labels as class ids and back, and confusion matrices, on the device of the labels."""
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from xpnet.inference.batches import TransferPolicy
 from xpnet.inference.nonfinite import without_complements
 from xpnet.networks.network import Network
 
-__all__ = ["as_class_ids", "confusion_of", "labels_of", "stay_together"]
+__all__ = ["as_class_ids", "confusion_of", "labels_of", "stay_together", "with_label_names"]
 
 _REMEDY = "for class ids, use argmax of predict_proba"
 
@@ -72,14 +73,42 @@ def as_class_ids(network: Network, labels: Any) -> Any:
     return found
 
 
+def with_label_names(network: Network, labels: Any) -> Network:
+    """Return a network without ``classes`` with the sorted names that its labels are.
+
+    Strings that are numbers, such as names of folders, are class ids. ValueError is raised if the
+    labels do not name as many classes as the network has.
+    """
+    if network.classes is not None or not network.n_classes:
+        return network
+    _, names = _numbered(labels)
+    if names is None:
+        return network
+    if len(names) != network.n_classes:
+        found = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+        msg = (
+            f"`labels` must name {network.n_classes} classes, as many as the network has; got"
+            f" {len(names)}: {found}. Change the last of the sizes, or give the names of all"
+            " classes by init_network(..., classes=...)"
+        )
+        raise ValueError(msg)
+    return replace(network, classes=names)
+
+
 def _as_integers(labels: Any) -> Any:
     """Return strings that are numbers, such as the names of folders, as integers."""
-    if getattr(labels.dtype, "kind", None) != "U":
-        return labels
+    numbers, names = _numbered(labels)
+    return numbers if names is None else labels
+
+
+def _numbered(labels: Any) -> tuple[Any, tuple[str, ...] | None]:
+    """Return strings, also as objects, as by `number_labels`, and other labels unchanged."""
+    kind = getattr(labels.dtype, "kind", None)
+    if kind not in {"O", "U"} or not all(isinstance(x, str) for x in labels.tolist()):
+        return labels, None
     from xpnet.datasets.picture_files import number_labels
 
-    numbers, names = number_labels(labels)
-    return numbers if names is None else labels
+    return number_labels(np.asarray(labels.tolist(), str))
 
 
 def _check_meaning(numbers: Any, classes: Any, xp: Any) -> None:

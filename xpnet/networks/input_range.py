@@ -9,6 +9,7 @@ from dataclasses import replace
 from enum import StrEnum
 from functools import lru_cache
 from itertools import chain
+from math import isqrt
 from typing import Any
 
 from xpnet.arrays.dask_blocks import warn
@@ -22,10 +23,12 @@ __all__ = [
     "ScalingWarning",
     "expected_range",
     "fit",
+    "is_picture",
     "plausible_steps",
     "range_of",
     "range_of_step",
     "too_small",
+    "unscaled_pixels",
     "with_scaling_warning",
 ]
 
@@ -38,10 +41,12 @@ _DIVISORS, _STATISTICS = (10.0, 100.0), (1.5, 10.0)
 # may contain a little less, as a factor of float32.
 _FEWEST_PIXELS, _SMALLEST_DIVISOR = 64, 250.0
 _MOST_ROWS = 256
+# Pictures have at least this number of pixels along each side, unlike most tables.
+_SMALLEST_SIDE = 8
 
 
 class ScalingWarning(UserWarning):
-    """Predictions are meaningless, because the images are not in the network's input range."""
+    """Images are not in the network's input range, or it is trained on pixels without scaling."""
 
 
 class InputRange(StrEnum):
@@ -67,6 +72,27 @@ def range_of(rows: Any) -> InputRange:
     if largest > 1:
         return InputRange.BYTES
     return InputRange.UNIT if largest > 0 else InputRange.UNKNOWN
+
+
+def is_picture(shape: tuple[int, ...]) -> bool:
+    """Return whether the rows of an array are pictures, or squares of as many numbers."""
+    sides = sorted(shape[1:])[-2:]
+    if len(sides) == 1:
+        sides = [isqrt(sides[0])] if isqrt(sides[0]) ** 2 == sides[0] else []
+    return bool(sides) and sides[0] >= _SMALLEST_SIDE
+
+
+def unscaled_pixels(images: Any) -> float | None:
+    """Return the largest of NumPy pixels if they are in 0..255 and not in 0..1, or None.
+
+    The first rows are examined. Tables, and pictures of other ranges, give None.
+    """
+    if not is_picture(images.shape) or not len(images) or images.dtype.kind not in "fiu":
+        return None
+    some = images[:_MOST_ROWS]
+    largest = float(some.max())
+    is_unscaled = some.min() >= 0 and _BRIGHTEST / 2 < largest <= _BRIGHTEST
+    return largest if is_unscaled else None
 
 
 def expected_range(network: Network) -> tuple[InputRange, float | None]:
@@ -139,11 +165,14 @@ def plausible_steps(rows: Any) -> dict[str, tuple[Step, ...]]:
     }
 
 
-def with_scaling_warning(network: Network, images: Any) -> Any:
-    """Return the images; warn the caller's caller of a wrong range of NumPy images (or blocks)."""
+def with_scaling_warning(network: Network, images: Any, *, is_trained: bool = False) -> Any:
+    """Return the images; warn the caller's caller of a wrong range of NumPy images (or blocks).
+
+    A network that is trained should not begin with unscaled pixels, unless it declares them.
+    """
     if network.suits_bytes and is_numpy(images) and images.dtype.kind == "u":
         return images
-    if not (network.preprocessing or network.metadata):
+    if not (network.preprocessing or network.metadata or is_trained):
         return images
     first = images
     if not is_numpy(images):
@@ -153,7 +182,11 @@ def with_scaling_warning(network: Network, images: Any) -> Any:
             first = first[0] if isinstance(first, tuple) else first  # images and labels
         if not is_numpy(first):
             return images
-    message = _scaling_fault(network, first) if first.ndim > 1 and first.size else None
+    message = None
+    if first.ndim > 1 and first.size:
+        message = _scaling_fault(network, first)
+        if is_trained and message is None:
+            message = _training_fault(network, first)
     if message is not None:
         warn(message, ScalingWarning, stacklevel=3)
     return images
@@ -182,6 +215,16 @@ def _scaling_fault(network: Network, images: Any) -> str | None:
     step = "xpnet.Scale(1/255)"
     steps = f"({step}, *network.preprocessing)" if network.preprocessing else step
     return f"{what}: divide by 255, or add preprocessing={steps}"
+
+
+def _training_fault(network: Network, images: Any) -> str | None:
+    """Return a message with the remedy if a network without preprocessing gets unscaled pixels."""
+    if network.preprocessing or expected_range(network)[0] is InputRange.BYTES:
+        return None
+    if (largest := unscaled_pixels(images)) is None:
+        return None
+    what = f"images have values up to {largest:g}, which are not scaled"
+    return f"{what}: divide by 255, or give the network preprocessing=xpnet.Scale(1/255)"
 
 
 def _are_in_unit_range(rows: Any) -> bool:
