@@ -759,7 +759,7 @@ def test_labels_that_are_names(convert):
 
 @pytest.mark.parametrize("n_out", [2, 10])
 def test_names_of_more_or_fewer_classes(n_out):
-    message = rf"must name {n_out} classes.*got 3: setosa, versicolor, virginica. Change.*classes="
+    message = rf"has, {n_out}; got 3: setosa, versicolor, virginica. Give .*classes="
     with pytest.raises(ValueError, match=message):
         xpnet.train(xpnet.init_network([1, n_out]), np.ones((3, 1)), NAMES)
 

@@ -16,7 +16,7 @@ from xpnet.arrays.namespace import (
     dtype_name,
     library_of,
 )
-from xpnet.arrays.transfer import is_in_host_memory, is_traced, move, to_numpy
+from xpnet.arrays.transfer import is_in_host_memory, is_numpy, is_traced, move, to_numpy
 from xpnet.inference.batches import TransferPolicy
 from xpnet.inference.nonfinite import without_complements
 from xpnet.networks.network import Network
@@ -79,18 +79,13 @@ def with_label_names(network: Network, labels: Any) -> Network:
     Strings that are numbers, such as names of folders, are class ids. ValueError is raised if the
     labels do not name as many classes as the network has.
     """
-    if network.classes is not None or not network.n_classes:
-        return network
     _, names = _numbered(labels)
-    if names is None:
+    if names is None or network.classes is not None or not network.n_classes:
         return network
     if len(names) != network.n_classes:
-        found = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
-        msg = (
-            f"`labels` must name {network.n_classes} classes, as many as the network has; got"
-            f" {len(names)}: {found}. Change the last of the sizes, or give the names of all"
-            " classes by init_network(..., classes=...)"
-        )
+        found = f"{len(names)}: {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}"
+        msg = f"`labels` must name as many classes as the network has, {network.n_classes};"
+        msg = f"{msg} got {found}. Give all names by init_network(sizes, classes=names)"
         raise ValueError(msg)
     return replace(network, classes=names)
 
@@ -103,8 +98,8 @@ def _as_integers(labels: Any) -> Any:
 
 def _numbered(labels: Any) -> tuple[Any, tuple[str, ...] | None]:
     """Return strings, also as objects, as by `number_labels`, and other labels unchanged."""
-    kind = getattr(labels.dtype, "kind", None)
-    if kind not in {"O", "U"} or not all(isinstance(x, str) for x in labels.tolist()):
+    is_text = is_numpy(labels) and labels.dtype.kind in "OU"
+    if not (is_text and all(isinstance(x, str) for x in labels.tolist())):
         return labels, None
     from xpnet.datasets.picture_files import number_labels
 

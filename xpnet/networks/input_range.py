@@ -9,7 +9,7 @@ from dataclasses import replace
 from enum import StrEnum
 from functools import lru_cache
 from itertools import chain
-from math import isqrt
+from math import isqrt, prod
 from typing import Any
 
 from xpnet.arrays.dask_blocks import warn
@@ -41,8 +41,6 @@ _DIVISORS, _STATISTICS = (10.0, 100.0), (1.5, 10.0)
 # may contain a little less, as a factor of float32.
 _FEWEST_PIXELS, _SMALLEST_DIVISOR = 64, 250.0
 _MOST_ROWS = 256
-# Pictures have at least this number of pixels along each side, unlike most tables.
-_SMALLEST_SIDE = 8
 
 
 class ScalingWarning(UserWarning):
@@ -75,24 +73,17 @@ def range_of(rows: Any) -> InputRange:
 
 
 def is_picture(shape: tuple[int, ...]) -> bool:
-    """Return whether the rows of an array are pictures, or squares of as many numbers."""
-    sides = sorted(shape[1:])[-2:]
-    if len(sides) == 1:
-        sides = [isqrt(sides[0])] if isqrt(sides[0]) ** 2 == sides[0] else []
-    return bool(sides) and sides[0] >= _SMALLEST_SIDE
+    """Return whether rows are pictures of 64 pixels or more, which may be squares in one row."""
+    n = prod(shape[1:])
+    return n >= _FEWEST_PIXELS and (len(shape) > 2 or isqrt(n) ** 2 == n)
 
 
 def unscaled_pixels(images: Any) -> float | None:
-    """Return the largest of NumPy pixels if they are in 0..255 and not in 0..1, or None.
-
-    The first rows are examined. Tables, and pictures of other ranges, give None.
-    """
-    if not is_picture(images.shape) or not len(images) or images.dtype.kind not in "fiu":
+    """Return the largest of the first NumPy pixels if it shows a range of 0..255, or None."""
+    if not (is_picture(images.shape) and len(images) and images.dtype.kind in "fiu"):
         return None
-    some = images[:_MOST_ROWS]
-    largest = float(some.max())
-    is_unscaled = some.min() >= 0 and _BRIGHTEST / 2 < largest <= _BRIGHTEST
-    return largest if is_unscaled else None
+    smallest, largest = images[:_MOST_ROWS].min(), float(images[:_MOST_ROWS].max())
+    return largest if smallest >= 0 and _BRIGHTEST / 2 < largest <= _BRIGHTEST else None
 
 
 def expected_range(network: Network) -> tuple[InputRange, float | None]:
@@ -182,11 +173,9 @@ def with_scaling_warning(network: Network, images: Any, *, is_trained: bool = Fa
             first = first[0] if isinstance(first, tuple) else first  # images and labels
         if not is_numpy(first):
             return images
-    message = None
-    if first.ndim > 1 and first.size:
-        message = _scaling_fault(network, first)
-        if is_trained and message is None:
-            message = _training_fault(network, first)
+    message = _scaling_fault(network, first) if first.ndim > 1 and first.size else None
+    if is_trained and message is None:
+        message = _training_fault(network, first)
     if message is not None:
         warn(message, ScalingWarning, stacklevel=3)
     return images
@@ -219,9 +208,8 @@ def _scaling_fault(network: Network, images: Any) -> str | None:
 
 def _training_fault(network: Network, images: Any) -> str | None:
     """Return a message with the remedy if a network without preprocessing gets unscaled pixels."""
-    if network.preprocessing or expected_range(network)[0] is InputRange.BYTES:
-        return None
-    if (largest := unscaled_pixels(images)) is None:
+    is_meant = network.preprocessing or expected_range(network)[0] is InputRange.BYTES
+    if is_meant or (largest := unscaled_pixels(images)) is None:
         return None
     what = f"images have values up to {largest:g}, which are not scaled"
     return f"{what}: divide by 255, or give the network preprocessing=xpnet.Scale(1/255)"
