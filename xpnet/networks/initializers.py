@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import sqrt
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -12,11 +12,11 @@ from xpnet.arrays.frozen import freeze
 from xpnet.functions.activations import ACTIVATIONS, check_activation
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, Output
-from xpnet.networks.preprocessing import Step
 
-__all__ = ["Scheme", "init_network"]
+if TYPE_CHECKING:
+    from xpnet.networks.preprocessing import Step
 
-Scheme = Literal["normal", "xavier", "he"]
+__all__ = ["init_network"]
 
 # Standard deviation of the weights of a layer, by its numbers of inputs and outputs.
 _DEVIATIONS: dict[str, Callable[[int, int], float]] = {
@@ -32,8 +32,8 @@ def init_network(
     *,
     seed: int = 0,
     activation: str = "relu",
-    scheme: Scheme | None = None,
-    preprocessing: Step | Sequence[Step] | None = None,
+    scheme: "Literal['he', 'xavier', 'normal'] | None" = None,
+    preprocessing: "Step | Sequence[Step] | None" = None,
     output: Output = "logits",
     classes: Sequence[str | int] | None = None,
     device: str | Device = "cpu",

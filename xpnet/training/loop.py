@@ -173,9 +173,9 @@ class Loop:
     def _warn_of_chance(self, epoch: Epoch) -> None:
         """Warn the caller of `xpnet.train` if the training accuracy of an epoch may be chance.
 
-        Without learning, it is at most the share p of the most frequent class. On a sample of n
-        examples, it exceeds p + 3 sqrt(p (1 - p) / n), three standard deviations, once in 700
-        times. If this is 1 or more, there are too few examples for a warning.
+        Without learning, it is at most the share p of the most frequent class. On n examples, it
+        exceeds p by three standard deviations, 3 sqrt(p (1 - p) / n), once in 700 times. If the sum
+        is 1 or more, there are too few examples for a warning.
         """
         answers, weights = to_numpy(self._measured.answers), self._measured.weights
         weights = np.ones(len(answers)) if weights is None else weights
