@@ -94,6 +94,7 @@ def run_everything():
         xpnet.train(network, images, truth, epochs=1, validation=0.5, **options)
 
 
+@pytest.mark.filterwarnings("ignore:images have values up to 255")  # bytes in, as they are
 def test_cupy_takes_every_call(recorder, cupy_takes):
     run_everything()
     seen = {name for name, _, _ in recorder.calls}

@@ -3,6 +3,7 @@
 import importlib
 import importlib.metadata
 import importlib.util
+import inspect
 import subprocess
 import sys
 import tomllib
@@ -40,6 +41,23 @@ def test_public_names_of_parity(name):
     )
     assert value.__doc__
     assert name in dir(xpnet.parity)
+
+
+@pytest.mark.parametrize("name", xpnet.__all__)
+def test_signatures_name_types_as_they_are_written(name):
+    value = getattr(xpnet, name)
+    if isinstance(value, type) and issubclass(value, Warning):
+        return
+    found = str(inspect.signature(value))
+    assert not any(word in found for word in ("Union[", "Optional[", "ForwardRef", "<class"))
+
+
+def test_the_signature_of_read_has_its_options():
+    parameters = inspect.signature(xpnet.read).parameters
+    assert list(parameters)[:3] == ["path", "labels", "label"]
+    assert parameters["block_rows"].default == 4096
+    with pytest.raises(TypeError, match="unexpected keyword argument 'first_rows'"):
+        xpnet.read("sample", first_rows=1)
 
 
 def test_the_version_is_the_installed_one():

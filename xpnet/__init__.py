@@ -64,7 +64,12 @@ if TYPE_CHECKING:
     from xpnet.pictures.activation_curves import plot as plot
     from xpnet.pictures.images import show as show
     from xpnet.training.optimizers import SGD as SGD, Adam as Adam, AdamW as AdamW
-    from xpnet.training.run import Epoch as Epoch, Run as Run, RunawayError as RunawayError
+    from xpnet.training.run import (
+        ChanceWarning as ChanceWarning,
+        Epoch as Epoch,
+        Run as Run,
+        RunawayError as RunawayError,
+    )
     from xpnet.training.schedules import (
         Constant as Constant,
         Cosine as Cosine,
@@ -105,7 +110,7 @@ _PUBLIC = {
     "xpnet.pictures.activation_curves": "plot",
     "xpnet.pictures.images": "show",
     "xpnet.training.optimizers": "Adam AdamW SGD",
-    "xpnet.training.run": "Epoch Run RunawayError",
+    "xpnet.training.run": "ChanceWarning Epoch Run RunawayError",
     "xpnet.training.schedules": "Constant Cosine StepDecay",
     "xpnet.training.train": "train",
 }

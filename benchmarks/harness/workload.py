@@ -122,5 +122,5 @@ def digits(n: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 def untrained(dtype: Any = "float32") -> xpnet.Network:
     """Return the network 784-50-100-10 before training; the same in every process."""
     return xpnet.init_network(
-        (784, 50, 100, 10), scheme="xavier", preprocessing=xpnet.Scale(FACTOR), dtype=dtype
+        (784, 50, 100, 10), activation="sigmoid", preprocessing=xpnet.Scale(FACTOR), dtype=dtype
     )

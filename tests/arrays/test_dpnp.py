@@ -255,7 +255,7 @@ def test_results_that_are_reproducible_have_the_hash_of_the_cpu(word, network):
 def test_training_learns_as_much_as_on_the_cpu(word):
     images, labels = digits()
     scale = xpnet.Scale(1 / 255)
-    start = xpnet.init_network([784, 20, 10], scheme="xavier", preprocessing=scale)
+    start = xpnet.init_network([784, 20, 10], activation="sigmoid", preprocessing=scale)
     options = {"epochs": 6, "batch_size": 50, "learning_rate": 0.01}
     here = xpnet.evaluate(xpnet.train(start, images, labels, **options).network, images, labels)
     device = xpnet.Device(word)
@@ -270,7 +270,7 @@ def test_training_learns_as_much_as_on_the_cpu(word):
 def test_training_on_rows_that_are_there_copies_only_losses():
     images, labels = digits()
     device = xpnet.Device("dpnp:cpu.1")
-    start = xpnet.init_network([784, 10], scheme="xavier", device=device)
+    start = xpnet.init_network([784, 10], device=device)
     x, y = device.asarray(images.astype("float32")), device.asarray(labels)
     run = xpnet.train(start, x, y, epochs=2, transfers="forbid")
     assert run.transfers.bytes_to_host < 1000

@@ -1,5 +1,6 @@
 """``xpnet train``: the trained network, its files and its options."""
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xpnet import init_network, load, predict, read, sample
+from xpnet import init_network, load, predict, read, sample, train
 from xpnet.cli.main import main
+from xpnet.cli.parser import build_parser
 from xpnet.cli.report import network_text
 from xpnet.training.examples import split
 
@@ -42,6 +44,20 @@ def test_a_network_that_loads(xpnet, output):
     assert list(rows) == ["accuracy", "loss", "epoch", "wrote", "network", "device"]
     assert rows["wrote"] == str(output)
     assert rows["device"].startswith("cpu (numpy, ")
+
+
+@pytest.mark.parametrize(
+    ("function", "names"),
+    [
+        (init_network, "activation seed"),
+        (train, "epochs batch_size optimizer learning_rate schedule patience distort seed"),
+    ],
+)
+def test_the_defaults_are_those_of_python(function, names):
+    args = build_parser()[0].parse_args(["train", "sample", "-o", "model.npz"])
+    parameters = inspect.signature(function).parameters
+    for name in names.split():
+        assert getattr(args, name) == parameters[name].default
 
 
 @pytest.mark.parametrize(("activation", "scheme"), [("relu", "he"), ("tanh", "xavier")])

@@ -21,7 +21,13 @@ def test_readme_fits_two_screens():
 
 def test_accuracies():
     images, labels = xpnet.sample()
-    untrained = xpnet.init_network([784, 50, 100, 10], preprocessing=xpnet.Scale(1 / 255), seed=0)
+    untrained = xpnet.init_network(
+        [784, 50, 100, 10],
+        activation="sigmoid",
+        scheme="normal",
+        preprocessing=xpnet.Scale(1 / 255),
+        seed=0,
+    )
     found = [
         f"{100 * xpnet.evaluate(network, images, labels).accuracy:.3g}%"
         for network in (untrained, xpnet.load("sample"))

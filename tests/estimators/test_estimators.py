@@ -107,6 +107,24 @@ def test_in_full_batches_it_trains_as_scikit_learn(kind, options, y, weights):
     assert ours.loss_curve_ == pytest.approx(expected.loss_curve_, rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("options", "is_alike"),
+    [
+        ({"batch_size": 20}, True),
+        ({"batch_size": 20, "epsilon": 1e-8}, False),
+        ({"batch_size": 25, "alpha": 0.0}, True),
+        ({"batch_size": 25}, False),  # the last batch has 10 rows
+    ],
+    ids=str,
+)
+def test_what_differs_with_adam(options, is_alike):
+    ours = small(**{"shuffle": False, "alpha": 5.0, "epsilon": 1e-20, **options}).fit(X, IDS)
+    expected = theirs(ours).fit(X, IDS)
+    differences = [np.abs(a - b).max() for a, b in zip(ours.coefs_, expected.coefs_, strict=True)]
+    # Rounding of twenty epochs; epsilon alone makes a difference of 1e-7.
+    assert (max(differences) < 1e-10) == is_alike
+
+
 @pytest.fixture
 def steps(monkeypatch):
     """Return a list that receives the rows and the learning rate of each step."""

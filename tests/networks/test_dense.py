@@ -56,7 +56,7 @@ def test_inputs_are_cast_to_the_dtype_of_the_weight(xp_backend):
 
 
 def test_layers_one_after_the_other_are_the_network(xp_backend):
-    network = xpnet.init_network([6, 5, 4], scheme="xavier").map_arrays(xp_backend.asarray)
+    network = xpnet.init_network([6, 5, 4], activation="sigmoid").map_arrays(xp_backend.asarray)
     x = xp_backend.asarray(np.random.default_rng(0).normal(size=(3, 6)))
     y = x
     for layer in network.layers:

@@ -21,10 +21,31 @@ def test_weights_have_the_standard_deviation_of_the_scheme(scheme, deviation):
     assert np.mean(weight) == pytest.approx(0, abs=deviation / 100)
 
 
-def test_the_books_network():
-    network = xpnet.init_network([784, 50, 100, 10])
+@pytest.mark.parametrize(
+    ("activation", "scheme"),
+    [
+        ("relu", "he"),
+        ("gelu", "he"),
+        ("leaky_relu", "he"),
+        ("sigmoid", "xavier"),
+        ("tanh", "xavier"),
+    ],
+)
+def test_the_scheme_suits_the_activation(activation, scheme):
+    found, named = (
+        xpnet.init_network([30, 20, 3], activation=activation, scheme=name)
+        for name in (None, scheme)
+    )
+    for layer, other in zip(found.layers, named.layers, strict=True):
+        np.testing.assert_array_equal(layer.weight, other.weight)
+
+
+def test_layers_and_classes():
+    classes = np.asarray(list("abcdefghij"))
+    network = xpnet.init_network([784, 50, 100, 10], classes=classes)
+    assert network.classes == tuple("abcdefghij")
     assert [layer.weight.shape for layer in network.layers] == [(784, 50), (50, 100), (100, 10)]
-    assert [layer.activation for layer in network.layers] == ["sigmoid", "sigmoid", "identity"]
+    assert [layer.activation for layer in network.layers] == ["relu", "relu", "identity"]
     assert all(not layer.bias.any() for layer in network.layers)
     assert network.dtype == np.float32
 
@@ -52,6 +73,7 @@ def test_dtype_rounds_the_same_draws():
         ([3, 2], {"dtype": "int32"}, TypeError, "floating-point dtype; got int32"),
         ([3, 2], {"activation": "sine"}, ValueError, "must be a known name; got 'sine'"),
         ([3, 2], {"activation": xpnet.relu}, TypeError, "must be a name, such as 'sigmoid'; got <"),
+        ([3, 2], {"classes": "abc"}, ValueError, "`classes` must be 2 different names.*got 3"),
         ([3, 2, 1], {"activation": "sine"}, ValueError, "must be a known name; got 'sine'"),
         ([3, 2], {"device": "gpu:x"}, ValueError, "`device` must be cpu, gpu.*got 'gpu:x'"),
     ],

@@ -15,7 +15,7 @@ from xpnet.training.examples import Examples, as_examples, batches, split
 
 
 def objective_of(n_out, xp_backend=None, output="logits", loss=None, **options):
-    network = xpnet.init_network([4, 3, n_out], scheme="he", output=output)
+    network = xpnet.init_network([4, 3, n_out], activation="sigmoid", output=output)
     if options:
         network = xpnet.Network(network.layers, output=output, **options)
     if xp_backend is not None:

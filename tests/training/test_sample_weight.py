@@ -179,7 +179,7 @@ def test_wrong_weights(weights, error, message):
 def test_no_weight_is_left_to_train_on():
     weights = np.zeros(60)
     weights[7] = 1
-    run = xpnet.train(start(), X, IDS, sample_weight=weights, validation=0.9)
+    run = xpnet.train(start(), X, IDS, sample_weight=weights, validation=0.9, epochs=10)
     assert len(run.history) == 10  # the only image is not held out
     with pytest.raises(ValueError, match="`patience` needs held-out images"):
         xpnet.train(start(), X, IDS, sample_weight=weights, validation=0.9, patience=1)

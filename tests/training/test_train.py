@@ -1,7 +1,10 @@
 """Tests of training from the public function."""
 
+import dataclasses
 import pickle
+import warnings
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +16,9 @@ from xpnet.training.optimizers import SGD, Adam
 from xpnet.training.run import RunawayError
 from xpnet.training.trainer import Trainer
 
+SAMPLE, LABELS = xpnet.sample()
+SAMPLE = SAMPLE.reshape(1000, 784)
+
 
 @pytest.fixture(scope="module")
 def digits():
@@ -21,7 +27,7 @@ def digits():
 
 
 def start(sizes=(784, 20, 10), **options):
-    options = {"scheme": "xavier", "preprocessing": xpnet.Scale(1 / 255), **options}
+    options = {"activation": "sigmoid", "preprocessing": xpnet.Scale(1 / 255), **options}
     return xpnet.init_network([*sizes], **options)
 
 
@@ -417,7 +423,7 @@ XOR = np.asarray([[0, 0], [0, 1], [1, 0], [1, 1]]), np.asarray([0, 1, 1, 0])
 # Of the seeds 0 to 99, 53 learn it so; the others stay at a saddle, as so small networks do.
 @pytest.mark.parametrize("seed", [0, 1])
 def test_two_layers_of_two_units_learn_exclusive_or(seed):
-    network = xpnet.init_network([2, 2, 2], scheme="xavier", seed=seed, dtype="float64")
+    network = xpnet.init_network([2, 2, 2], activation="sigmoid", seed=seed, dtype="float64")
     run = xpnet.train(network, *XOR, epochs=400, batch_size=4, learning_rate=0.1, seed=seed)
     np.testing.assert_array_equal(xpnet.predict(run.network, XOR[0]), XOR[1])
     assert run.history[-1].accuracy == 1.0
@@ -477,7 +483,7 @@ def test_a_network_of_float16_learns(digits):
 def test_the_loss_of_many_examples_is_not_too_large_for_float16():
     # The sum of 100,000 losses of 0.69 is; nor is their mean rounded to three digits.
     rows, labels = np.ones((100_000, 2), np.float16), np.arange(100_000) % 2
-    network = xpnet.init_network([2, 2], dtype="float16")
+    network = xpnet.init_network([2, 2], scheme="normal", dtype="float16")
     run = xpnet.train(network, rows, labels, epochs=1, batch_size=5000, learning_rate=1e-6)
     assert run.history[0].loss == pytest.approx(0.6931, rel=1e-3)
 
@@ -653,6 +659,127 @@ def test_images_in_another_range_than_the_network_takes():
     start = xpnet.init_network([784, 10], preprocessing=xpnet.Scale(1 / 255))
     with pytest.warns(xpnet.ScalingWarning, match="in 0..1, but the network's first step"):
         xpnet.train(start, images[:20] / 255, labels[:20], epochs=1)
+
+
+NOT_SCALED = r"^images have values up to 255, which are not scaled: .*Scale\(1/255\)$"
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
+@pytest.mark.parametrize("shape", [(784,), (28, 28), (28, 28, 1)])
+def test_pixels_without_scaling(dtype, shape):
+    images, labels = (part[:40] for part in xpnet.sample())
+    images = images.astype(dtype).reshape(40, *shape)
+    network = xpnet.init_network([784, 10])
+    with pytest.warns(xpnet.ScalingWarning, match=NOT_SCALED) as caught:
+        xpnet.train(network, images, labels, epochs=1)
+    (told,) = [each for each in caught if each.category is xpnet.ScalingWarning]
+    assert Path(told.filename) == Path(__file__)
+    for step in (xpnet.Scale(1 / 255), xpnet.Standardize.fit(images)):
+        xpnet.train(dataclasses.replace(network, preprocessing=step), images, labels, epochs=1)
+    declared = dataclasses.replace(network, metadata={"input_range": "0..255"})
+    xpnet.train(declared, images, labels, epochs=1)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        SAMPLE / 255,
+        SAMPLE > 99,
+        SAMPLE - 33.3,
+        SAMPLE * 16.0,  # above 255
+        SAMPLE // 16,  # as the digits of scikit-learn
+        SAMPLE[:, 300:363],  # no square
+        SAMPLE[:, 300:349],  # 7 x 7: perhaps a table
+    ],
+    ids=range(7),
+)
+def test_numbers_that_are_no_pixels_of_255(rows):
+    xpnet.train(xpnet.init_network([rows.shape[1], 10]), rows, LABELS, epochs=1)
+
+
+CHANCE = r"accuracy on training images is 0\.\d+, and 0\.107 of them are of the most frequent class"
+
+
+@pytest.mark.parametrize(
+    ("network", "options"),
+    [
+        ({"activation": "sigmoid", "scheme": "normal"}, {"epochs": 2}),
+        ({}, {"learning_rate": 1e-30}),
+        ({}, {"learning_rate": 30.0, "optimizer": "sgd", "schedule": "constant"}),
+    ],
+    ids=["small weights", "low rate", "high rate"],
+)
+def test_training_that_ends_near_chance(network, options):
+    scale = xpnet.Scale(1 / 255)
+    start = xpnet.init_network([784, 50, 100, 10], preprocessing=scale, **network)
+    with pytest.warns(xpnet.ChanceWarning, match=CHANCE) as caught:
+        xpnet.train(start, SAMPLE, LABELS, validation=0.2, **{"epochs": 3, **options})
+    assert [Path(each.filename) for each in caught] == [Path(__file__)]
+
+
+@pytest.mark.filterwarnings("error::xpnet.ChanceWarning")
+@pytest.mark.parametrize("n", [2, 3, 20, 1000])
+def test_training_that_does_not_end_near_chance(n):
+    start = xpnet.init_network([784, 50, 10], preprocessing=xpnet.Scale(1 / 255))
+    labels = LABELS[:n] if n > 3 else np.arange(n)
+    xpnet.train(start, SAMPLE[:n], labels, epochs=20)
+
+
+def test_how_near_chance_is():
+    # Of 100 rows, 60 are of the first class: 0.6 + 3 sqrt(0.6 * 0.4 / 100) = 0.747.
+    labels = np.arange(100) // 60
+    network = xpnet.Network([xpnet.Dense([[1.0]], [0.0])])
+    for n_right, is_told in ((74, True), (75, False)):
+        rows = labels[:, None] - 0.5
+        rows[n_right:] *= -1.0
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            run = xpnet.train(network, rows, labels, epochs=1, learning_rate=1e-30)
+        assert run.best.accuracy == n_right / 100
+        assert [each.category for each in caught] == [xpnet.ChanceWarning] * is_told
+
+
+NAMES = np.asarray(["setosa", "versicolor", "virginica"])
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [np.asarray, list, lambda x: x.astype(object)],
+    ids=["strings", "list", "objects"],
+)
+def test_labels_that_are_names(convert):
+    ids = np.random.default_rng(0).permutation(np.arange(90) % 3)
+    rows = np.eye(3)[ids]
+    labels = convert(NAMES[ids])
+    run = xpnet.train(xpnet.init_network([3, 3]), rows, labels, validation=0.2, learning_rate=0.1)
+    assert run.network.classes == ("setosa", "versicolor", "virginica")
+    assert xpnet.predict(run.network, rows).tolist() == list(labels)
+    assert xpnet.evaluate(run.network, rows, labels).accuracy == 1.0
+
+
+@pytest.mark.parametrize("n_out", [2, 10])
+def test_names_of_more_or_fewer_classes(n_out):
+    message = rf"has, {n_out}; got 3: setosa, versicolor, virginica. Give .*classes="
+    with pytest.raises(ValueError, match=message):
+        xpnet.train(xpnet.init_network([1, n_out]), np.ones((3, 1)), NAMES)
+
+
+def test_names_of_two_classes_for_one_unit():
+    run = xpnet.train(xpnet.init_network([1, 1]), [[1.0], [-1.0]], ["yes", "no"], epochs=1)
+    assert run.network.classes == ("no", "yes")
+
+
+def test_names_of_more_classes_than_a_byte_counts():
+    names = np.asarray([f"class {i}" for i in range(300)])
+    run = xpnet.train(xpnet.init_network([1, 300]), np.ones((300, 1)), names, epochs=1)
+    assert run.network.classes == tuple(names)
+
+
+def test_names_that_are_numbers_are_class_ids():
+    run = xpnet.train(xpnet.init_network([1, 10]), np.ones((3, 1)), ["0", "9", "3"], epochs=1)
+    assert run.network.classes is None
+    with pytest.raises(TypeError, match="must be integers; got dtype float64"):
+        xpnet.train(xpnet.init_network([1, 10]), np.ones((3, 1)), [0.5, 1.0, 2.0], epochs=1)
 
 
 @pytest.mark.parametrize("kind", [xpnet.SGD, xpnet.Adam, xpnet.AdamW, xpnet.StepDecay])

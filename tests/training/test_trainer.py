@@ -22,7 +22,9 @@ ROWS = RANDOM.normal(size=(8, 3)).astype(np.float32)
 
 
 def host_network(dtype="float32"):
-    return xpnet.init_network([3, 4, 2], scheme="he", dtype=dtype, preprocessing=xpnet.Scale(0.5))
+    return xpnet.init_network(
+        [3, 4, 2], activation="sigmoid", dtype=dtype, preprocessing=xpnet.Scale(0.5)
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])

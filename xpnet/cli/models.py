@@ -127,7 +127,13 @@ def load_model(options: ModelOptions) -> Model:
     from xpnet.networks.initializers import init_network
     from xpnet.networks.preprocessing import Scale
 
-    network = init_network(_BOOK_SIZES, seed=options.seed, preprocessing=Scale(1 / 255))
+    network = init_network(
+        _BOOK_SIZES,
+        seed=options.seed,
+        activation="sigmoid",
+        scheme="normal",
+        preprocessing=Scale(1 / 255),
+    )
     return model_of(ModelFile(network, "random", is_own=True), options)
 
 

@@ -58,9 +58,10 @@ def data_warnings_as_notes() -> Iterator[None]:
     """Print each warning about data or their preprocessing as a note, whatever the filters."""
     from xpnet.arrays.ranges import PrecisionWarning
     from xpnet.networks.input_range import ScalingWarning
+    from xpnet.training.run import ChanceWarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if issubclass(category, DataWarning | PrecisionWarning):
+        if issubclass(category, DataWarning | PrecisionWarning | ChanceWarning):
             print_note(str(message))
         else:
             show_others(message, category, *place, **more)
@@ -68,8 +69,8 @@ def data_warnings_as_notes() -> Iterator[None]:
     with warnings.catch_warnings():
         show_others = warnings.showwarning
         warnings.showwarning = show
-        warnings.simplefilter("always", DataWarning)
-        warnings.simplefilter("always", PrecisionWarning)
+        for kind in (DataWarning, PrecisionWarning, ChanceWarning):
+            warnings.simplefilter("always", kind)
         warnings.simplefilter("ignore", ScalingWarning)
         yield
 

@@ -107,7 +107,6 @@ def _untrained(
     """Return a network with random parameters; raise, before the training, errors of options."""
     from xpnet.datasets.picture_files import number_labels
     from xpnet.formats.load_save import serialized
-    from xpnet.functions.activations import ACTIVATIONS
     from xpnet.networks.initializers import init_network
     from xpnet.training.augmentation import Augmentation, image_shape
 
@@ -132,11 +131,8 @@ def _untrained(
     ids, _ = number_labels(examples.labels)
     n_classes = _n_classes(ids, options.classes or len(names or ()))
     sizes = prod(images.shape[1:]), *options.hidden, n_classes
-    scheme: Any = "he" if ACTIVATIONS[options.activation].is_rectifier else "xavier"
     try:
-        network = init_network(
-            sizes, seed=options.seed, activation=options.activation, scheme=scheme
-        )
+        network = init_network(sizes, seed=options.seed, activation=options.activation)
     except MemoryError as error:
         msg = f"--hidden: the layers do not fit: {error}"
         raise MemoryError(msg) from error

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from xpnet.networks.preprocessing import Step
     from xpnet.training.run import Run
 
-_SMALLEST_SIDE, _BLOCK_ROWS = 8, 256
+_BLOCK_ROWS = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,19 +112,14 @@ def fitted(path: str, images: "NDArray[Any]", options: TrainArguments) -> "tuple
 
 def range_metadata(path: str, images: "NDArray[Any]", kind: str | None) -> dict[str, str]:
     """Return the range of floating-point pictures in 0..1; print a note on unscaled ones of 255."""
-    from xpnet.networks.input_range import InputRange, range_of
-    from xpnet.training.augmentation import image_shape
+    from xpnet.networks.input_range import InputRange, is_picture, range_of, unscaled_pixels
 
-    try:
-        is_picture = min(image_shape(images.shape)) >= _SMALLEST_SIDE  # unlike most tables
-    except ValueError:
+    if images.dtype.kind != "f" or not is_picture(images.shape):
         return {}
-    if images.dtype.kind != "f" or not is_picture:
-        return {}
-    found, some, largest = range_of(images), images[:_BLOCK_ROWS], float(images.max())
+    found, some = range_of(images), images[:_BLOCK_ROWS]
     if found is InputRange.UNIT and ((some > 0.0) & (some < 1.0)).any():  # unlike bits
         return {"input_range": found.value}
-    if found is InputRange.BYTES and kind is None and 128.0 <= largest <= 255.0:
+    if kind is None and (largest := unscaled_pixels(images)):
         print_note(
             f"{path} has values up to {largest:g}, which are not scaled: save them as bytes, which"
             " are divided by 255, or give --standardize"

@@ -86,7 +86,7 @@ def open_picture_folder(source: "Source", options: "ReadOptions") -> ImageBlocks
     return ImageBlocks(blocks, len(paths), labels is not None, place="by folder")
 
 
-def number_labels(labels: NDArray[Any]) -> tuple[NDArray[np.uint8], tuple[str, ...] | None]:
+def number_labels(labels: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...] | None]:
     """Return labels as class ids, and the names of the classes in natural order.
 
     The names are None if labels are integers, or strings of different numbers from 0 to 255.
@@ -97,7 +97,8 @@ def number_labels(labels: NDArray[Any]) -> tuple[NDArray[np.uint8], tuple[str, .
     numbers = [int(name) if re.fullmatch("[0-9]{1,9}", name) else 256 for name in names]
     are_numbers = max(numbers, default=0) <= 255 and len(set(numbers)) == len(names)
     ids = dict(zip(names, numbers if are_numbers else range(len(names)), strict=True))
-    found = np.asarray([ids[name] for name in labels.tolist()], np.uint8)
+    dtype = np.uint8 if len(names) <= 256 else np.int64
+    found = np.asarray([ids[name] for name in labels.tolist()], dtype)
     return found, None if are_numbers else names
 
 

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
@@ -33,7 +34,7 @@ __all__ = [
 
 def read(
     path: FilePath, **options: Unpack[ReadKeywords]
-) -> tuple[NDArray[Any], NDArray[Any] | None]:
+) -> "tuple[NDArray[Any], NDArray[Any] | None]":
     """Read a whole data set: images, and labels if available.
 
     Parameters
@@ -124,7 +125,14 @@ def read(
     return _concatenate(images), _concatenate(labels) if labels else None
 
 
-def sample() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+# For help() and the site: the options and their defaults.
+_PARAMETERS = {**signature(read).parameters, **signature(ReadOptions).parameters}
+read.__dict__["__signature__"] = signature(read).replace(
+    parameters=[_PARAMETERS[name] for name in ("path", *ReadKeywords.__annotations__)]
+)
+
+
+def sample() -> "tuple[NDArray[np.uint8], NDArray[np.uint8]]":
     """Return 1,000 handwritten digits of MNIST, 100 of each; row i shows the digit i % 10.
 
     Sources and licences are in the file NOTICE beside the data.

@@ -48,7 +48,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         As in scikit-learn. With `early_stopping`, the share of each class that is held out is the
         same for any number of classes.
     beta_1, beta_2, epsilon, n_iter_no_change
-        As in scikit-learn. Epsilon is added to the root of the bias-corrected mean.
+        As in scikit-learn; see the Notes for epsilon.
     device : str or Device, default "cpu"
         Device, by a word of `Device`, that computes NumPy arrays, lists, data frames and sparse
         matrices; results are returned on the host. Arrays of other libraries are computed on
@@ -83,7 +83,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     -----
     The network is trained by the loop of `xpnet.train`. It starts like that of scikit-learn and is
     as accurate, but not the same: the rows are shuffled by other random numbers, and a change of
-    the learning rate also changes the effect of the momentum. With `warm_start`, each fit counts
+    the learning rate also changes the effect of the momentum. Adam adds epsilon after the bias
+    correction, as in its paper; scikit-learn adds it before, where it counts up to 32 times as much
+    in the first steps. The penalty of a last, smaller batch is that of a full one; scikit-learn
+    divides it by the rows of the batch. With `warm_start`, each fit counts
     the epochs without improvement anew. An interrupted fit keeps the network of the last complete
     epoch.
 

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from xpnet.arrays.device import Device
 from xpnet.files.writing import atomic_write
@@ -13,13 +13,7 @@ from xpnet.formats.checked_parameters import as_parameters, check_finite
 from xpnet.formats.description import network_from_description
 from xpnet.formats.format_table import WEIGHT_FORMATS, detect_weight_format
 from xpnet.formats.infer_layers import infer_network
-from xpnet.formats.model_file import (
-    LoadOptions,
-    ModelFile,
-    NamedArrays,
-    WeightLayout,
-    weights_errors,
-)
+from xpnet.formats.model_file import LoadOptions, ModelFile, NamedArrays, weights_errors
 from xpnet.networks.network import Network
 
 __all__ = [
@@ -42,7 +36,7 @@ def load(
     *,
     device: str | Device = "cpu",
     activation: str | Sequence[str] | None = None,
-    layout: WeightLayout | None = None,
+    layout: "Literal['in_out', 'out_in'] | None" = None,
     allow_nonfinite: bool = False,
     allow_external: bool = False,
     max_bytes: int | None = None,

@@ -1,6 +1,7 @@
 """Class labels as class ids and back, and confusion matrices, on the device of the labels."""
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,12 @@ from xpnet.arrays.namespace import (
     dtype_name,
     library_of,
 )
-from xpnet.arrays.transfer import is_in_host_memory, is_traced, move, to_numpy
+from xpnet.arrays.transfer import is_in_host_memory, is_numpy, is_traced, move, to_numpy
 from xpnet.inference.batches import TransferPolicy
 from xpnet.inference.nonfinite import without_complements
 from xpnet.networks.network import Network
 
-__all__ = ["as_class_ids", "confusion_of", "labels_of", "stay_together"]
+__all__ = ["as_class_ids", "confusion_of", "labels_of", "stay_together", "with_label_names"]
 
 _REMEDY = "for class ids, use argmax of predict_proba"
 
@@ -72,14 +73,37 @@ def as_class_ids(network: Network, labels: Any) -> Any:
     return found
 
 
+def with_label_names(network: Network, labels: Any) -> Network:
+    """Return a network without ``classes`` with the sorted names that its labels are.
+
+    Strings that are numbers, such as names of folders, are class ids. ValueError is raised if the
+    labels do not name as many classes as the network has.
+    """
+    _, names = _numbered(labels)
+    if names is None or network.classes is not None or not network.n_classes:
+        return network
+    if len(names) != network.n_classes:
+        found = f"{len(names)}: {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}"
+        msg = f"`labels` must name as many classes as the network has, {network.n_classes};"
+        msg = f"{msg} got {found}. Give all names by init_network(sizes, classes=names)"
+        raise ValueError(msg)
+    return replace(network, classes=names)
+
+
 def _as_integers(labels: Any) -> Any:
     """Return strings that are numbers, such as the names of folders, as integers."""
-    if getattr(labels.dtype, "kind", None) != "U":
-        return labels
+    numbers, names = _numbered(labels)
+    return numbers if names is None else labels
+
+
+def _numbered(labels: Any) -> tuple[Any, tuple[str, ...] | None]:
+    """Return strings, also as objects, as by `number_labels`, and other labels unchanged."""
+    is_text = is_numpy(labels) and labels.dtype.kind in "OU"
+    if not (is_text and all(isinstance(x, str) for x in labels.tolist())):
+        return labels, None
     from xpnet.datasets.picture_files import number_labels
 
-    numbers, names = number_labels(labels)
-    return numbers if names is None else labels
+    return number_labels(np.asarray(labels.tolist(), str))
 
 
 def _check_meaning(numbers: Any, classes: Any, xp: Any) -> None:

@@ -3,21 +3,20 @@
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import sqrt
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from xpnet.arrays.device import Device
 from xpnet.arrays.frozen import freeze
-from xpnet.functions.activations import check_activation
+from xpnet.functions.activations import ACTIVATIONS, check_activation
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, Output
-from xpnet.networks.preprocessing import Scale
 
-__all__ = ["Scheme", "init_network"]
+if TYPE_CHECKING:
+    from xpnet.networks.preprocessing import Step
 
-Scheme = Literal["normal", "xavier", "he"]
+__all__ = ["init_network"]
 
 # Standard deviation of the weights of a layer, by its numbers of inputs and outputs.
 _DEVIATIONS: dict[str, Callable[[int, int], float]] = {
@@ -32,12 +31,13 @@ def init_network(
     /,
     *,
     seed: int = 0,
-    activation: str = "sigmoid",
-    scheme: Scheme = "normal",
-    preprocessing: Scale | Sequence[Scale] | None = None,
+    activation: str = "relu",
+    scheme: "Literal['he', 'xavier', 'normal'] | None" = None,
+    preprocessing: "Step | Sequence[Step] | None" = None,
     output: Output = "logits",
+    classes: Sequence[str | int] | None = None,
     device: str | Device = "cpu",
-    dtype: DTypeLike = "float32",
+    dtype: Any = "float32",
 ) -> Network:
     """Return a network with random weights and zero biases.
 
@@ -47,13 +47,13 @@ def init_network(
         Number of inputs, then the width of each layer: ``[784, 50, 100, 10]``.
     seed : int, default 0
         Random seed. The same seed gives the same bits on every device.
-    activation : str, default "sigmoid"
+    activation : str, default "relu"
         Activation of the hidden layers; the last layer is the identity.
-    scheme : {"normal", "xavier", "he"}, default "normal"
-        Standard deviation of the normally distributed weights: 0.01 (the book's),
-        sqrt(2 / (n_in + n_out)) (Glorot and Bengio, suits sigmoid and tanh), or sqrt(2 / n_in)
-        (He et al., suits ReLU).
-    preprocessing, output
+    scheme : {"he", "xavier", "normal"}, optional
+        Standard deviation of the normally distributed weights: sqrt(2 / n_in) (He et al., the
+        default for ReLU and similar activations), sqrt(2 / (n_in + n_out)) (Glorot and Bengio, the
+        default for others), or 0.01 (the book's, from which several layers learn slowly).
+    preprocessing, output, classes
         As for `Network`.
     device : str or Device, default "cpu"
     dtype : str or dtype, default "float32"
@@ -62,7 +62,8 @@ def init_network(
     Raises
     ------
     ValueError
-        If `sizes` has fewer than two numbers or one below 1, or a name is unknown.
+        If `sizes` has fewer than two numbers or one below 1, a name is unknown, or `classes` does
+        not name each class once.
     TypeError
         If `dtype` is not a real floating-point dtype, or `activation` is not a name.
     DeviceError
@@ -77,12 +78,14 @@ def init_network(
     Examples
     --------
     >>> init_network([784, 50, 100, 10], seed=0)
-    Network(784 -> 50 sigmoid -> 100 sigmoid -> 10 identity; logits; float32, numpy)
+    Network(784 -> 50 relu -> 100 relu -> 10 identity; logits; float32, numpy)
     """
     if len(sizes) < 2 or any(size < 1 for size in sizes):
         msg = f"`sizes` must be two or more positive numbers; got {list(sizes)}"
         raise ValueError(msg)
     check_activation(activation)
+    if scheme is None:
+        scheme = "he" if ACTIVATIONS[activation].is_rectifier else "xavier"
     if scheme not in _DEVIATIONS:
         msg = f"`scheme` must be one of {', '.join(_DEVIATIONS)}; got {scheme!r}"
         raise ValueError(msg)
@@ -96,4 +99,4 @@ def init_network(
         deviation = _DEVIATIONS[scheme](n_in, n_out)
         weight = (deviation * random.standard_normal((n_in, n_out))).astype(dtype)
         layers.append(Dense(freeze(weight), freeze(np.zeros(n_out, dtype)), name))
-    return Network(layers, preprocessing=preprocessing, output=output).to(device)
+    return Network(layers, preprocessing, output, classes).to(device)

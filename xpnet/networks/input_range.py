@@ -9,6 +9,7 @@ from dataclasses import replace
 from enum import StrEnum
 from functools import lru_cache
 from itertools import chain
+from math import isqrt, prod
 from typing import Any
 
 from xpnet.arrays.dask_blocks import warn
@@ -22,10 +23,12 @@ __all__ = [
     "ScalingWarning",
     "expected_range",
     "fit",
+    "is_picture",
     "plausible_steps",
     "range_of",
     "range_of_step",
     "too_small",
+    "unscaled_pixels",
     "with_scaling_warning",
 ]
 
@@ -41,7 +44,7 @@ _MOST_ROWS = 256
 
 
 class ScalingWarning(UserWarning):
-    """Predictions are meaningless, because the images are not in the network's input range."""
+    """Images are not in the network's input range, or it is trained on pixels without scaling."""
 
 
 class InputRange(StrEnum):
@@ -67,6 +70,20 @@ def range_of(rows: Any) -> InputRange:
     if largest > 1:
         return InputRange.BYTES
     return InputRange.UNIT if largest > 0 else InputRange.UNKNOWN
+
+
+def is_picture(shape: tuple[int, ...]) -> bool:
+    """Return whether rows are pictures of 64 pixels or more, which may be squares in one row."""
+    n = prod(shape[1:])
+    return n >= _FEWEST_PIXELS and (len(shape) > 2 or isqrt(n) ** 2 == n)
+
+
+def unscaled_pixels(images: Any) -> float | None:
+    """Return the largest of the first NumPy pixels if it shows a range of 0..255, or None."""
+    if not (is_picture(images.shape) and len(images) and images.dtype.kind in "fiu"):
+        return None
+    smallest, largest = images[:_MOST_ROWS].min(), float(images[:_MOST_ROWS].max())
+    return largest if smallest >= 0 and _BRIGHTEST / 2 < largest <= _BRIGHTEST else None
 
 
 def expected_range(network: Network) -> tuple[InputRange, float | None]:
@@ -139,11 +156,14 @@ def plausible_steps(rows: Any) -> dict[str, tuple[Step, ...]]:
     }
 
 
-def with_scaling_warning(network: Network, images: Any) -> Any:
-    """Return the images; warn the caller's caller of a wrong range of NumPy images (or blocks)."""
+def with_scaling_warning(network: Network, images: Any, *, is_trained: bool = False) -> Any:
+    """Return the images; warn the caller's caller of a wrong range of NumPy images (or blocks).
+
+    A network that is trained should not begin with unscaled pixels, unless it declares them.
+    """
     if network.suits_bytes and is_numpy(images) and images.dtype.kind == "u":
         return images
-    if not (network.preprocessing or network.metadata):
+    if not (network.preprocessing or network.metadata or is_trained):
         return images
     first = images
     if not is_numpy(images):
@@ -154,6 +174,8 @@ def with_scaling_warning(network: Network, images: Any) -> Any:
         if not is_numpy(first):
             return images
     message = _scaling_fault(network, first) if first.ndim > 1 and first.size else None
+    if is_trained and message is None:
+        message = _training_fault(network, first)
     if message is not None:
         warn(message, ScalingWarning, stacklevel=3)
     return images
@@ -182,6 +204,15 @@ def _scaling_fault(network: Network, images: Any) -> str | None:
     step = "xpnet.Scale(1/255)"
     steps = f"({step}, *network.preprocessing)" if network.preprocessing else step
     return f"{what}: divide by 255, or add preprocessing={steps}"
+
+
+def _training_fault(network: Network, images: Any) -> str | None:
+    """Return a message with the remedy if a network without preprocessing gets unscaled pixels."""
+    is_meant = network.preprocessing or expected_range(network)[0] is InputRange.BYTES
+    if is_meant or (largest := unscaled_pixels(images)) is None:
+        return None
+    what = f"images have values up to {largest:g}, which are not scaled"
+    return f"{what}: divide by 255, or give the network preprocessing=xpnet.Scale(1/255)"
 
 
 def _are_in_unit_range(rows: Any) -> bool:

@@ -37,7 +37,7 @@ _OTHER = "a checkpoint of another training run: data, options or initial network
 # Minimum interval between writes: writing a file takes longer than an epoch of a small network.
 _SECONDS_BETWEEN = 1.0
 
-Resume: TypeAlias = bool | Literal["finished"]
+Resume: TypeAlias = Literal[False, True, "finished"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,9 +1,10 @@
 """Training loop over epochs: batches, evaluation, checkpoints."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from math import isfinite
+from math import isfinite, sqrt
 from time import perf_counter
 from typing import Any
 
@@ -23,7 +24,7 @@ from xpnet.training.backward import Objective
 from xpnet.training.checkpoints import Checkpoint, CheckpointFile, Resume
 from xpnet.training.examples import Examples, batches, check_finite_rows, dense, weight_column
 from xpnet.training.optimizers import State
-from xpnet.training.run import MOST_MEASURED, Epoch, Run, RunawayError
+from xpnet.training.run import MOST_MEASURED, ChanceWarning, Epoch, Run, RunawayError
 from xpnet.training.schedules import Schedule
 from xpnet.training.trainer import Trainer
 
@@ -114,6 +115,8 @@ class Loop:
                     on_epoch(epoch)
         finally:
             self._save(always=True)
+        if self.best is not None and self._trainer.objective.has_classes:
+            self._warn_of_chance(self.best)
         return self.result()
 
     def epochs(self, progress: Callable[[int], None] | None = None) -> Iterator[Epoch]:
@@ -166,6 +169,26 @@ class Loop:
         arrays = {"parameters": trainer.parameters, "best": best_parameters}
         arrays |= {f"state.{i}": x for i, x in enumerate(trainer.state.vectors)}
         self._end = Checkpoint(arrays, trainer.n_steps, (*self.history, epoch), best)
+
+    def _warn_of_chance(self, epoch: Epoch) -> None:
+        """Warn the caller of `xpnet.train` if the training accuracy of an epoch may be chance.
+
+        Without learning, it is at most the share p of the most frequent class. On n examples, it
+        exceeds p by three standard deviations, 3 sqrt(p (1 - p) / n), once in 700 times. If the sum
+        is 1 or more, there are too few examples for a warning.
+        """
+        answers, weights = to_numpy(self._measured.answers), self._measured.weights
+        weights = np.ones(len(answers)) if weights is None else weights
+        n = weights.sum() ** 2 / (weights**2).sum()  # the effective number (Kish)
+        share = np.bincount(answers, weights).max() / weights.sum()
+        if epoch.accuracy <= share + 3.0 * sqrt(share * (1.0 - share) / n) < 1.0:
+            msg = (
+                "the network has learned little or nothing: its accuracy on training images is"
+                f" {epoch.accuracy:.3f}, and {share:.3f} of them are of the most frequent class."
+                " Usual causes: few epochs, a learning rate that is too high or too low, unscaled"
+                " inputs, small initial weights, or labels of other images"
+            )
+            warnings.warn(msg, ChanceWarning, stacklevel=4)
 
     def _scores(self, network: Network, examples: Examples) -> tuple[float | None, float | None]:
         """Return the loss and the accuracy of examples, None if there are none."""

@@ -5,10 +5,14 @@ from dataclasses import dataclass, field
 from xpnet.arrays.transfer import Transfers
 from xpnet.networks.network import Network
 
-__all__ = ["MOST_MEASURED", "Epoch", "Run", "RunawayError"]
+__all__ = ["MOST_MEASURED", "ChanceWarning", "Epoch", "Run", "RunawayError"]
 
 # Training accuracy is measured on this number of examples at most.
 MOST_MEASURED = 2000
+
+
+class ChanceWarning(UserWarning):
+    """Training has ended, and the network is about as good as one that ignores its inputs."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import count_transfers
 from xpnet.inference.batches import TransferPolicy, check_batch_size, check_integer, check_transfers
+from xpnet.inference.class_labels import with_label_names
 from xpnet.networks.input_range import with_scaling_warning
 from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augmentation, image_shape
@@ -30,10 +31,10 @@ def train(
     labels: Any,
     /,
     *,
-    epochs: int = 10,
+    epochs: int = 30,
     batch_size: int = 100,
     loss: str | None = None,
-    optimizer: str | Optimizer = "adam",
+    optimizer: str | Optimizer = "adamw",
     learning_rate: float | None = None,
     schedule: str | Schedule = "cosine",
     validation: float | tuple[Any, Any] = 0.0,
@@ -59,8 +60,9 @@ def train(
     images : array of shape (n, n_in), (n, height, width) ...
         Copied to the network's device a few thousand at a time, unless they are there.
     labels : array of shape (n,), or of shape (n, n_out)
-        Class ids or entries of ``network.classes``; for a regression, the target values.
-    epochs : int, default 10
+        Class ids or entries of ``network.classes``; for a regression, the target values. If the
+        network has no classes, names of as many classes become those of the trained network.
+    epochs : int, default 30
     batch_size : int, default 100
         Images per step. On NumPy, up to 10^7 multiplications (images times weights) use one BLAS
         thread; the last digits of larger steps depend on the number of threads.
@@ -68,7 +70,7 @@ def train(
         The default suits the network: the first for a classifier, the second for a single unit,
         the third for a regression. For the second, several units take labels of shape (n, n_out),
         each 0 or 1.
-    optimizer : {"adam", "adamw", "momentum", "nesterov", "sgd"} or Optimizer, default "adam"
+    optimizer : {"adam", "adamw", "momentum", "nesterov", "sgd"} or Optimizer, default "adamw"
         `xpnet.Adam`, `xpnet.AdamW` and `xpnet.SGD` take options of their own.
     learning_rate : float, optional
         Highest learning rate; the default is 0.005 for Adam and AdamW, 0.1 for SGD.
@@ -132,16 +134,22 @@ def train(
     Warns
     -----
     ScalingWarning
-        As raised by `xpnet.predict`: the images are in 0..1, and the network is for bytes.
+        As raised by `xpnet.predict`: the images are in 0..1, and the network is for bytes. Also if
+        NumPy images hold pixels of 0..255 and the network has no preprocessing.
+    ChanceWarning
+        If the accuracy on the training examples, in the best epoch, is not above the share of their
+        most frequent class by more than three standard deviations.
 
     Examples
     --------
     >>> import xpnet
-    >>> start = xpnet.init_network([784, 20, 10], scheme="he", preprocessing=xpnet.Scale(1 / 255))
-    >>> run = xpnet.train(start, *xpnet.sample(), epochs=10, batch_size=20, validation=0.2)
+    >>> start = xpnet.init_network([784, 50, 100, 10], preprocessing=xpnet.Scale(1 / 255))
+    >>> run = xpnet.train(start, *xpnet.sample(), validation=0.2)
     >>> run.best.validation_accuracy > 0.8
     True
     """
+    labels = as_array(labels, "labels")
+    network = with_label_names(network, labels)
     objective = Objective(network, loss)
     optimizer, schedule = as_optimizer(optimizer), as_schedule(schedule)
     rate = float(optimizer.usual_rate if learning_rate is None else learning_rate)
@@ -154,7 +162,7 @@ def train(
         if type(schedule) is Cosine:
             schedule = ReproducibleCosine(warmup=schedule.warmup)
     batch_size = check_batch_size(network, batch_size)
-    images = with_scaling_warning(network, as_array(images, "images"))
+    images = with_scaling_warning(network, as_array(images, "images"), is_trained=True)
     is_augmented = bool(augment or distort)
     shape = image_shape(tuple(images.shape)) if is_augmented else None
     with locked(checkpoint, resume=resume), count_transfers() as counted:

@@ -47,8 +47,8 @@ class Training:
 
     def epoch(self, order: Array, batch_size: int, rate: float) -> None:
         """Train on all images."""
-        options: Any = {"epochs": 1, "learning_rate": rate, "schedule": "constant"}
-        options |= {"batch_size": batch_size, "seed": int(order[0])}
+        options: Any = {"epochs": 1, "optimizer": "adam", "learning_rate": rate}
+        options |= {"schedule": "constant", "batch_size": batch_size, "seed": int(order[0])}
         self._network = xpnet.train(self._network, self._images, self._labels, **options).network
 
 
