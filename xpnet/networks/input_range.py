@@ -79,11 +79,14 @@ def is_picture(shape: tuple[int, ...]) -> bool:
 
 
 def unscaled_pixels(images: Any) -> float | None:
-    """Return the largest of the first NumPy pixels if it shows a range of 0..255, or None."""
+    """Return the largest of NumPy pixels if it shows a range of 0..255, or None."""
     if not (is_picture(images.shape) and len(images) and images.dtype.kind in "fiu"):
         return None
-    smallest, largest = images[:_MOST_ROWS].min(), float(images[:_MOST_ROWS].max())
-    return largest if smallest >= 0 and _BRIGHTEST / 2 < largest <= _BRIGHTEST else None
+    for some in (images[:_MOST_ROWS], images):  # few rows suffice to find another range
+        largest = float(some.max())
+        if some.min() < 0 or not _BRIGHTEST / 2 < largest <= _BRIGHTEST:
+            return None
+    return largest
 
 
 def expected_range(network: Network) -> tuple[InputRange, float | None]:
