@@ -166,7 +166,8 @@ def with_scaling_warning(network: Network, images: Any, *, is_trained: bool = Fa
     """
     if network.suits_bytes and is_numpy(images) and images.dtype.kind == "u":
         return images
-    if not (network.preprocessing or network.metadata or is_trained):
+    is_known = network.preprocessing or network.metadata
+    if not (is_known or is_trained):
         return images
     first = images
     if not is_numpy(images):
@@ -176,7 +177,8 @@ def with_scaling_warning(network: Network, images: Any, *, is_trained: bool = Fa
             first = first[0] if isinstance(first, tuple) else first  # images and labels
         if not is_numpy(first):
             return images
-    message = _scaling_fault(network, first) if first.ndim > 1 and first.size else None
+    is_shown = is_known and first.ndim > 1 and first.size
+    message = _scaling_fault(network, first) if is_shown else None
     if is_trained and message is None:
         message = _training_fault(network, first)
     if message is not None:
