@@ -79,11 +79,14 @@ def is_picture(shape: tuple[int, ...]) -> bool:
 
 
 def unscaled_pixels(images: Any) -> float | None:
-    """Return the largest of the first NumPy pixels if it shows a range of 0..255, or None."""
+    """Return the largest of NumPy pixels if it shows a range of 0..255, or None."""
     if not (is_picture(images.shape) and len(images) and images.dtype.kind in "fiu"):
         return None
-    smallest, largest = images[:_MOST_ROWS].min(), float(images[:_MOST_ROWS].max())
-    return largest if smallest >= 0 and _BRIGHTEST / 2 < largest <= _BRIGHTEST else None
+    for some in (images[:_MOST_ROWS], images):  # few rows suffice to find another range
+        largest = float(some.max())
+        if some.min() < 0 or not _BRIGHTEST / 2 < largest <= _BRIGHTEST:
+            return None
+    return largest
 
 
 def expected_range(network: Network) -> tuple[InputRange, float | None]:
@@ -163,7 +166,8 @@ def with_scaling_warning(network: Network, images: Any, *, is_trained: bool = Fa
     """
     if network.suits_bytes and is_numpy(images) and images.dtype.kind == "u":
         return images
-    if not (network.preprocessing or network.metadata or is_trained):
+    is_known = network.preprocessing or network.metadata
+    if not (is_known or is_trained):
         return images
     first = images
     if not is_numpy(images):
@@ -173,7 +177,8 @@ def with_scaling_warning(network: Network, images: Any, *, is_trained: bool = Fa
             first = first[0] if isinstance(first, tuple) else first  # images and labels
         if not is_numpy(first):
             return images
-    message = _scaling_fault(network, first) if first.ndim > 1 and first.size else None
+    is_shown = is_known and first.ndim > 1 and first.size
+    message = _scaling_fault(network, first) if is_shown else None
     if is_trained and message is None:
         message = _training_fault(network, first)
     if message is not None:
