@@ -47,8 +47,8 @@ def test_predict_in_natural_order(xpnet, digits, tmp_path):
     for i, image in enumerate(digits[0][:12]):
         Image.fromarray(image).save(tmp_path / "d" / f"{i}.png")
     result = xpnet("predict", tmp_path / "d")
-    lines = [f"{i + 1},{i % 10}" for i in range(12)]
-    assert result.out.splitlines() == ["ImageId,Label", *lines]
+    lines = [f"{i}.png,{i % 10}" for i in range(12)]
+    assert result.out.splitlines() == ["File,Label", *lines]
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
@@ -76,7 +76,9 @@ def test_train_stores_the_names_of_folders(xpnet, folder, tmp_path):
     assert load(model).classes == NAMES
     assert json.loads(xpnet("evaluate", pictures, "--model", model, "--json").out)["accuracy"] == 1
     lines = xpnet("predict", pictures, "--model", model).out.splitlines()
-    assert lines[1:5] == ["1,cat", "2,dog", "3,owl 2", "4,owl 10"]
+    assert lines[1:5] == [
+        *("cat/0.png,cat", "dog/1.png,dog", "owl 2/2.png,owl 2", "owl 10/3.png,owl 10"),
+    ]
     # A part of the classes is compared by name.
     owls = tmp_path / "digits"
     for name in NAMES[:2]:

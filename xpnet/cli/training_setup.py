@@ -53,7 +53,8 @@ def read_examples(data: Data, *, exclude: str | None) -> LabelledImages:
     what = "no images to learn from"
     if exclude is not None:
         other = replace(data, path=exclude)
-        other = other.with_options(rows=None, labels=None, split=None, classes=None)
+        size = {"size": None, "features": prod(images.shape[1:])}
+        other = other.with_options(rows=None, labels=None, split=None, classes=None, **size)
         known = {image.tobytes() for image in _images_like(other, images)}
         kept = [i for i, image in enumerate(images) if image.tobytes() not in known]
         print_note(f"left out {len(images) - len(kept):,} images of {exclude}")

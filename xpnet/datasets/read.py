@@ -63,7 +63,10 @@ def read(
         If true, the pixels of a CSV file may be any finite numbers, and are returned as float32.
     features : int, optional
         The required number of pixels in a CSV file or picture. If it is the square of an
-        integer, pictures are resized to that square; otherwise all must have the same size.
+        integer, pictures are resized to that square.
+    size : int, optional
+        Side of the square to which pictures are resized, such as 28. The picture keeps its
+        proportions, on the grey of its border. By default, all pictures must have the same size.
     classes : int, optional
         Number of classes: labels are 0 to `classes` - 1. At most 256, the default.
     want_labels : bool, default True
@@ -173,7 +176,11 @@ def open_data(path: FilePath) -> "Source":
 
 
 def _blocks(source: "Source", options: ReadOptions) -> Iterator[Block]:
-    images = detect_data_format(source, options).open_images(source, options)
+    data_format = detect_data_format(source, options)
+    if options.size is not None and data_format.name not in {"picture", "folder"}:
+        msg = "only pictures can be resized: leave out --size (size=)"
+        raise DataError(msg, file=source.name, found=data_format.name)
+    images = data_format.open_images(source, options)
     if options.first_row and not (images.array and images.array.can_skip):
         msg = f"`first_row` must be 0 for {source.name}, whose rows cannot be skipped"
         raise ValueError(msg)

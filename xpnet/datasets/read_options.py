@@ -18,6 +18,7 @@ _RANGES = {
     "rows": (0, None),
     "first_row": (0, None),
     "features": (1, None),
+    "size": (1, None),
     "classes": (1, 256),
     "max_data_bytes": (1, None),
     "block_rows": (1, None),
@@ -35,6 +36,7 @@ class ReadKeywords(TypedDict, total=False):
     delimiter: str
     floating: bool
     features: int | None
+    size: int | None
     classes: int | None
     want_labels: bool
     max_data_bytes: int | None
@@ -57,6 +59,7 @@ class ReadOptions:
     delimiter: str = ","
     floating: bool = False
     features: int | None = None
+    size: int | None = None
     classes: int | None = None
     want_labels: bool = True
     max_data_bytes: int | None = None
