@@ -54,8 +54,7 @@ def add_parser(commands: Any) -> None:
         " --augment --validation --output --plot --resume --force --device",
     )
     add_data_arguments(parser, split="train")
-    text = "resize pictures to N x N pixels, such as --size 28; they keep their proportions, on the"
-    text += " grey of their border (default: all pictures must have the same size)"
+    text = "resize pictures to N x N pixels, such as --size 28"
     add_option(parser, "--size N", positive_integer, text)
     add_training_arguments(parser)
     add_device_argument(parser)

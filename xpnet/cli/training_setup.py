@@ -14,7 +14,7 @@ from xpnet.cli.arguments import UsageError, check_output
 from xpnet.cli.data_arguments import Data, as_data_error
 from xpnet.cli.report import network_text
 from xpnet.cli.streams import print_note
-from xpnet.cli.training_options import TrainArguments
+from xpnet.cli.training_options import TrainArguments, is_table
 from xpnet.files.errors import DataError
 from xpnet.files.reserving import exclusive
 from xpnet.files.writing import atomic_write, check_target
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from xpnet.networks.preprocessing import Step
     from xpnet.training.run import Run
 
-_SMALLEST_SIDE, _BLOCK_ROWS = 8, 256
+_BLOCK_ROWS = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +91,12 @@ def fitted(path: str, images: "NDArray[Any]", options: TrainArguments) -> "tuple
     from xpnet.training.examples import split
 
     kind = options.preprocessing
+    if kind is None and is_table(images) and not options.reproducible:
+        print_note("the columns of the table are standardized, as by --standardize")
+        kind = "standardize"
     if kind is None:
         return (Scale(1 / 255),) if images.dtype.kind == "u" else ()
-    kept, _ = split(len(images), options.validation, options.seed)
+    kept, _ = split(len(images), options.validation or 0.0, options.seed)
     rows = images.reshape(len(images), -1)[kept]
     n_constant = int((rows == rows[0]).all(axis=0).sum())
     if n_constant:
@@ -114,13 +117,8 @@ def fitted(path: str, images: "NDArray[Any]", options: TrainArguments) -> "tuple
 def range_metadata(path: str, images: "NDArray[Any]", kind: str | None) -> dict[str, str]:
     """Return the range of floating-point pictures in 0..1; print a note on unscaled ones of 255."""
     from xpnet.networks.input_range import InputRange, range_of
-    from xpnet.training.augmentation import image_shape
 
-    try:
-        is_picture = min(image_shape(images.shape)) >= _SMALLEST_SIDE  # unlike most tables
-    except ValueError:
-        return {}
-    if images.dtype.kind != "f" or not is_picture:
+    if images.dtype.kind != "f" or is_table(images):
         return {}
     found, some, largest = range_of(images), images[:_BLOCK_ROWS], float(images.max())
     if found is InputRange.UNIT and ((some > 0.0) & (some < 1.0)).any():  # unlike bits

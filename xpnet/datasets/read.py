@@ -47,9 +47,12 @@ def read(
     labels : str or os.PathLike, optional
         A file of labels. By default, labels are searched in `path`, then in the file whose name
         has "labels" for "images" (and "idx1" for "idx3").
-    label : {"auto", "first", "last", "none"}, default "auto"
-        The label column of a CSV file. By default it is found from the header, or from the
-        number of columns and the values: labels repeat, and all image corners are 0.
+    label : {"auto", "first", "last", "none"} or str, default "auto"
+        The label column of a CSV file, or its name. By default it is found from the header, or from
+        the number of columns and the values: labels are the only text, or repeat, and all image
+        corners are 0.
+    drop : sequence of str, optional
+        Columns of a CSV file to leave out, by their names, or by their numbers from 1.
     header : {"auto", "yes", "no"}, default "auto"
         Whether the first line of a CSV file is a header, for both `path` and `labels`. By
         default, a line of names is a header, and so is a line of 16 or more numbers that count
@@ -60,7 +63,8 @@ def read(
         The character between the values of a CSV file, or the word tab, space, comma or
         semicolon. A space stands for any run of blanks.
     floating : bool, default False
-        If true, the pixels of a CSV file may be any finite numbers, and are returned as float32.
+        If true, the pixels of a CSV file may be any finite numbers, and are returned as float32; so
+        are, by default, tables of measurements, and rows of which half the numbers have a point.
     features : int, optional
         The required number of pixels in a CSV file or picture. If it is the square of an
         integer, pictures are resized to that square.
@@ -88,8 +92,8 @@ def read(
         uint8 with 0 for the least ink and 255 for the most; float32 or float64 from files of
         floating-point numbers.
     labels : ndarray of uint8, shape (n,), or None
-        The labels, as strings if they are names of folders, such as "0"; None if the data set has
-        no labels, or `want_labels` is false.
+        The labels, as strings if they are text, or names of folders, such as "0"; None if the data
+        set has no labels, or `want_labels` is false.
 
     Raises
     ------
@@ -104,8 +108,9 @@ def read(
     Warns
     -----
     xpnet.DataWarning
-        If a line of numbers is read as a header, unless `header` is "yes"; if a folder contains
-        other files; if a picture's background is bright.
+        If a line of numbers is read as a header, unless `header` is "yes"; if row numbers are left
+        out of a table, or only the values of a column show that it is the label; if a folder
+        contains other files; if a picture's background is bright.
 
     Examples
     --------

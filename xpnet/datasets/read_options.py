@@ -1,6 +1,7 @@
 """Validation of the options for reading images and labels."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import index
 from typing import TypedDict
@@ -10,7 +11,6 @@ __all__ = ["FilePath", "ReadKeywords", "ReadOptions"]
 FilePath = str | os.PathLike[str]
 
 _WORDS = {
-    "label": ("auto", "first", "last", "none"),
     "header": ("auto", "yes", "no"),
     "split": ("train", "test", None),
 }
@@ -42,6 +42,7 @@ class ReadKeywords(TypedDict, total=False):
     max_data_bytes: int | None
     invert: bool | None
     split: str | None
+    drop: Sequence[str]
     block_rows: int
 
 
@@ -65,6 +66,7 @@ class ReadOptions:
     max_data_bytes: int | None = None
     invert: bool | None = None
     split: str | None = None
+    drop: Sequence[str] = ()
     block_rows: int = 4096
     # From 0; only for an array whose rows `StoredArray.can_skip`.
     first_row: int = 0
