@@ -62,7 +62,7 @@ def read_examples(data: Data, *, exclude: str | None) -> LabelledImages:
         what = f"{what} that are not in {exclude}"
     if not len(images):
         raise DataError(what, file=data.path)
-    numbers, names = number_labels(labels)
+    numbers, names = as_data_error(data.path, number_labels, labels)
     labels = numbers if names is None else labels
     if names is None and data.path in DATA_SETS:
         names = DATA_SETS[data.path].classes
