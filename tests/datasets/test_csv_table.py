@@ -143,8 +143,8 @@ def test_the_file_is_not_utf8(tmp_path):
 
 def test_the_network_has_other_inputs(write, rejected):
     message = (
-        ": 2 columns of numbers, not 3: 'a', 'b', --label NAME chooses the label,"
-        " --drop NAME,NAME leaves columns out"
+        ": the network has 3 inputs, and the columns of numbers are 'a', 'b' (2), --label NAME"
+        " chooses the label, --drop NAME,NAME leaves columns out"
     )
     rejected(write("a,b,species", *ROWS), message, features=3)
 
@@ -173,3 +173,9 @@ def test_preview(write):
     found = preview(write("a,b,species", *ROWS))
     assert (found["header"], found["dtype"]) == ({"line": 1}, "float32")
     assert found["labels"] == {"place": "in the file", "first": NAMES}
+
+
+@pytest.mark.parametrize("options", [{"label": "species"}, {"drop": ["a"]}])
+def test_other_formats_have_no_names_of_columns(options):
+    with pytest.raises(DataError, match="only CSV files have names of columns: leave out --label"):
+        read("sample", **options)

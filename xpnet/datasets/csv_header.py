@@ -105,7 +105,7 @@ def _is_table(
 ) -> bool:
     """Return whether a file is a table of measurements: its first line and rows are no pixels."""
     options, width = columns.options, len(fields)
-    if options.drop or options.label not in {"auto", "first", "last", "none"}:
+    if options.names_columns:
         return True
     if not rows:
         return False

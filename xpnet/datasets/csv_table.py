@@ -183,7 +183,10 @@ def _check(
     elif rows and len(numbers) != (options.features or len(numbers) or 1):
         found = _listed(quoted(names[i]) for i in numbers)
         hint = "--label NAME chooses the label, --drop NAME,NAME leaves columns out"
-        faults.append((f"{len(numbers)} columns of numbers, not {options.features}: {found}", hint))
+        what = (
+            f"the network has {options.features or 1} inputs, and the columns of numbers are"
+        )
+        faults.append((f"{what} {found} ({len(numbers)})", hint))
     if gaps:
         faults.append((f"values missing (line {_listed(gaps)})", "complete or remove these lines"))
     if len(classes) > _MOST_CLASSES:

@@ -182,9 +182,13 @@ def open_data(path: FilePath) -> "Source":
 
 def _blocks(source: "Source", options: ReadOptions) -> Iterator[Block]:
     data_format = detect_data_format(source, options)
-    if options.size is not None and data_format.name not in {"picture", "folder"}:
+    name, msg = data_format.name, None
+    if options.size is not None and name not in {"picture", "folder"}:
         msg = "only pictures can be resized: leave out --size (size=)"
-        raise DataError(msg, file=source.name, found=data_format.name)
+    elif options.names_columns and name != "csv":
+        msg = "only CSV files have names of columns: leave out --label and --drop (label=, drop=)"
+    if msg is not None:
+        raise DataError(msg, file=source.name, found=name)
     images = data_format.open_images(source, options)
     if options.first_row and not (images.array and images.array.can_skip):
         msg = f"`first_row` must be 0 for {source.name}, whose rows cannot be skipped"

@@ -95,6 +95,11 @@ class ReadOptions:
         object.__setattr__(self, "delimiter", delimiter)
 
     @property
+    def names_columns(self) -> bool:
+        """Whether an option names a column of a CSV file."""
+        return bool(self.drop) or self.label not in {"auto", "first", "last", "none"}
+
+    @property
     def own_labels(self) -> bool:
         """Whether to read labels from the file of the images."""
         return self.want_labels and self.labels is None
