@@ -143,7 +143,7 @@ def test_the_file_is_not_utf8(tmp_path):
 
 def test_the_network_has_other_inputs(write, rejected):
     message = (
-        ": the network has 3 inputs, and the columns of numbers are 'a', 'b' (2), --label NAME"
+        ": 2 instead of 3 columns of numbers, 'a', 'b', --label NAME"
         " chooses the label, --drop NAME,NAME leaves columns out"
     )
     rejected(write("a,b,species", *ROWS), message, features=3)

@@ -61,13 +61,13 @@ def open_csv_images(source: "Source", options: "ReadOptions") -> ImageBlocks:
     DataError if the columns are invalid or ambiguous; from the blocks, if a line is invalid.
     """
     lines = _numbered_lines(source, options)
-    number, first = _first_line(lines, source.name, options)
+    first = _first_line(lines, source.name, options)
     # `rows` is ignored: the meaning of columns must not depend on it.
     lines, ahead = tee(lines)
     following = _take_lines(ahead, _LABEL_SEARCH_LINES)
-    columns = find_columns(first, number, following, source.name, options)
+    columns = find_columns(first, following, source.name, options)
     if columns.header is None:
-        lines = chain([(number, first)], lines)
+        lines = chain([first], lines)
     labelled = columns.label is not None and options.own_labels
     return ImageBlocks(_blocks(lines, columns), None, labelled, columns=columns, unread=lines)
 

@@ -62,20 +62,17 @@ def comment_error(line: str, number: int, name: str) -> DataError:
 
 
 def find_columns(
-    first: str,
-    number: int,
-    following: Iterable[tuple[int, str]],
-    name: str,
-    options: "ReadOptions",
+    first: tuple[int, str], following: Iterable[tuple[int, str]], name: str, options: "ReadOptions"
 ) -> CsvColumns:
-    """Return the columns of the file `name` from its first line and the numbered lines after it.
+    """Return the columns of the file `name` from its first line and the lines after it, numbered.
 
     Raise DataError if the first line may be a header or a row of values, and the option `header` is
     "auto"; if a name is out of order or repeated; and as `unnamed_columns` and `table_columns` do.
     """
-    fields = split_fields(first.rstrip("\n"), options.delimiter)
-    header = _find_header(first, fields, number, name, options)
-    lines = chain([(number, first)] if header is None else [], following)
+    number, line = first
+    fields = split_fields(line.rstrip("\n"), options.delimiter)
+    header = _find_header(line, fields, number, name, options)
+    lines = chain([first] if header is None else [], following)
     ahead = list(islice(lines, 2))
     lines = chain(ahead, lines)
     rows = [split_fields(line.rstrip("\n"), options.delimiter) for _, line in ahead]
@@ -92,12 +89,14 @@ def find_columns(
         columns = unnamed_columns((line for _, line in lines), number, columns)
     label = columns.label
     # One label that is not a number may be a fault; if there are two, labels are names.
-    if label is None or [len(row) for row in rows] != [columns.width] * 2:
-        return columns
-    if not all(is_word(row[label]) for row in rows):
-        return columns
-    numbers = tuple(i for i in range(columns.width) if i != label)
-    return replace(columns, numbers=numbers, has_names=True)
+    if (
+        label is not None
+        and len(rows) > 1
+        and all(is_word(row[label]) for row in rows if row[label:])
+    ):
+        numbers = tuple(i for i in range(columns.width) if i != label)
+        return replace(columns, numbers=numbers, has_names=True)
+    return columns
 
 
 def _is_table(

@@ -24,7 +24,7 @@ _INDEX_NAME = re.compile(r"|unnamed: \d+|id|index|rownames", re.ASCII)
 _NUMBER = re.compile(r"\d+(\.0*)?", re.ASCII)
 _MISSING = {"", "?", "na", "n/a", "nan", "null", "none"}
 _FEWEST_PIXELS = 64  # in a table of fewer columns, integers are measurements
-_MOST_FIELDS, _FEWEST_ROWS, _MOST_CLASSES, _MOST_SHOWN = 1 << 20, 100, 256, 6
+_MOST_FIELDS, _FEWEST_ROWS, _FEWEST_COUNTED, _MOST_CLASSES, _MOST_SHOWN = 1 << 20, 100, 6, 256, 6
 
 
 def table_columns(
@@ -43,7 +43,9 @@ def table_columns(
     rows = {i: row for (i, _), row in zip(numbered, fields, strict=True) if len(row) == len(names)}
     values: list[Sequence[str]] = list(zip(*rows.values(), strict=True)) or [()] * len(names)
     dropped, notes = {_place(name, names, columns) for name in options.drop}, []
-    if 0 not in dropped and _are_row_numbers(names[0], values[0]):
+    counts = [[str(i + start) for i in range(len(rows))] for start in (0, 1)]
+    is_index = len(rows) >= _FEWEST_COUNTED and [*values[0]] in counts
+    if 0 not in dropped and (is_index or _INDEX_NAME.fullmatch(names[0].casefold())):
         dropped.add(0)
         notes.append(f"column 1, {quoted(names[0])}, is left out as row numbers")
     kept = [i for i in range(len(names)) if i not in dropped]
@@ -132,12 +134,6 @@ def _place(name: str, names: Sequence[str], columns: CsvColumns) -> int:
     raise DataError(msg, file=columns.name, found=_listed(map(quoted, names)), hint=hint)
 
 
-def _are_row_numbers(name: str, values: Sequence[str]) -> bool:
-    counts = ([str(i + start) for i in range(len(values))] for start in (0, 1))
-    is_index = _INDEX_NAME.fullmatch(name.casefold()) is not None
-    return is_index or (len(values) >= _MOST_SHOWN and [*values] in counts)
-
-
 def _label(
     names: Sequence[str],
     values: Sequence[Sequence[str]],
@@ -146,15 +142,16 @@ def _label(
     columns: CsvColumns,
 ) -> tuple[int | None, bool]:
     """Return the index of the label column, if any, and whether only its values show it."""
-    options, ends = columns.options, dict.fromkeys([*kept[:1], *kept[-1:]])
-    if options.label in {"first", "last", "none"}:
-        return {"first": kept[0], "last": kept[-1]}.get(options.label), False
+    options, ends = columns.options, {"first": kept[:1], "last": kept[-1:], "none": []}
+    if options.label in ends:
+        return next(iter(ends[options.label]), None), False
     if options.label != "auto":
         return _place(options.label, names, columns), False
     found = [i for i in kept if names[i].casefold() in LABEL_NAMES]
     is_guess = not found and not text and len(kept) != options.features
     if is_guess:
-        found = [i for i in ends if 1 < len({*values[i]}) < len(values[i])]
+        found = list(dict.fromkeys(ends["first"] + ends["last"]))
+        found = [i for i in found if 1 < len({*values[i]}) < len(values[i])]
         largest = options.largest_label
         found = [i for i in found if all(x.isdigit() and int(x) <= largest for x in values[i])]
     if len(found) > 1:
@@ -183,10 +180,8 @@ def _check(
     elif rows and len(numbers) != (options.features or len(numbers) or 1):
         found = _listed(quoted(names[i]) for i in numbers)
         hint = "--label NAME chooses the label, --drop NAME,NAME leaves columns out"
-        what = (
-            f"the network has {options.features or 1} inputs, and the columns of numbers are"
-        )
-        faults.append((f"{what} {found} ({len(numbers)})", hint))
+        what = f"{len(numbers)} instead of {options.features or 'some'} columns of numbers, {found}"
+        faults.append((what, hint))
     if gaps:
         faults.append((f"values missing (line {_listed(gaps)})", "complete or remove these lines"))
     if len(classes) > _MOST_CLASSES:
