@@ -120,7 +120,14 @@ def test_all_that_is_missing_is_said_at_once(write, rejected):
     [
         (["a,b,class,y", "1,2,3,4.5"], ": ambiguous label column, found 'class', 'y', use --label"),
         (["a,b,c", "1,7,1", "1,300,1", "2,-4,2"], ": ambiguous label column, found 'a', 'c', use"),
-        (["a,b,name", *[f"{i / 2},1,n{i}" for i in range(300)]], ": 300 different labels, more"),
+        (
+            ["a,b,name", *[f"{i / 2},1,n{i % 299}" for i in range(300)]],
+            ": 299 different labels, more",
+        ),
+        (
+            ["a,b,name", *[f"{i / 2},1,n{i}" for i in range(6)]],
+            ": text in 'name', --label NAME choo",
+        ),
         (["a,b,name", "1.5,2,x", "1.5,2"], ":3: row is too short, found 2 values, expected 3"),
         (["a,b,name", *["1.5,2,x"] * 30, "1.5,?x,y"], ":32:2: value is not a number, found '?x'"),
         (
@@ -143,8 +150,7 @@ def test_the_file_is_not_utf8(tmp_path):
 
 def test_the_network_has_other_inputs(write, rejected):
     message = (
-        ": 2 instead of 3 columns of numbers, 'a', 'b', --label NAME"
-        " chooses the label, --drop NAME,NAME leaves columns out"
+        ": 2 instead of 3 columns of numbers, 'a', 'b', --label, --drop and --model choose others"
     )
     rejected(write("a,b,species", *ROWS), message, features=3)
 

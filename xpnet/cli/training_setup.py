@@ -46,7 +46,10 @@ def read_examples(data: Data, *, exclude: str | None) -> LabelledImages:
 
     images, labels = data.read()
     if labels is None:
-        what, hint = "no labels to learn from", "give them by --labels FILE"
+        what, hint = (
+            "no labels to learn from",
+            "give them by --labels FILE, or in a table by --label NAME",
+        )
         raise DataError(what, file=data.path, hint=hint)
     fingerprint = RowsFingerprint()
     fingerprint.update(images)

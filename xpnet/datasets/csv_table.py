@@ -158,7 +158,9 @@ def _label(
         msg, hint = "ambiguous label column", "use --label NAME (in Python label='NAME')"
         listed = _listed(quoted(names[i]) for i in found)
         raise DataError(msg, file=columns.name, found=listed, hint=hint)
-    found = found or text[: len(text) == 1]
+    if not found and len(text) == 1:  # texts that never repeat are no classes
+        n_rows, n_names = len(values[text[0]]), len({*values[text[0]]})
+        found = text if n_names < n_rows or n_rows < _FEWEST_COUNTED else []
     return (found[0] if found else None), is_guess
 
 
@@ -179,7 +181,7 @@ def _check(
         faults.append((f"text in {_listed(map(quoted, words))}", hint))
     elif rows and len(numbers) != (options.features or len(numbers) or 1):
         found = _listed(quoted(names[i]) for i in numbers)
-        hint = "--label NAME chooses the label, --drop NAME,NAME leaves columns out"
+        hint = "--label, --drop and --model choose others"
         what = f"{len(numbers)} instead of {options.features or 'some'} columns of numbers, {found}"
         faults.append((what, hint))
     if gaps:

@@ -88,8 +88,6 @@ def picture_files(folder: "FilePath") -> list[Path]:
     ------
     DataError
         If there are no pictures, or pictures beside folders of pictures.
-    OSError
-        If the folder cannot be read.
     """
     return _ordered_pictures(Path(folder))[0]
 
