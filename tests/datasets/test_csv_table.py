@@ -185,3 +185,7 @@ def test_preview(write):
 def test_other_formats_have_no_names_of_columns(options):
     with pytest.raises(DataError, match="only CSV files have names of columns: leave out --label"):
         read("sample", **options)
+
+
+def test_blank_lines_between_blanks(write):
+    assert read(write("  ", "1 2", " ", "3 4"), delimiter="space", label="none")[0].shape == (2, 2)

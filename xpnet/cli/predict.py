@@ -3,6 +3,7 @@
 import argparse
 import csv
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from io import StringIO
@@ -26,6 +27,7 @@ from xpnet.cli.predicted import Predicted, Wanted, as_arrays, predicted_blocks
 from xpnet.cli.report import Outcome, Stopwatch, note_nonfinite, work_facts, work_rows
 from xpnet.cli.scaled_rows import stream_rows
 from xpnet.cli.streams import print_note, standard_output
+from xpnet.files.errors import DataWarning
 from xpnet.files.writing import atomic_write
 
 if TYPE_CHECKING:
@@ -147,7 +149,9 @@ def _files_in(data: Data) -> list[str] | None:
     from xpnet.datasets.locate import locate
     from xpnet.datasets.picture_files import picture_files
 
-    folder = Path(locate(data.path, data.fetched())[0])
+    with warnings.catch_warnings():  # given when the data are read
+        warnings.simplefilter("ignore", DataWarning)
+        folder = Path(locate(data.path, data.fetched())[0])
     if not folder.is_dir():
         return None
     return [str(path.relative_to(folder)) for path in picture_files(folder)]

@@ -106,7 +106,7 @@ def _numbered_lines(source: "Source", options: "ReadOptions") -> Iterator[Line]:
     name = source.name
     # Bytes that are not UTF-8 are kept, and later rejected with their line and column.
     text = io.TextIOWrapper(source, encoding="utf-8", errors="surrogateescape", newline=None)
-    blanks = " \t\n".replace(options.delimiter, "") + "\ufeff"
+    blanks = " \n\ufeff" if options.delimiter == "\t" else " \t\n\ufeff"
     n_rows = 0
     for number, line in enumerate(iter(partial(text.readline, _LINE_CHARACTERS), ""), 1):
         if len(line) == _LINE_CHARACTERS:

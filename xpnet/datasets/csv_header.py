@@ -14,7 +14,7 @@ from xpnet.datasets.csv_columns import (
     split_fields,
     unnamed_columns,
 )
-from xpnet.datasets.csv_table import are_pixels, is_word, table_columns
+from xpnet.datasets.csv_table import FEWEST_PIXELS, are_bytes, is_word, table_columns
 from xpnet.files import DataError, quoted
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def _is_table(
 ) -> bool:
     """Return whether a file is a table of measurements: its first line and rows are no pixels."""
     options, width = columns.options, len(fields)
+    squares = [n * (math.isqrt(n) ** 2 == n) for n in (width, width - 1)]
     if options.names_columns:
         return True
     if not rows:
@@ -111,14 +112,13 @@ def _is_table(
     if columns.header is None:
         if len(rows) > 1 and any(all(map(is_word, pair)) for pair in zip(*rows, strict=False)):
             return True
-        is_picture = any(math.isqrt(n) ** 2 == n >= CERTAIN_WIDTH for n in (width, width - 1))
-        return has_points and not is_picture
+        return has_points and max(squares) < CERTAIN_WIDTH
     names = list(map(_normalize, fields))
     n_pixels = sum(_PIXEL_NAME.fullmatch(x) is not None for x in names)
     if 2 * n_pixels >= width - 1 or any(map(_PIXEL_WORD.fullmatch, names)) or not is_header(fields):
         return False
-    are_bytes = all(x.strip().isdigit() and int(x) <= 255 for row in rows for x in row)
-    return not (are_bytes and options.header == "yes") and not are_pixels(rows)
+    may_be_pixels = options.header == "yes" or max(squares) >= FEWEST_PIXELS
+    return not (may_be_pixels and all(map(are_bytes, rows)))
 
 
 def _find_header(

@@ -18,12 +18,20 @@ from xpnet.files.errors import printable
 if TYPE_CHECKING:
     from xpnet.datasets.blocks import Block
 
-__all__ = ["are_pixels", "is_name", "is_word", "parse_table", "table_columns"]
+__all__ = [
+    "FEWEST_PIXELS",
+    "are_bytes",
+    "is_name",
+    "is_word",
+    "parse_table",
+    "table_columns",
+]
+
+FEWEST_PIXELS = 64  # in a table of fewer columns, integers are measurements
 
 _INDEX_NAME = re.compile(r"|unnamed: \d+|id|index|rownames", re.ASCII)
 _NUMBER = re.compile(r"\d+(\.0*)?", re.ASCII)
 _MISSING = {"", "?", "na", "n/a", "nan", "null", "none"}
-_FEWEST_PIXELS = 64  # in a table of fewer columns, integers are measurements
 _MOST_FIELDS, _FEWEST_ROWS, _FEWEST_COUNTED, _MOST_CLASSES, _MOST_SHOWN = 1 << 20, 100, 6, 256, 6
 
 
@@ -61,8 +69,9 @@ def table_columns(
     if notes:
         msg = f"{printable(columns.name)}: {'; '.join(notes)} (--label and --drop choose others)"
         warnings.warn(msg, DataWarning, stacklevel=6)
-    are_bytes = are_pixels([[row[i] for i in numbers] for row in rows.values()])
-    return replace(columns, options=replace(options, floating=options.floating or not are_bytes))
+    is_picture = math.isqrt(len(numbers)) ** 2 == len(numbers) >= FEWEST_PIXELS
+    is_picture &= all(are_bytes(row[i] for i in numbers) for row in rows.values())
+    return replace(columns, options=replace(options, floating=options.floating or not is_picture))
 
 
 def parse_table(texts: Sequence[str], columns: CsvColumns) -> "Block | None":
@@ -76,7 +85,7 @@ def parse_table(texts: Sequence[str], columns: CsvColumns) -> "Block | None":
         if columns.has_names:
             is_valid = all(map(is_name, found))
         else:
-            found = [int(float(x)) if _NUMBER.fullmatch(x) else math.inf for x in found]
+            found = [float(x) if _NUMBER.fullmatch(x) else math.inf for x in found]
             is_valid = max(found) <= options.largest_label
         if not is_valid:
             return None
@@ -109,11 +118,9 @@ def _is_missing(field: str) -> bool:
     return field.strip().casefold() in _MISSING
 
 
-def are_pixels(rows: Sequence[Sequence[str]]) -> bool:
-    """Return whether rows are bytes, and as many as the pixels of a square picture."""
-    n_pixels = len(rows[0]) if rows else 0
-    is_square = math.isqrt(n_pixels) ** 2 == n_pixels >= _FEWEST_PIXELS
-    return is_square and all(x.isdigit() and int(x) <= 255 for row in rows for x in row)
+def are_bytes(row: Iterable[str]) -> bool:
+    """Return whether fields are integers from 0 to 255."""
+    return all(x.strip().isdecimal() and float(x) <= 255 for x in row)
 
 
 def _split(texts: Sequence[str], columns: CsvColumns) -> list[list[str]]:
@@ -128,7 +135,7 @@ def _place(name: str, names: Sequence[str], columns: CsvColumns) -> int:
     """Return the index of a column by its name, or by its number from 1."""
     if name in names:
         return names.index(name)
-    if name.isdecimal() and 1 <= int(name) <= len(names):
+    if name.isdecimal() and 1 <= float(name) <= len(names):
         return int(name) - 1
     msg, hint = f"no column {quoted(name)}", "give a name of the header, or a number from 1"
     raise DataError(msg, file=columns.name, found=_listed(map(quoted, names)), hint=hint)
@@ -153,7 +160,7 @@ def _label(
         found = list(dict.fromkeys(ends["first"] + ends["last"]))
         found = [i for i in found if 1 < len({*values[i]}) < len(values[i])]
         largest = options.largest_label
-        found = [i for i in found if all(x.isdigit() and int(x) <= largest for x in values[i])]
+        found = [i for i in found if all(x.isdecimal() and float(x) <= largest for x in values[i])]
     if len(found) > 1:
         msg, hint = "ambiguous label column", "use --label NAME (in Python label='NAME')"
         listed = _listed(quoted(names[i]) for i in found)
