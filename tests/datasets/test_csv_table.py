@@ -188,4 +188,4 @@ def test_other_formats_have_no_names_of_columns(options):
 
 
 def test_blank_lines_between_blanks(write):
-    assert read(write("  ", "1 2", " ", "3 4"), delimiter="space", label="none")[0].shape == (2, 2)
+    assert read(write("  ", "5 2", " ", "3 4"), delimiter="space", label="none")[0].shape == (2, 2)
