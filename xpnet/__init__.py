@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from xpnet.datasets import read as read, sample as sample
     from xpnet.datasets.fetch import fetch as fetch
+    from xpnet.datasets.picture_files import picture_files as picture_files
     from xpnet.estimators import MLPClassifier as MLPClassifier, MLPRegressor as MLPRegressor
     from xpnet.files.errors import (
         DataError as DataError,
@@ -89,6 +90,7 @@ _PUBLIC = {
     "xpnet.cli.device_argument": "add_device_argument device_from_args",
     "xpnet.datasets": "read sample",
     "xpnet.datasets.fetch": "fetch",
+    "xpnet.datasets.picture_files": "picture_files",
     "xpnet.estimators": "MLPClassifier MLPRegressor",
     "xpnet.files.errors": "DataError DataWarning WeightsError",
     "xpnet.formats.keras": "from_keras",

@@ -4,6 +4,7 @@ import math
 import sys
 import types
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -327,3 +328,38 @@ def test_cupys_device_becomes_the_current_one():
     with current_device(array):
         assert entered == [array.device]
     assert entered == [array.device, None]
+
+
+class TestDataFrames:
+    """Data frames of pandas become arrays; of polars, they have the same methods."""
+
+    @pytest.fixture
+    def pandas(self):
+        return pytest.importorskip("pandas", reason="needs pandas")
+
+    def test_columns_of_numbers(self, pandas):
+        frame = pandas.DataFrame({"a": [1.5, 2.5], "b": [1, 2], "c": [True, False]})
+        assert as_array(frame).tolist() == [[1.5, 1.0, 1.0], [2.5, 2.0, 0.0]]
+        assert as_array(frame[["b"]]).dtype == np.int64
+        assert as_array(frame["a"]).tolist() == [1.5, 2.5]
+
+    def test_columns_of_other_types_are_named(self, pandas):
+        frame = pandas.DataFrame({"a": [1.5], "sex": ["male"], 3: [pandas.Timestamp(0)]})
+        message = "`images` must have columns of numbers; got others in sex, 3"
+        with pytest.raises(TypeError, match=message):
+            as_array(frame, "images")
+
+    @pytest.mark.parametrize("dtype", ["str", "object", "category"])
+    def test_labels(self, pandas, dtype):
+        labels = pandas.Series(["setosa", "Äsop", "setosa"], dtype=dtype)
+        for found in (as_array(labels), as_array(labels.to_numpy().astype(object))):
+            assert found.dtype.kind == "U"
+            assert found.tolist() == ["setosa", "Äsop", "setosa"]
+
+    def test_an_object_that_is_no_string_remains(self):
+        x = np.array(["a", None], object)
+        assert as_array(x) is x
+
+    def test_a_lazy_frame_becomes_a_lazy_array(self):
+        frame = SimpleNamespace(to_dask_array=lambda *, lengths: ("array", lengths))
+        assert as_array(frame) == ("array", True)

@@ -2,9 +2,12 @@
 
 import io
 import json
+import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from xpnet import load
@@ -47,8 +50,24 @@ def test_predict_in_natural_order(xpnet, digits, tmp_path):
     for i, image in enumerate(digits[0][:12]):
         Image.fromarray(image).save(tmp_path / "d" / f"{i}.png")
     result = xpnet("predict", tmp_path / "d")
-    lines = [f"{i + 1},{i % 10}" for i in range(12)]
-    assert result.out.splitlines() == ["ImageId,Label", *lines]
+    lines = [f"{i}.png,{i % 10}" for i in range(12)]
+    assert result.out.splitlines() == ["File,Label", *lines]
+
+
+def test_predict_names_the_files_in_an_npz_file(xpnet, folder, tmp_path):
+    assert xpnet("predict", folder(), "--rows", "12", "-o", tmp_path / "p.npz").code == 0
+    with np.load(tmp_path / "p.npz") as found:
+        assert found["files"].tolist()[:2] == ["0/0.png", "1/1.png"]
+        assert [int(name[0]) for name in found["files"]] == found["labels"].tolist()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have names of text alone")
+def test_a_file_name_that_is_no_text(xpnet, digits, tmp_path):
+    path = Path(os.fsdecode(bytes(tmp_path / "d") + b"/\xff.png"))
+    path.parent.mkdir()
+    Image.fromarray(digits[0][3]).save(path)
+    assert xpnet("predict", path.parent, "-o", tmp_path / "p.csv").code == 0
+    assert (tmp_path / "p.csv").read_bytes() == b"File,Label\n\xff.png,3\n"
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
@@ -69,6 +88,17 @@ def test_predict_standard_input(xpnet, digits, monkeypatch):
     assert xpnet("predict", "-").out == "ImageId,Label\n1,3\n"
 
 
+def test_train_on_pictures_of_mixed_sizes(xpnet, refused, folder, tmp_path):
+    pictures, model = folder(), tmp_path / "m.safetensors"
+    for i, path in enumerate(sorted(pictures.glob("*/*.png"))):
+        Image.open(path).resize((30 + i % 3, 40)).save(path)
+    code, line = refused("train", pictures, "-o", model)
+    assert (code, "give one size to all pictures by --size 28" in line) == (3, True)
+    assert xpnet("train", pictures, "--size", "8", "-o", model, "--epochs", "1").code == 0
+    assert load(model).n_in == 64
+    assert xpnet("predict", pictures, "--rows", "2", "--model", model).code == 0
+
+
 def test_train_stores_the_names_of_folders(xpnet, folder, tmp_path):
     pictures, model = folder(named), tmp_path / "m.safetensors"
     options = ("--validation", "0", "--activation", "relu", "--epochs", "40")
@@ -76,7 +106,9 @@ def test_train_stores_the_names_of_folders(xpnet, folder, tmp_path):
     assert load(model).classes == NAMES
     assert json.loads(xpnet("evaluate", pictures, "--model", model, "--json").out)["accuracy"] == 1
     lines = xpnet("predict", pictures, "--model", model).out.splitlines()
-    assert lines[1:5] == ["1,cat", "2,dog", "3,owl 2", "4,owl 10"]
+    assert lines[1:5] == [
+        *("cat/0.png,cat", "dog/1.png,dog", "owl 2/2.png,owl 2", "owl 10/3.png,owl 10"),
+    ]
     # A part of the classes is compared by name.
     owls = tmp_path / "digits"
     for name in NAMES[:2]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xpnet import load, predict_proba, sample
+from xpnet import init_network, load, predict_proba, sample, save
 
 EMBEDDED = "; predicted by the embedded network for digits"
 
@@ -213,3 +213,11 @@ def test_too_many_images_for_a_picture(refused, tmp_path):
     words = ("show", tmp_path / "many.npy", "--rows", "2501", "-o", tmp_path / "a.png")
     assert refused(*words) == (2, "xpnet: a picture holds at most 2,500 images; got 2,501\n")
     assert not (tmp_path / "a.png").exists()
+
+
+def test_a_table_is_no_picture(refused, tmp_path):
+    np.savez(tmp_path / "x.npz", images=np.ones((3, 4)))
+    save(init_network([4, 2]), tmp_path / "m.npz")
+    code, line = refused("show", tmp_path / "x.npz", "--model", tmp_path / "m.npz")
+    what = "no pictures to show, found a table of 4 numbers in each row, use predict or evaluate"
+    assert (code, what in line) == (3, True)

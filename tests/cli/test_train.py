@@ -373,7 +373,7 @@ def test_layers_that_do_not_fit(refused, tmp_path):
 
 def test_the_remedy_is_one_that_the_command_has(refused, tmp_path):
     path = tmp_path / "x.npz"
-    images = np.ones((20, 16))
+    images = np.ones((20, 64))
     images[7, 5] = 1e39
     np.savez(path, images=images, labels=np.arange(20) % 2)
     code, line = refused("train", path, "-o", tmp_path / "x.safetensors")
@@ -417,3 +417,31 @@ def test_the_range_of_pictures_is_kept(xpnet, output, tmp_path, images, case):
     assert load(output).metadata.get("input_range") == metadata
     assert note in result.err
     assert ("not scaled" in result.err) == bool(note)
+
+
+def test_a_table_with_names_of_classes_in_one_command(xpnet, tmp_path):
+    random = np.random.default_rng(0)
+    kinds = np.repeat(["Äsop", "Birne, groß", "c"], 50)
+    centres = np.repeat([[5.0, 3000.0], [6.0, 3100.0], [7.0, 2900.0]], 50, axis=0)
+    rows = random.normal(centres, [0.2, 30.0]).round(3)
+    lines = [
+        f'{i},{a},{b},"{kind}"' for i, ((a, b), kind) in enumerate(zip(rows, kinds, strict=True))
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(["Id,a,b,Art", *lines]), "utf-8")
+    model = tmp_path / "t.safetensors"
+    trained = xpnet("train", tmp_path / "t.csv", "-o", model)
+    assert "the columns of the table are standardized" in trained.err
+    assert "--batch-size 15 --validation 0.0" in trained.err
+    assert "column 1, 'Id', is left out" in trained.err
+    result = xpnet("evaluate", tmp_path / "t.csv", "--model", model, "--json")
+    assert json.loads(result.out)["accuracy"] > 0.95
+    predicted = xpnet("predict", tmp_path / "t.csv", "--model", model).out.splitlines()
+    assert predicted[:2] == ["ImageId,Label", "1,Äsop"]
+    assert predicted[51] == '51,"Birne, groß"'
+
+
+def test_a_tenth_of_a_larger_table_is_held_out(xpnet, output):
+    path = output.with_name("x.npz")
+    np.savez(path, x=np.random.default_rng(0).random((500, 3)), y=np.arange(500) % 2)
+    trained = xpnet("train", path, "-o", output, "--epochs", "1")
+    assert "--batch-size 50 --validation 0.1" in trained.err

@@ -10,7 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from xpnet.datasets import read
+from xpnet.datasets import read, stream
 from xpnet.files import DataError
 
 IMAGES = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
@@ -153,7 +153,7 @@ def test_single_array(write, name):
 @pytest.mark.parametrize(
     ("members", "shown"),
     [
-        (("X_train", "X_test"), "X_test, X_train"),
+        (("train_X", "test_X"), "test_X, train_X"),
         (("images", "data"), "data, images"),
         (("x", "X", "y"), "X, x, y"),
         (("images", "labels", "y"), "images, labels, y"),
@@ -191,9 +191,12 @@ def test_more_labels_than_images(write):
         ([0.5, 1, 2], "label of row 1, found 0.5, expected an integer from 0 to 9"),
         ([np.nan, 1, 2], "label of row 1, found nan, expected an integer from 0 to 9"),
         (np.eye(3), r"found shape 3 x 3, expected 1 dimension, one-hot labels\? save labels.argm"),
-        (["a", "b", "c"], "dtype of the array, found <U1"),
+        (
+            [{}, "b", "c"],
+            r"found object, expected plain numbers, save strings by array.astype\(str",
+        ),
     ],
-    ids=["negative", "large", "fraction", "nan", "one-hot", "text"],
+    ids=["negative", "large", "fraction", "nan", "one-hot", "objects"],
 )
 def test_invalid_labels(write, labels, message):
     path = write(npz(images=IMAGES, labels=labels))
@@ -280,3 +283,27 @@ def test_ambiguous_names_in_a_labels_file(write, tmp_path):
         DataError, match="found first, second, expected one of labels, y and target"
     ):
         read(write(GOOD), labels=labels)
+
+
+@pytest.mark.parametrize("dtype", ["<U4", ">U4"])
+def test_labels_are_strings(write, dtype):
+    names = np.asarray(["cat", "Äsop", "cat"], dtype)
+    path = write(npz(X=IMAGES, y=names))
+    assert read(path)[1].tolist() == names.tolist()
+    blocks = [labels.tolist() for _, labels in stream(path, block_rows=2)]
+    assert blocks == [["cat", "Äsop"], ["cat"]]
+
+
+def test_target_names_of_scikit_learn(write):
+    names = ["setosa", "virginica"]
+    arrays = {"data": IMAGES, "target": [1, 0, 1], "feature_names": ["a", "b"]}
+    path = write(npz(**arrays, target_names=names))
+    assert read(path)[1].tolist() == ["virginica", "setosa", "virginica"]
+    message = "label without a name, found 2, expected 0 to 1, as in 'target_names'"
+    check_error(write(npz(**(arrays | {"target": [0, 1, 2]}), target_names=names)), message)
+
+
+def test_parts_with_capital_letters(write):
+    path = write(npz(X_train=IMAGES, y_train=LABELS, X_test=IMAGES[:1], y_test=LABELS[:1]))
+    assert read(path, split="test")[1].tolist() == LABELS[:1].tolist()
+    assert np.array_equal(read(path, split="train")[0], IMAGES)

@@ -166,8 +166,7 @@ def test_a_number_of_pixels_that_is_no_square(draw, rejected):
     assert read(path, features=96)[0].shape == (1, 12, 8)
     rejected(
         path,
-        ": size of the picture, found 8 x 12 pixels, expected 97 pixels, resize it, or in Python"
-        " give the square of a number as features=",
+        ": size of the picture, found 8 x 12 pixels, expected 97 pixels, resize it",
         features=97,
     )
 

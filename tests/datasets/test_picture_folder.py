@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from xpnet.datasets import read, stream
-from xpnet.datasets.picture_files import number_labels
+from xpnet.datasets.picture_files import number_labels, picture_files
 from xpnet.datasets.preview import count_images, preview
 from xpnet.files import DataError, DataWarning
 
@@ -133,10 +133,35 @@ def test_pictures_of_different_sizes(fill, rejected):
     fill("b.png", shape=(3, 3))
     message = (
         "/b.png: size of the picture, found 3 x 3 pixels, expected 3 x 2 as in the first one,"
-        " resize it, or in Python give the square of a number as features="
+        " give one size to all pictures by --size 28 (in Python size=28)"
     )
     rejected(folder, message)
-    assert read(folder, features=16)[0].shape == (2, 4, 4)
+    assert read(folder, features=16)[0].shape == read(folder, size=4)[0].shape == (2, 4, 4)
+
+
+def test_a_size_keeps_the_proportions(fill):
+    folder = fill("black.png", "a.png", shape=(2, 8))
+    pixels = np.zeros((2, 8), np.uint8)
+    pixels[:, 3:5] = 255
+    Image.fromarray(pixels).save(folder / "a.png")
+    image = read(folder, size=8, rows=1)[0][0]
+    assert image[3:5].tolist() == pixels.tolist()  # in the middle, on the grey of the border
+    assert not image[[0, 1, 2, 5, 6, 7]].any()
+
+
+def test_only_pictures_have_a_size():
+    with pytest.raises(DataError, match=r"only pictures can be resized: leave out --size \(size="):
+        read("sample", size=28)
+
+
+def test_picture_files_are_in_the_order_of_the_rows(fill):
+    folder = fill("0/a.png", "0/b 10.png", "0/b 2.png", "1/d.png")
+    files = picture_files(str(folder))
+    assert [str(path.relative_to(folder)) for path in files] == [
+        *("0/a.png", "1/d.png", "0/b 2.png", "0/b 10.png"),
+    ]
+    pixels = [np.asarray(Image.open(path)) for path in files]
+    assert np.array_equal(read(folder)[0], pixels)
 
 
 @pytest.mark.parametrize(

@@ -167,8 +167,8 @@ def test_count_of_a_missing_file(tmp_path: Path) -> None:
 def test_a_pipe_is_opened_once(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    writer = Thread(target=path.write_text, args=["label,pixel0\n7,0.5\n"])
+    writer = Thread(target=path.write_text, args=["label,pixel0,pixel1\n7,0,0.5\n"])
     writer.start()
-    with pytest.raises(DataError, match=r"pipe:2:2: pixel, found '0.5'"):
+    with pytest.raises(DataError, match=r"pipe:2:3: pixel, found '0.5'"):
         preview(path)
     writer.join()

@@ -36,7 +36,6 @@ def test_every_keyword_is_documented():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"label": "left"}, "`label` must be one of auto, first, last, none; got 'left'"),
         ({"header": "maybe"}, "`header` must be one of auto, yes, no; got 'maybe'"),
         ({"rows": -1}, "`rows` must be at least 0; got -1"),
         ({"block_rows": 0}, "`block_rows` must be at least 1; got 0"),

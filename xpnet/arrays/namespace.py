@@ -57,14 +57,35 @@ def is_array(x: object, /) -> bool:
 
 
 def as_array(x: Any, /, name: str = "x") -> Any:
-    """Return arrays unchanged, numbers and nested lists as NumPy arrays, or raise TypeError."""
+    """Return arrays unchanged, numbers, nested lists and data frames as arrays.
+
+    Objects that are all strings become an array of strings. Raise TypeError for other types, and
+    for data frames with columns that are not numbers.
+    """
     if is_array(x) and type(x).__name__ not in _REJECTED:
-        return x
+        return _as_strings(x) if isinstance(x, np.ndarray) and x.dtype.kind == "O" else x
     if isinstance(x, bool | int | float | complex | list | tuple):
         return np.asarray(x)
+    if hasattr(x, "to_dask_array"):
+        return x.to_dask_array(lengths=True)
+    if hasattr(x, "to_numpy"):  # pandas, polars and their like
+        columns = [(str(key), np.asarray(x[key])) for key in getattr(x, "columns", ())]
+        if words := [key for key, values in columns if values.dtype.kind not in "biuf"]:
+            msg = f"`{name}` must have columns of numbers; got others in {', '.join(words)}"
+            raise TypeError(msg)
+        found = np.asarray(x.to_numpy())
+        return (
+            found.astype(np.float64) if columns and found.dtype.kind == "O" else _as_strings(found)
+        )
     rule, hint = "an array, a number or a list of numbers", "its to_numpy() method or numpy.asarray"
     msg = f"`{name}` must be {rule}; got {type(x).__name__}. Convert it first by {hint}"
     raise TypeError(msg)
+
+
+def _as_strings(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return objects that are all strings as an array of strings, and others unchanged."""
+    are_strings = x.dtype.kind == "O" and x.size and all(isinstance(y, str) for y in x.flat)
+    return x.astype(str) if are_strings else x
 
 
 def array_namespace(*arrays: Any) -> Any:

@@ -75,14 +75,21 @@ def add_format_arguments(parser: argparse.ArgumentParser, split: str = "test") -
     parser.add_argument("--offline", action="store_true", help=text)
     parser.set_defaults(default_split=split)
     add = partial(add_option, parser, default="auto")
-    text = "label column of a CSV file without a header"
-    add("--label", str, text, choices=("auto", "first", "last", "none"))
+    text = "label column of a CSV file: first, last, none, or its name, such as --label species"
+    add("--label NAME", str, text)
+    text = "columns of a CSV file to leave out, by their names, such as --drop island,sex"
+    add_option(parser, "--drop NAME,...", _names, text, default="")
     text = "whether the first line of each CSV file is a header; auto: by its content"
     add("--header", str, text, choices=("auto", "yes", "no"))
     add("--delimiter C", str, "delimiter of a CSV file, such as ';' or tab", default=",")
     text = "largest number of bytes of images in memory (default: 100 times a compressed file);"
     text += " streamed rows have no limit"
     add_option(parser, "--max-data-bytes N", positive_integer, text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Return the names in a list such as "island,sex"; an argparse type."""
+    return tuple(filter(None, map(str.strip, text.split(","))))
 
 
 @dataclass(frozen=True)

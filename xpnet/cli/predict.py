@@ -3,10 +3,12 @@
 import argparse
 import csv
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from io import StringIO
-from itertools import chain
+from itertools import chain, count
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ from xpnet.cli.predicted import Predicted, Wanted, as_arrays, predicted_blocks
 from xpnet.cli.report import Outcome, Stopwatch, note_nonfinite, work_facts, work_rows
 from xpnet.cli.scaled_rows import stream_rows
 from xpnet.cli.streams import print_note, standard_output
+from xpnet.files.errors import DataWarning
 from xpnet.files.writing import atomic_write
 
 if TYPE_CHECKING:
@@ -40,8 +43,9 @@ def add_parser(commands: Any) -> None:
         "predict",
         help="write the predicted labels of images as CSV or npz",
         description="Write the predicted labels of images as CSV in Kaggle's form: the columns"
-        " ImageId, from 1, and Label; of a regression, ImageId and Value. An npz file holds arrays:"
-        " labels or values, probabilities, and nonfinite (rows, from 0, with NaN or infinity).",
+        " ImageId, from 1, and Label; of a folder of pictures, File and Label; of a regression,"
+        " Value instead of Label. An npz file holds arrays: labels or values, probabilities,"
+        " nonfinite (rows, from 0, with NaN or infinity), and files of a folder.",
         examples=(
             "predict test.csv --model model.safetensors -o labels.csv",
             "predict sample --rows 5",
@@ -118,6 +122,7 @@ def _predict(
     import numpy as np
 
     options, counts = wanted.device, {"total": 0, "nonfinite": 0}
+    files = _files_in(data)
     with computation_errors(data.path, options.used_batch_size(model.network)):
         network, blocks = stream_rows(
             data, model, options.batching(), "predicting", stopwatch, want_labels=False
@@ -128,13 +133,28 @@ def _predict(
         counted = _counted(stopwatch.measure_items(predicted, "computing"), counts)
         if is_npz:
             arrays: Any = as_arrays(network, counted)
+            if files is not None:
+                arrays["files"] = np.asarray(files[: counts["total"]])
             np.savez(file, **arrays)
         else:
-            _write_csv(file, _column_names(network, wanted), counted)
+            _write_csv(file, _column_names(network, wanted), counted, files)
     if not counts["total"]:
         print_note(f"{data.path} holds no images: no predictions")
     note_nonfinite(network, counts["nonfinite"], counts["total"])
     return network, {**counts, "hash": None if runner is None else runner.hash.text()}
+
+
+def _files_in(data: Data) -> list[str] | None:
+    """Return the names of the pictures in a folder, in the order of its rows, or None."""
+    from xpnet.datasets.locate import locate
+    from xpnet.datasets.picture_files import picture_files
+
+    with warnings.catch_warnings():  # given when the data are read
+        warnings.simplefilter("ignore", DataWarning)
+        folder = Path(locate(data.path, data.fetched())[0])
+    if not folder.is_dir():
+        return None
+    return [str(path.relative_to(folder)) for path in picture_files(folder)]
 
 
 def _counted(blocks: Iterable[Predicted], counts: dict[str, int]) -> Iterator[Predicted]:
@@ -145,22 +165,22 @@ def _counted(blocks: Iterable[Predicted], counts: dict[str, int]) -> Iterator[Pr
         yield block
 
 
-def _write_csv(file: Any, columns: list[Any], blocks: Iterable[Predicted]) -> None:
+def _write_csv(
+    file: Any, columns: list[Any], blocks: Iterable[Predicted], files: list[str] | None
+) -> None:
     """Write block by block; an error in the first block leaves no output, not even a header."""
-    text, n_images = StringIO(), 0
+    text, names = StringIO(), iter(files or count(1))
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["ImageId", *columns])
+    writer.writerow(["File" if files else "ImageId", *columns])
     for labels, shares, _ in blocks:
-        fields = enumerate(_csv_fields(labels, shares), n_images + 1)
-        writer.writerows([n, *row] for n, row in fields)
-        file.write(text.getvalue().encode())
+        writer.writerows([next(names), *row] for row in _csv_fields(labels, shares))
+        file.write(text.getvalue().encode(errors="surrogateescape"))  # as in the names of files
         text.seek(0)
         text.truncate()
-        n_images += len(labels)
 
 
 def _column_names(network: "Network", wanted: Wanted) -> list[Any]:
-    """Return the names of the CSV columns after ImageId."""
+    """Return the names of the CSV columns after the first."""
     if network.output == "values":
         n_out = network.n_out
         return ["Value"] if n_out == 1 else [f"Value{i + 1}" for i in range(n_out)]
@@ -182,6 +202,7 @@ def _csv_fields(labels: Any, shares: Any) -> list[Any]:
 
 def _write_output(content: bytes) -> None:
     """Write to standard output; escape characters by which a name could control a terminal."""
-    text = _CONTROLS.sub(lambda x: x[0].encode("unicode_escape").decode(), content.decode())
+    text = content.decode(errors="surrogateescape")
+    text = _CONTROLS.sub(lambda x: x[0].encode("unicode_escape").decode(), text)
     with standard_output() as output:
-        output.buffer.write(text.encode())
+        output.buffer.write(text.encode(errors="surrogateescape"))

@@ -154,6 +154,7 @@ def _work(data: Data, job: Job) -> dict[str, Any]:
         "--top": wanted.top,
         "--proba": wanted.proba,
         **{f"option {name}": getattr(data.options, name) for name in _STORED},
+        "option drop": list(data.options.drop),
     }
 
 

@@ -19,6 +19,8 @@ from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_mode
 from xpnet.cli.report import Outcome, Stopwatch, note_nonfinite, terminal
 from xpnet.cli.scaled_rows import with_range
 from xpnet.cli.streams import print_note
+from xpnet.cli.training_options import is_table
+from xpnet.files.errors import DataError
 
 if TYPE_CHECKING:
     from xpnet.networks.network import Network
@@ -142,6 +144,9 @@ def _predicted(
     from xpnet.pictures.images import as_images
 
     images, labels = data.read(features=model.network.n_in, **reading)
+    if is_table(images):
+        what, found = "no pictures to show", f"a table of {images.shape[1]} numbers in each row"
+        raise DataError(what, file=data.path, found=found, hint="use predict or evaluate")
     network = with_range(model, data.path, images)
     size = options.used_batch_size(network)
     with computation_errors(data.path, size), count_nonfinite() as nonfinite:

@@ -7,7 +7,13 @@ from dataclasses import asdict, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.arguments import UsageError, add_common_arguments, from_args
+from xpnet.cli.arguments import (
+    UsageError,
+    add_common_arguments,
+    add_option,
+    from_args,
+    positive_integer,
+)
 from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, computation_errors
 from xpnet.cli.device_argument import add_device_argument
 from xpnet.cli.device_choice import DeviceOptions, open_device
@@ -44,10 +50,12 @@ def add_parser(commands: Any) -> None:
             "train train.csv -o model.safetensors",
             "train sample -o model.npz --hidden 30 --activation relu --plot curve.png",
         ),
-        common="--labels --hidden --activation --epochs --learning-rate"
+        common="--labels --size --hidden --activation --epochs --learning-rate"
         " --augment --validation --output --plot --resume --force --device",
     )
     add_data_arguments(parser, split="train")
+    text = "resize pictures to N x N pixels, such as --size 28"
+    add_option(parser, "--size N", positive_integer, text)
     add_training_arguments(parser)
     add_device_argument(parser)
     text = "tf32 rounds the factors of products to 10 bits, on a GPU"

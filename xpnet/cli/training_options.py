@@ -30,6 +30,7 @@ _SAME_NAMES = (
     *("epochs", "batch_size", "learning_rate", "validation", "patience"),
     *("augment", "distort", "seed"),
 )
+_USUAL_SHARE, _FEW_ROWS = 0.1, 500
 _SHIFTED = " (images with blank edges: shifted in each epoch, unless --augment 0)"
 _NOT_SHIFTED = " (no images with blank edges: not shifted)"
 
@@ -38,13 +39,13 @@ def _add_image_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options for the training images."""
     add = partial(add_option, parser)
     add("--exclude DATA", file_name, "leave out the images of this data set, such as sample")
-    text = "shift each image at random by up to N pixels in each epoch (default: 1 for images of"
-    text += " bytes, of at least 16 x 16 pixels, with blank edges; 0 for other data)"
+    text = "shift each image at random by up to N pixels in each epoch (default: 1 for bytes with"
+    text += " blank edges, else 0)"
     add("--augment N", not_negative_integer, text)
     text = "rotate, scale and bend each image at random by about X pixels in each epoch"
     add("--distort X", not_negative_number, text, default="0")
     preprocessing = parser.add_mutually_exclusive_group()
-    text = "subtract each input's mean, divide by its standard deviation"
+    text = "subtract each input's mean, divide by its standard deviation: the default for tables"
     standardize: Any = {"action": "store_const", "const": "standardize", "dest": "preprocessing"}
     preprocessing.add_argument("--standardize", help=text, **standardize)
     text = "make the inputs uncorrelated and of equal variance, by pca or zca (default: zca)"
@@ -78,7 +79,8 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
         "number of classes (default: the largest label + 1, at least 2)",
     )
     add("--epochs N", positive_integer, "epochs", default=30)
-    add("--batch-size N", positive_integer, "images per update of the weights", default=100)
+    text = "images per update of the weights (default: a tenth of all, but 8 to 100)"
+    add("--batch-size N", positive_integer, text)
     text = ", ".join(OPTIMIZERS)
     add("--optimizer NAME", str, text, choices=list(OPTIMIZERS), default="adamw")
     text = "largest learning rate (default: 0.005 for adam and adamw, 0.1 for the others)"
@@ -92,8 +94,9 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     add("--schedule NAME", str, text, choices=list(SCHEDULES), default="cosine")
     text = "share of the steps in which the learning rate rises at the start, such as 0.1"
     add("--warmup SHARE", fraction, text, default="0")
-    text = "share of the images that is held out to find the best epoch, whose weights are kept"
-    add("--validation SHARE", fraction, text, default=0.1)
+    text = "share of the images held out to choose the best epoch"
+    text += f" (default: {_USUAL_SHARE}; 0 for tables of fewer than {_FEW_ROWS} rows)"
+    add("--validation SHARE", fraction, text)
     add(
         "--patience N",
         positive_integer,
@@ -136,8 +139,8 @@ class TrainArguments:
     schedule: str
     warmup: float
     epochs: int
-    batch_size: int
-    validation: float
+    batch_size: int | None
+    validation: float | None
     patience: int | None
     seed: int
     augment: int | None
@@ -149,7 +152,7 @@ class TrainArguments:
 
     def n_held_out(self, n_images: int) -> int:
         """Return the number of images that are held out."""
-        return int(self.validation * n_images)
+        return int((self.validation or 0.0) * n_images)
 
     def completed(self, images: "NDArray[Any]") -> "tuple[TrainArguments, str]":
         """Return the options with all defaults, and the reason for the default of --augment."""
@@ -164,7 +167,12 @@ class TrainArguments:
         rate, decay = self.learning_rate, self.weight_decay
         rate = optimizer.usual_rate if rate is None else rate
         decay = optimizer.weight_decay if decay is None else decay
-        return replace(self, learning_rate=rate, weight_decay=decay, augment=augment), hint
+        found: Any = {"learning_rate": rate, "weight_decay": decay, "augment": augment}
+        found["batch_size"] = self.batch_size or min(100, max(8, len(images) // 10))
+        share = self.validation
+        if share is None:  # a few rows would choose an epoch by chance
+            share = 0.0 if is_table(images) and len(images) < _FEW_ROWS else _USUAL_SHARE
+        return replace(self, validation=share, **found), hint
 
     def keywords(self) -> dict[str, Any]:
         """Return the arguments of `xpnet.train`."""
@@ -181,6 +189,13 @@ class TrainArguments:
     def printed(self) -> dict[str, Any]:
         """Return the options that are printed when the training begins."""
         return {name: getattr(self, name) for name in _PRINTED}
+
+
+def is_table(images: "NDArray[Any]") -> bool:
+    """Return whether rows are floating-point numbers, but not the pixels of a picture."""
+    from xpnet.networks.input_range import is_picture
+
+    return images.dtype.kind == "f" and not is_picture(images.shape)
 
 
 def options_text(options: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from xpnet.cli.arguments import UsageError, check_output
 from xpnet.cli.data_arguments import Data, as_data_error
 from xpnet.cli.report import network_text
 from xpnet.cli.streams import print_note
-from xpnet.cli.training_options import TrainArguments
+from xpnet.cli.training_options import TrainArguments, is_table
 from xpnet.files.errors import DataError
 from xpnet.files.reserving import exclusive
 from xpnet.files.writing import atomic_write, check_target
@@ -46,14 +46,18 @@ def read_examples(data: Data, *, exclude: str | None) -> LabelledImages:
 
     images, labels = data.read()
     if labels is None:
-        what, hint = "no labels to learn from", "give them by --labels FILE"
+        what, hint = (
+            "no labels to learn from",
+            "give them by --labels FILE, or in a table by --label NAME",
+        )
         raise DataError(what, file=data.path, hint=hint)
     fingerprint = RowsFingerprint()
     fingerprint.update(images)
     what = "no images to learn from"
     if exclude is not None:
         other = replace(data, path=exclude)
-        other = other.with_options(rows=None, labels=None, split=None, classes=None)
+        size = {"size": None, "features": prod(images.shape[1:])}
+        other = other.with_options(rows=None, labels=None, split=None, classes=None, **size)
         known = {image.tobytes() for image in _images_like(other, images)}
         kept = [i for i, image in enumerate(images) if image.tobytes() not in known]
         print_note(f"left out {len(images) - len(kept):,} images of {exclude}")
@@ -61,7 +65,7 @@ def read_examples(data: Data, *, exclude: str | None) -> LabelledImages:
         what = f"{what} that are not in {exclude}"
     if not len(images):
         raise DataError(what, file=data.path)
-    numbers, names = number_labels(labels)
+    numbers, names = as_data_error(data.path, number_labels, labels)
     labels = numbers if names is None else labels
     if names is None and data.path in DATA_SETS:
         names = DATA_SETS[data.path].classes
@@ -90,9 +94,12 @@ def fitted(path: str, images: "NDArray[Any]", options: TrainArguments) -> "tuple
     from xpnet.training.examples import split
 
     kind = options.preprocessing
+    if kind is None and is_table(images) and not options.reproducible:
+        print_note("the columns of the table are standardized, as by --standardize")
+        kind = "standardize"
     if kind is None:
         return (Scale(1 / 255),) if images.dtype.kind == "u" else ()
-    kept, _ = split(len(images), options.validation, options.seed)
+    kept, _ = split(len(images), options.validation or 0.0, options.seed)
     rows = images.reshape(len(images), -1)[kept]
     n_constant = int((rows == rows[0]).all(axis=0).sum())
     if n_constant:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Block", "ImageBlocks", "LabelBlocks", "pair_blocks"]
 
-# Labels are uint8, or strings if they are names of folders.
+# Labels are uint8, or strings.
 Block: TypeAlias = tuple[NDArray[Any], NDArray[Any] | None]
 
 
@@ -36,7 +36,7 @@ class ImageBlocks:
 class LabelBlocks:
     """Labels in blocks, at least one."""
 
-    blocks: Iterator[NDArray[np.uint8]]
+    blocks: Iterator[NDArray[Any]]
     count: int | None  # number of labels; None if only reading to the end would show it
     ambiguous_line: int | None = None  # number of a line read as a label that may be a header
 
@@ -63,7 +63,7 @@ def _pairs(
     n_images = 0
     for block, _ in images.blocks:
         while len(pending) < len(block) and (values := next(labels.blocks, None)) is not None:
-            pending = np.concatenate([pending, values])
+            pending = np.concatenate([pending, values]) if len(pending) else values
         if len(pending) < len(block):
             n_labels = n_images + len(pending)
             n_images += len(block)

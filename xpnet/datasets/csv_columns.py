@@ -15,8 +15,9 @@ from xpnet.files import DataError
 if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
 
-__all__ = ["CsvColumns", "CsvHeader", "split_fields", "unnamed_columns"]
+__all__ = ["LABEL_NAMES", "CsvColumns", "CsvHeader", "split_fields", "unnamed_columns"]
 
+LABEL_NAMES = ("label", "class", "target", "y")
 # In smaller images, too few pixels surround a corner to distinguish it from a label.
 _SMALLEST_SIDE = 4
 # Labels of more classes than this do not follow each other in order, most of the time.
@@ -47,11 +48,15 @@ class CsvColumns:
     width: int  # number of fields per line
     label: int | None  # index of the label column; all others are pixels
     header: CsvHeader | None = None
+    numbers: tuple[int, ...] | None = None  # indices of the pixels, if not all others
+    has_names: bool = False  # whether the labels are strings
     evidence: str | None = None  # the property of the values by which the label column was found
 
     @property
     def parsed_width(self) -> int:
         """Number of fields that are parsed: an unwanted label is not."""
+        if self.numbers is not None:
+            return len(self.numbers)
         return self.width - (self.label is not None and not self.options.own_labels)
 
 

@@ -25,6 +25,7 @@ from xpnet.datasets.csv_header import (
     is_header,
     is_zero,
 )
+from xpnet.datasets.csv_table import is_name, parse_table
 from xpnet.datasets.limits import check_data_size
 from xpnet.files import DataError, quoted
 
@@ -60,13 +61,13 @@ def open_csv_images(source: "Source", options: "ReadOptions") -> ImageBlocks:
     DataError if the columns are invalid or ambiguous; from the blocks, if a line is invalid.
     """
     lines = _numbered_lines(source, options)
-    number, first = _first_line(lines, source.name, options)
+    first = _first_line(lines, source.name, options)
     # `rows` is ignored: the meaning of columns must not depend on it.
     lines, ahead = tee(lines)
-    texts = (line for _, line in _take_lines(ahead, _LABEL_SEARCH_LINES))
-    columns = find_columns(first, number, texts, source.name, options)
+    following = _take_lines(ahead, _LABEL_SEARCH_LINES)
+    columns = find_columns(first, following, source.name, options)
     if columns.header is None:
-        lines = chain([(number, first)], lines)
+        lines = chain([first], lines)
     labelled = columns.label is not None and options.own_labels
     return ImageBlocks(_blocks(lines, columns), None, labelled, columns=columns, unread=lines)
 
@@ -105,7 +106,7 @@ def _numbered_lines(source: "Source", options: "ReadOptions") -> Iterator[Line]:
     name = source.name
     # Bytes that are not UTF-8 are kept, and later rejected with their line and column.
     text = io.TextIOWrapper(source, encoding="utf-8", errors="surrogateescape", newline=None)
-    blanks = " \t\n".replace(options.delimiter, "") + "\ufeff"
+    blanks = " \n\ufeff" if options.delimiter == "\t" else " \t\n\ufeff"
     n_rows = 0
     for number, line in enumerate(iter(partial(text.readline, _LINE_CHARACTERS), ""), 1):
         if len(line) == _LINE_CHARACTERS:
@@ -150,9 +151,15 @@ def _blocks(lines: Iterator[Line], columns: CsvColumns) -> Iterator[Block]:
     block = list(_take_lines(lines, options.block_rows))
     if not block:
         dtype = np.float32 if options.floating else np.uint8
-        yield _split_label(np.empty((0, columns.parsed_width), dtype), columns)
+        empty = np.empty((0, columns.parsed_width), dtype)
+        yield (empty, None) if columns.numbers is not None else _split_label(empty, columns)
     while block:
-        yield _split_label(_parse(block, columns), columns)
+        if columns.numbers is None:
+            yield _split_label(_parse(block, columns), columns)
+        elif (found := parse_table([line for _, line in block], columns)) is not None:
+            yield found
+        else:
+            raise _find_error(block, columns)
         block = list(_take_lines(lines, options.block_rows))
 
 
@@ -255,6 +262,8 @@ def _line_error(number: int, line: str, columns: CsvColumns) -> DataError | None
             hint = "the line ends in a delimiter"
         return DataError(what, file=name, line=number, found=found, expected=width, hint=hint)
     for index, field in enumerate(fields):
+        if columns.numbers is not None and index not in {*columns.numbers, columns.label}:
+            continue
         if field not in _VALID_PIXELS or index == columns.label:
             error = _field_error(field.strip(), number, index, columns)
             if error is not None:
@@ -268,11 +277,16 @@ def _field_error(field: str, number: int, index: int, columns: CsvColumns) -> Da
     if is_label and not options.own_labels:
         return None
     largest = options.largest_label if is_label else _LARGEST_PIXEL
-    what, rule = "label" if is_label else "pixel", f"an integer from 0 to {largest}"
+    what = "label" if is_label else "pixel" if columns.numbers is None else "value"
+    rule = f"an integer from 0 to {largest}"
+    if options.delimiter != "," and columns.numbers is not None:
+        field = field.replace(",", ".")
     value = float(field) if _NUMBER.fullmatch(field) else None
     is_in_range = value is not None and 0 <= value <= largest
     is_integer = value is not None and value.is_integer()
-    if options.floating and not is_label:
+    if is_label and columns.has_names:
+        rule, is_valid = "a name", is_name(field)
+    elif options.floating and not is_label:
         rule = "a finite number of float32" if value else "a finite number"
         is_valid = value is not None and abs(value) < _FLOAT32_END
     else:
@@ -287,7 +301,7 @@ def _field_error(field: str, number: int, index: int, columns: CsvColumns) -> Da
         what += " contains a NUL byte"
     elif any("\udc80" <= character <= "\udcff" for character in field):
         what += " is not UTF-8 text"
-    elif value is None and field.lower().strip("+-") not in _NOT_FINITE:
+    elif value is None and rule != "a name" and field.lower().strip("+-") not in _NOT_FINITE:
         what += " is not a number"
     return DataError(
         what,

@@ -3,10 +3,18 @@
 import math
 import re
 from collections.abc import Iterable, Sequence
-from itertools import chain, pairwise
+from dataclasses import replace
+from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING
 
-from xpnet.datasets.csv_columns import CsvColumns, CsvHeader, split_fields, unnamed_columns
+from xpnet.datasets.csv_columns import (
+    LABEL_NAMES,
+    CsvColumns,
+    CsvHeader,
+    split_fields,
+    unnamed_columns,
+)
+from xpnet.datasets.csv_table import FEWEST_PIXELS, are_bytes, is_word, table_columns
 from xpnet.files import DataError, quoted
 
 if TYPE_CHECKING:
@@ -22,7 +30,6 @@ __all__ = [
 ]
 
 _DELIMITERS = {";": "';'", "\t": "tab", "|": "'|'", ",": "comma", " ": "space"}
-_LABEL_NAMES = ("label", "class", "target", "y")
 _PIXEL_NAME = re.compile(r"(?:pixel)?\d+|\d+x\d+", re.IGNORECASE | re.ASCII)
 _PIXEL_WORD = re.compile(r"pixel\d+|\d+x\d+", re.ASCII)
 # Nearly all damaged values begin with another character.
@@ -37,7 +44,8 @@ def check_first_line(line: str, number: int, name: str, options: "ReadOptions") 
     """Raise DataError, with the right delimiter, if a line is a comment or has another one."""
     if line.lstrip().startswith("#"):
         raise comment_error(line, number, name)
-    if len(split_fields(line, options.delimiter)) > 1:
+    is_other = options.delimiter == "," and not {";", "\t"}.isdisjoint(line.strip())
+    if len(split_fields(line, options.delimiter)) > 1 and (not is_other or '"' in line):
         return
     for delimiter, word in _DELIMITERS.items():
         if delimiter != options.delimiter and delimiter in line.strip():
@@ -54,19 +62,63 @@ def comment_error(line: str, number: int, name: str) -> DataError:
 
 
 def find_columns(
-    first: str, number: int, following: Iterable[str], name: str, options: "ReadOptions"
+    first: tuple[int, str], following: Iterable[tuple[int, str]], name: str, options: "ReadOptions"
 ) -> CsvColumns:
-    """Return the columns of the file `name` from its first line and the lines after it.
+    """Return the columns of the file `name` from its first line and the lines after it, numbered.
 
     Raise DataError if the first line may be a header or a row of values, and the option `header` is
-    "auto"; if a name is unknown, out of order or repeated; and as `unnamed_columns` does.
+    "auto"; if a name is out of order or repeated; and as `unnamed_columns` and `table_columns` do.
     """
-    fields = split_fields(first.rstrip("\n"), options.delimiter)
-    header = _find_header(first, fields, number, name, options)
+    number, line = first
+    fields = split_fields(line.rstrip("\n"), options.delimiter)
+    header = _find_header(line, fields, number, name, options)
+    lines = chain([first] if header is None else [], following)
+    ahead = list(islice(lines, 2))
+    lines = chain(ahead, lines)
+    rows = [split_fields(line.rstrip("\n"), options.delimiter) for _, line in ahead]
+    # Most programs write even the zeros of such a file with a point.
+    has_points = bool(rows) and 2 * sum("." in x or "," in x for x in rows[0]) >= len(rows[0])
+    options = replace(options, floating=options.floating or has_points)
+    columns = CsvColumns(name, options, len(fields), None, header)
+    if _is_table(fields, rows, columns, has_points=has_points):
+        names = list(map(str, range(1, len(fields) + 1))) if header is None else fields
+        return table_columns(names, lines, columns)
     if header is not None and _are_names(fields, options):
-        return _named_columns(fields, header, name, options)
-    rows = chain([first], following) if header is None else following
-    return unnamed_columns(rows, number, CsvColumns(name, options, len(fields), None, header))
+        columns = _named_columns(fields, header, name, options)
+    else:
+        columns = unnamed_columns((line for _, line in lines), number, columns)
+    label = columns.label
+    # One label that is not a number may be a fault; if there are two, labels are names.
+    if (
+        label is not None
+        and len(rows) > 1
+        and all(is_word(row[label]) for row in rows if row[label:])
+    ):
+        numbers = tuple(i for i in range(columns.width) if i != label)
+        return replace(columns, numbers=numbers, has_names=True)
+    return columns
+
+
+def _is_table(
+    fields: Sequence[str], rows: Sequence[Sequence[str]], columns: CsvColumns, *, has_points: bool
+) -> bool:
+    """Return whether a file is a table of measurements: its first line and rows are no pixels."""
+    options, width = columns.options, len(fields)
+    squares = [n * (math.isqrt(n) ** 2 == n) for n in (width, width - 1)]
+    if options.names_columns:
+        return True
+    if not rows:
+        return False
+    if columns.header is None:
+        if len(rows) > 1 and any(all(map(is_word, pair)) for pair in zip(*rows, strict=False)):
+            return True
+        return has_points and max(squares) < CERTAIN_WIDTH
+    names = list(map(_normalize, fields))
+    n_pixels = sum(_PIXEL_NAME.fullmatch(x) is not None for x in names)
+    if 2 * n_pixels >= width - 1 or any(map(_PIXEL_WORD.fullmatch, names)) or not is_header(fields):
+        return False
+    may_be_pixels = options.header == "yes" or max(squares) >= FEWEST_PIXELS
+    return not (may_be_pixels and all(map(are_bytes, rows)))
 
 
 def _find_header(
@@ -94,7 +146,7 @@ def _are_names(fields: Sequence[str], options: "ReadOptions") -> bool:
     Otherwise they are numbers in order, or unknown words that the caller accepts.
     """
     names = list(map(_normalize, fields))
-    if _is_index(fields[0]) or any(x in _LABEL_NAMES or _PIXEL_WORD.fullmatch(x) for x in names):
+    if _is_index(fields[0]) or any(x in LABEL_NAMES or _PIXEL_WORD.fullmatch(x) for x in names):
         return True
     numbers = _counted_numbers(fields)
     if None not in map(_number, fields):  # numbers out of order are rejected as names
@@ -108,7 +160,9 @@ def is_header(fields: Sequence[str]) -> bool:
 
     A row of values with one invalid field is not a header.
     """
-    if not {fields[0].strip().casefold(), fields[-1].strip().casefold()}.isdisjoint(_LABEL_NAMES):
+    if not {fields[0].strip().casefold(), fields[-1].strip().casefold()}.isdisjoint(LABEL_NAMES):
+        return True
+    if len(fields) > 1 and all(map(is_word, fields)):
         return True
     words = sum(_WORD.match(field) is not None and _number(field) is None for field in fields)
     return 2 * words > len(fields)
@@ -163,7 +217,7 @@ def _label_hint(names: list[str], index: int) -> str | None:
 
 
 def _label_column(names: list[str], number: int, name: str, options: "ReadOptions") -> int | None:
-    labels = [index for index, column in enumerate(names) if column in _LABEL_NAMES]
+    labels = [index for index, column in enumerate(names) if column in LABEL_NAMES]
     last = len(names) - 1
     wanted = {"first": [0], "last": [last], "none": []}.get(options.label)
     if wanted and not labels and not _PIXEL_NAME.fullmatch(names[wanted[0]]):

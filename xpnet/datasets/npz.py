@@ -1,10 +1,14 @@
 """npy and npz files: one array or several, never unpickled."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from xpnet.datasets.blocks import ImageBlocks, LabelBlocks, pair_blocks
 from xpnet.datasets.limits import copy_to_temporary_file
@@ -36,7 +40,7 @@ def has_image_names(path: str) -> bool:
     """Return whether an npz file holds images, by the names of its arrays, and no weights."""
     with ExitStack() as closing:
         names = [*open_npz_members(Path(path), path, closing)]
-    known = {*_IMAGES, *(f"x_{part}" for part in SPLITS)}
+    known = {*_IMAGES, *(f"{x}_{part}" for part in SPLITS for x in "xX")}
     is_only = len(names) == 1 and not names[0].endswith(("weight", "kernel"))
     return is_only or not known.isdisjoint(names)
 
@@ -46,15 +50,16 @@ def open_npz_images(source: "Source", options: "ReadOptions") -> ImageBlocks:
 
     Images are the array images, x, X or data, or the only array; labels are the array labels, y,
     Y or target. In a file of two parts, such as Keras's mnist.npz, the names are x_train, y_train,
-    x_test and y_test. Raise DataError as `choose_split` does; also if the file is not a zip archive
+    x_test and y_test, or with an X. Labels are names if these are in target_names, as scikit-learn
+    has them. Raise DataError as `choose_split` does; also if the file is not a zip archive
     of npy files, no or several arrays have such names, or the numbers of images and labels differ.
     """
     members = _open_members(source, options)
     names = set(members)
     image_names = [name for name in _IMAGES if name in names]
-    parts = [part for part in SPLITS if f"x_{part}" in names and not image_names]
+    parts = {p: f"{x}_{p}" for p in SPLITS for x in "xX" if f"{x}_{p}" in names and not image_names}
     part = choose_split(source.name, parts, options)
-    image_names = image_names or ([f"x_{part}"] if part else list(names))
+    image_names = image_names or ([parts[part]] if part else list(names))
     wanted = [f"y_{part}"] if part else _LABELS
     label_names = [name for name in wanted if name in names - set(image_names)]
     label_names = label_names if options.own_labels else []
@@ -66,8 +71,24 @@ def open_npz_images(source: "Source", options: "ReadOptions") -> ImageBlocks:
     if not label_names:
         return images
     labels = _open_array(source, members[label_names[0]]).as_labels(options)
+    if "target_names" in names:
+        found = _open_array(source, members["target_names"]).as_labels(options)
+        labels = replace(
+            labels, blocks=_named(labels.blocks, np.concatenate([*found.blocks]), source.name)
+        )
     pairs = pair_blocks(images, labels, (source.name, f"its {label_names[0]!r}"), options.rows)
     return ImageBlocks(pairs, images.count, labelled=True, array=array)
+
+
+def _named(
+    blocks: Iterable[NDArray[Any]], names: NDArray[Any], file: str
+) -> Iterator[NDArray[Any]]:
+    """Yield the names of class ids; labels that are names themselves remain."""
+    for block in blocks:
+        if block.dtype.kind == "u" and (largest := int(block.max(initial=0))) >= len(names):
+            msg, rule = "label without a name", f"0 to {len(names) - 1}, as in 'target_names'"
+            raise DataError(msg, file=file, found=largest, expected=rule)
+        yield names[block] if block.dtype.kind == "u" else block
 
 
 def open_npz_labels(source: "Source", options: "ReadOptions", images: str) -> LabelBlocks:

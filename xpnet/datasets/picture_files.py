@@ -23,10 +23,16 @@ from xpnet.files.opening import open_source
 from xpnet.files.optional import import_optional
 
 if TYPE_CHECKING:
-    from xpnet.datasets.read_options import ReadOptions
+    from xpnet.datasets.read_options import FilePath, ReadOptions
     from xpnet.files.opening import Source
 
-__all__ = ["PICTURE_START", "number_labels", "open_picture", "open_picture_folder"]
+__all__ = [
+    "PICTURE_START",
+    "number_labels",
+    "open_picture",
+    "open_picture_folder",
+    "picture_files",
+]
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
@@ -49,10 +55,45 @@ def open_picture_folder(source: "Source", options: "ReadOptions") -> ImageBlocks
 
     Pictures, known by their suffixes, are in natural order (2.png before 10.png). In folders of
     classes they take turns, so that the first rows show all classes. The labels are the names of
-    these folders, as strings. Raise DataError if there are no pictures, or pictures and folders of
-    pictures, or more than 256 classes.
+    these folders, as strings. Raise DataError as `picture_files`, or for more than 256 classes.
     """
-    folder = Path(source.name)
+    paths, n_others = _ordered_pictures(Path(source.name))
+    if n_others:
+        msg = f"{printable(source.name)}: other files and folders are left out ({n_others:,})"
+        warnings.warn(msg, DataWarning, stacklevel=4)
+    labels = None
+    if paths[0].parent != Path(source.name) and options.own_labels:
+        names = [path.parent.name for path in paths]
+        _check_names([*dict.fromkeys(names)], source.name, options)
+        labels = np.asarray(names)
+    source.incoming.size = sum(path.stat().st_size for path in paths)
+    blocks = _picture_blocks(map(open_source, paths), source.name, labels, options)
+    return ImageBlocks(blocks, len(paths), labels is not None, place="by folder")
+
+
+def picture_files(folder: "FilePath") -> list[Path]:
+    """Return the pictures in a folder, in the order in which `xpnet.read` returns them as rows.
+
+    Parameters
+    ----------
+    folder : str or os.PathLike
+        A folder of pictures, or of one folder per class.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The path of each picture, which begins with `folder`.
+
+    Raises
+    ------
+    DataError
+        If there are no pictures, or pictures beside folders of pictures.
+    """
+    return _ordered_pictures(Path(folder))[0]
+
+
+def _ordered_pictures(folder: Path) -> tuple[list[Path], int]:
+    """Return the pictures in a folder, and the number of other files and folders."""
     children = _visible(folder)
     entries = children + [path for child in children if child.is_dir() for path in _visible(child)]
     pictures = [path for path in entries if path.suffix.lower() in _SUFFIXES and path.is_file()]
@@ -70,32 +111,25 @@ def open_picture_folder(source: "Source", options: "ReadOptions") -> ImageBlocks
         below = [path for path in entries if path.parent != folder and path.is_dir()]
         parts = dict.fromkeys(printable(path.parent.name) for path in below)
         hint = f"give its folder {' or '.join([*parts][:2])}" if parts and not paths else None
-        raise DataError(msg, file=source.name, found=found, expected=rule, hint=hint)
-    if n_others:
-        msg = f"{printable(source.name)}: other files and folders are left out ({n_others:,})"
-        warnings.warn(msg, DataWarning, stacklevel=4)
-    labels = None
-    if classes:
-        turns = zip_longest(*classes.values())
-        pairs = [(x, i) for turn in turns for i, x in enumerate(turn) if x is not None]
-        paths = [path for path, _ in pairs]
-        if options.own_labels:
-            labels = _checked_names([*classes], source.name, options)[[i for _, i in pairs]]
-    source.incoming.size = sum(path.stat().st_size for path in paths)
-    blocks = _picture_blocks(map(open_source, paths), source.name, labels, options)
-    return ImageBlocks(blocks, len(paths), labels is not None, place="by folder")
+        raise DataError(msg, file=folder, found=found, expected=rule, hint=hint)
+    turns = chain.from_iterable(zip_longest(*classes.values()))
+    return paths or [path for path in turns if path is not None], n_others
 
 
 def number_labels(labels: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...] | None]:
     """Return labels as class ids, and the names of the classes in natural order.
 
-    The names are None if labels are integers, or strings of different numbers from 0 to 255.
+    The names are None if labels are integers, or strings of different numbers from 0 to 255. Raise
+    ValueError if there are more than 256.
     """
     if labels.dtype.kind != "U":
         return labels, None
     names = tuple(sorted(set(labels.tolist()), key=_natural))
     numbers = [int(name) if re.fullmatch("[0-9]{1,9}", name) else 256 for name in names]
     are_numbers = max(numbers, default=0) <= 255 and len(set(numbers)) == len(names)
+    if len(names) > 256:
+        msg = f"labels must be at most 256 different names; got {len(names)}"
+        raise ValueError(msg)
     ids = dict(zip(names, numbers if are_numbers else range(len(names)), strict=True))
     dtype = np.uint8 if len(names) <= 256 else np.int64
     found = np.asarray([ids[name] for name in labels.tolist()], dtype)
@@ -114,11 +148,11 @@ def _visible(folder: Path) -> list[Path]:
     return sorted(paths, key=lambda path: _natural(path.name))
 
 
-def _checked_names(names: list[str], folder: str, options: "ReadOptions") -> NDArray[Any]:
-    """Return the names of the classes, which must be printable and not too many."""
-    labels, largest = np.asarray(names), len(names) - 1
+def _check_names(names: list[str], folder: str, options: "ReadOptions") -> None:
+    """Raise DataError unless the names of the classes are printable and not too many."""
+    largest = len(names) - 1
     if largest <= options.largest_label:
-        largest = int(number_labels(labels)[0].max())
+        largest = int(number_labels(np.asarray(names))[0].max())
     if largest > options.largest_label:
         rule = f"integers from 0 to {options.largest_label}, or at most as many names"
         msg, found = "folders of classes", f"{len(names)} from {names[0]} to {names[-1]}"
@@ -126,7 +160,6 @@ def _checked_names(names: list[str], folder: str, options: "ReadOptions") -> NDA
     if (name := next((name for name in names if not name.isprintable()), None)) is not None:
         msg, found = "name of a folder of a class", quoted(name)
         raise DataError(msg, file=folder, found=found, expected="printable characters in UTF-8")
-    return labels
 
 
 def _picture_blocks(
@@ -137,10 +170,10 @@ def _picture_blocks(
 ) -> Iterator[Block]:
     """Yield pictures, at least one, as blocks of grey images with their labels; close the sources.
 
-    Transparent pixels are white. If `features` is the square of an integer, pictures are resized to
-    that square, and keep their form; otherwise they must have one size. Warn of a bright background
-    in `name` unless `invert` is given. Raise DataError for a damaged or too large picture, or
-    another size; ModuleNotFoundError if Pillow is not installed.
+    Transparent pixels are white. Pictures are resized to a square of side `size`, or if `features`
+    is the square of an integer, and keep their form; otherwise they must have one size. Warn of a
+    bright background in `name` unless `invert` is given. Raise DataError for a damaged or too large
+    picture, or another size; ModuleNotFoundError if Pillow is not installed.
     """
     stop = None if options.rows is None else max(options.rows, 1)
     images = _same_size(islice(sources, stop), options)
@@ -166,9 +199,10 @@ def _same_size(sources: "Iterable[Source]", options: "ReadOptions") -> Iterator[
         shape = shape or image.shape
         if image.shape != shape or options.features not in {None, image.size}:
             msg, found = "size of the picture", f"{image.shape[1]} x {image.shape[0]} pixels"
-            rule = f"{shape[1]} x {shape[0]} as in the first one"
-            rule = f"{options.features} pixels" if image.shape == shape else rule
-            hint = "resize it, or in Python give the square of a number as features="
+            rule, hint = f"{options.features} pixels", "resize it"
+            if image.shape != shape:
+                rule = f"{shape[1]} x {shape[0]} as in the first one"
+                hint = "give one size to all pictures by --size 28 (in Python size=28)"
             raise DataError(msg, file=source.name, found=found, expected=rule, hint=hint)
         yield image
 
@@ -203,8 +237,8 @@ def _decode(content: IO[bytes], source: "Source", options: "ReadOptions") -> NDA
     picture: Any = Image.open(content, formats=_FORMATS)
     _check_kind(picture, source)
     full_size = picture.size
-    side = math.isqrt(options.features or 0)
-    is_square = side**2 == options.features
+    side = options.size or math.isqrt(options.features or 0)
+    is_square = options.size is not None or side**2 == options.features
     if is_square:
         picture.draft("L", (4 * side, 4 * side))  # a large JPEG is decoded at a fraction of it
     is_small = picture.mode in {"1", "L", "P"} and not picture.has_transparency_data

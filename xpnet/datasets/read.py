@@ -48,9 +48,12 @@ def read(
     labels : str or os.PathLike, optional
         A file of labels. By default, labels are searched in `path`, then in the file whose name
         has "labels" for "images" (and "idx1" for "idx3").
-    label : {"auto", "first", "last", "none"}, default "auto"
-        The label column of a CSV file. By default it is found from the header, or from the
-        number of columns and the values: labels repeat, and all image corners are 0.
+    label : {"auto", "first", "last", "none"} or str, default "auto"
+        The label column of a CSV file, or its name. By default it is found from the header, or from
+        the number of columns and the values: labels are the only text, or repeat, and all image
+        corners are 0.
+    drop : sequence of str, optional
+        Columns of a CSV file to leave out, by their names, or by their numbers from 1.
     header : {"auto", "yes", "no"}, default "auto"
         Whether the first line of a CSV file is a header, for both `path` and `labels`. By
         default, a line of names is a header, and so is a line of 16 or more numbers that count
@@ -61,10 +64,14 @@ def read(
         The character between the values of a CSV file, or the word tab, space, comma or
         semicolon. A space stands for any run of blanks.
     floating : bool, default False
-        If true, the pixels of a CSV file may be any finite numbers, and are returned as float32.
+        If true, the pixels of a CSV file may be any finite numbers, and are returned as float32; so
+        are, by default, tables of measurements, and rows of which half the numbers have a point.
     features : int, optional
         The required number of pixels in a CSV file or picture. If it is the square of an
-        integer, pictures are resized to that square; otherwise all must have the same size.
+        integer, pictures are resized to that square.
+    size : int, optional
+        Side of the square to which pictures are resized, such as 28. The picture keeps its
+        proportions, on the grey of its border. By default, all pictures must have the same size.
     classes : int, optional
         Number of classes: labels are 0 to `classes` - 1. At most 256, the default.
     want_labels : bool, default True
@@ -86,8 +93,8 @@ def read(
         uint8 with 0 for the least ink and 255 for the most; float32 or float64 from files of
         floating-point numbers.
     labels : ndarray of uint8, shape (n,), or None
-        The labels, as strings if they are names of folders, such as "0"; None if the data set has
-        no labels, or `want_labels` is false.
+        The labels, as strings if they are text, or names of folders, such as "0"; None if the data
+        set has no labels, or `want_labels` is false.
 
     Raises
     ------
@@ -102,8 +109,9 @@ def read(
     Warns
     -----
     xpnet.DataWarning
-        If a line of numbers is read as a header, unless `header` is "yes"; if a folder contains
-        other files; if a picture's background is bright.
+        If a line of numbers is read as a header, unless `header` is "yes"; if row numbers are left
+        out of a table, or only the values of a column show that it is the label; if a folder
+        contains other files; if a picture's background is bright.
 
     Examples
     --------
@@ -181,7 +189,15 @@ def open_data(path: FilePath) -> "Source":
 
 
 def _blocks(source: "Source", options: ReadOptions) -> Iterator[Block]:
-    images = detect_data_format(source, options).open_images(source, options)
+    data_format = detect_data_format(source, options)
+    name, msg = data_format.name, None
+    if options.size is not None and name not in {"picture", "folder"}:
+        msg = "only pictures can be resized: leave out --size (size=)"
+    elif options.names_columns and name != "csv":
+        msg = "only CSV files have names of columns: leave out --label and --drop (label=, drop=)"
+    if msg is not None:
+        raise DataError(msg, file=source.name, found=name)
+    images = data_format.open_images(source, options)
     if options.first_row and not (images.array and images.array.can_skip):
         msg = f"`first_row` must be 0 for {source.name}, whose rows cannot be skipped"
         raise ValueError(msg)

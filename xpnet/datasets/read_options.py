@@ -1,6 +1,7 @@
 """Validation of the options for reading images and labels."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import index
 from typing import TypedDict
@@ -10,7 +11,6 @@ __all__ = ["FilePath", "ReadKeywords", "ReadOptions"]
 FilePath = str | os.PathLike[str]
 
 _WORDS = {
-    "label": ("auto", "first", "last", "none"),
     "header": ("auto", "yes", "no"),
     "split": ("train", "test", None),
 }
@@ -18,6 +18,7 @@ _RANGES = {
     "rows": (0, None),
     "first_row": (0, None),
     "features": (1, None),
+    "size": (1, None),
     "classes": (1, 256),
     "max_data_bytes": (1, None),
     "block_rows": (1, None),
@@ -35,11 +36,13 @@ class ReadKeywords(TypedDict, total=False):
     delimiter: str
     floating: bool
     features: int | None
+    size: int | None
     classes: int | None
     want_labels: bool
     max_data_bytes: int | None
     invert: bool | None
     split: str | None
+    drop: Sequence[str]
     block_rows: int
 
 
@@ -57,11 +60,13 @@ class ReadOptions:
     delimiter: str = ","
     floating: bool = False
     features: int | None = None
+    size: int | None = None
     classes: int | None = None
     want_labels: bool = True
     max_data_bytes: int | None = None
     invert: bool | None = None
     split: str | None = None
+    drop: Sequence[str] = ()
     block_rows: int = 4096
     # From 0; only for an array whose rows `StoredArray.can_skip`.
     first_row: int = 0
@@ -88,6 +93,11 @@ class ReadOptions:
             )
             raise ValueError(msg)
         object.__setattr__(self, "delimiter", delimiter)
+
+    @property
+    def names_columns(self) -> bool:
+        """Whether an option names a column of a CSV file."""
+        return bool(self.drop) or self.label not in {"auto", "first", "last", "none"}
 
     @property
     def own_labels(self) -> bool:

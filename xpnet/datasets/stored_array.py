@@ -132,7 +132,7 @@ class StoredArray:
         return ImageBlocks(blocks, self.shape[0], labelled=False, array=self)
 
     def as_labels(self, options: "ReadOptions", images: str | None = None) -> LabelBlocks:
-        """Read integers, or floats with integer values, of shape (n,) or (n, 1), as uint8.
+        """Read strings, or integers of any dtype as uint8, of shape (n,) or (n, 1).
 
         `images` names the file of the images in errors, if the labels are in a separate file. Raise
         DataError for another shape or dtype; from the blocks, if a value is not a label.
@@ -144,7 +144,8 @@ class StoredArray:
                 hint = f"is it swapped with the images file {images}?"
             rule = "1 dimension"
             raise DataError(msg, file=self.source.name, found=found, expected=rule, hint=hint)
-        self._check_dtype()
+        if self.dtype.kind != "U":
+            self._check_dtype()
         return LabelBlocks(self._checked_labels(options), self.shape[0])
 
     @property
@@ -175,10 +176,13 @@ class StoredArray:
             yield block.astype(dtype, copy=False)
             start += len(block)
 
-    def _checked_labels(self, options: "ReadOptions") -> Iterator[NDArray[np.uint8]]:
+    def _checked_labels(self, options: "ReadOptions") -> Iterator[NDArray[Any]]:
         start, largest = 0, options.largest_label
         for block in self.blocks(options):
             values = block.reshape(-1)
+            if values.dtype.kind == "U":
+                yield values
+                continue
             with np.errstate(invalid="ignore"):  # NumPy warns of signalling NaNs
                 is_valid = (values >= 0) & (values <= largest) & (values == np.floor(values))
             if not is_valid.all():

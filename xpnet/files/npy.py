@@ -79,6 +79,6 @@ def read_npy_header(
         msg = "npy shape"
         raise error(msg, file=name, found=shown, expected="lengths that are nonnegative integers")
     if dtype.hasobject or dtype.kind == "V":
-        msg = "dtype of the array"
-        raise error(msg, file=name, found=dtype, expected="plain numbers")
+        msg, hint = "dtype of the array", "save strings by array.astype(str)"
+        raise error(msg, file=name, found=dtype, expected="plain numbers", hint=hint)
     return NpyHeader(shape, is_fortran, dtype, len(magic) + len(prefix) + len(header))

@@ -58,7 +58,7 @@ def train(
         one, the trained network and its scores have the same bits everywhere. This needs an
         optimizer and a schedule of xpnet, and no `distort`.
     images : array of shape (n, n_in), (n, height, width) ...
-        Copied to the network's device a few thousand at a time, unless they are there.
+        Copied to the network's device a few thousand at a time. Or a data frame, as in `predict`.
     labels : array of shape (n,), or of shape (n, n_out)
         Class ids or entries of ``network.classes``; for a regression, the target values. If the
         network has no classes, names of as many classes become those of the trained network.
