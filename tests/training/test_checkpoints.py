@@ -473,7 +473,7 @@ def wait(_):
     print("learning", flush=True)
     sys.stdin.read()
 xpnet.train(xpnet.load("sample"), images[:20], labels[:20], epochs=1, checkpoint=sys.argv[1],
-            progress=wait)
+            batch_size=20, progress=wait)
 """
 
 

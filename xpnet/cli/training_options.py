@@ -79,7 +79,7 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
         "number of classes (default: the largest label + 1, at least 2)",
     )
     add("--epochs N", positive_integer, "epochs", default=30)
-    text = "images per update of the weights (default: a tenth of all, but 8 to 100)"
+    text = "images per update of the weights (default: an eighth of all, but 8 to 100)"
     add("--batch-size N", positive_integer, text)
     text = ", ".join(OPTIMIZERS)
     add("--optimizer NAME", str, text, choices=list(OPTIMIZERS), default="adamw")
@@ -158,6 +158,7 @@ class TrainArguments:
         """Return the options with all defaults, and the reason for the default of --augment."""
         from xpnet.training.augmentation import has_blank_edges
         from xpnet.training.optimizers import OPTIMIZERS
+        from xpnet.training.train import usual_batch_size
 
         optimizer: Any = OPTIMIZERS[self.optimizer]
         augment, hint = self.augment, ""
@@ -168,7 +169,7 @@ class TrainArguments:
         rate = optimizer.usual_rate if rate is None else rate
         decay = optimizer.weight_decay if decay is None else decay
         found: Any = {"learning_rate": rate, "weight_decay": decay, "augment": augment}
-        found["batch_size"] = self.batch_size or min(100, max(8, len(images) // 10))
+        found["batch_size"] = self.batch_size or usual_batch_size(len(images))
         share = self.validation
         if share is None:  # a few rows would choose an epoch by chance
             share = 0.0 if is_table(images) and len(images) < _FEW_ROWS else _USUAL_SHARE

@@ -22,7 +22,7 @@ from xpnet.training.run import Epoch, Run
 from xpnet.training.schedules import Cosine, ReproducibleCosine, Schedule, as_schedule
 from xpnet.training.trainer import Trainer
 
-__all__ = ["train"]
+__all__ = ["train", "usual_batch_size"]
 
 
 def train(
@@ -32,7 +32,7 @@ def train(
     /,
     *,
     epochs: int = 30,
-    batch_size: int = 100,
+    batch_size: int | None = None,
     loss: str | None = None,
     optimizer: str | Optimizer = "adamw",
     learning_rate: float | None = None,
@@ -63,9 +63,10 @@ def train(
         Class ids or entries of ``network.classes``; for a regression, the target values. If the
         network has no classes, names of as many classes become those of the trained network.
     epochs : int, default 30
-    batch_size : int, default 100
-        Images per step. On NumPy, up to 10^7 multiplications (images times weights) use one BLAS
-        thread; the last digits of larger steps depend on the number of threads.
+    batch_size : int, optional
+        Images per step; by default an eighth of the images, but 8 to 100. On NumPy, up to 10^7
+        multiplications (images times weights) use one BLAS thread; the last digits of larger steps
+        depend on the number of threads.
     loss : {"cross_entropy", "binary_cross_entropy", "mean_squared_error"}, optional
         The default suits the network: the first for a classifier, the second for a single unit,
         the third for a regression. For the second, several units take labels of shape (n, n_out),
@@ -161,12 +162,14 @@ def train(
         _check_reproducible(optimizer, schedule, distort)
         if type(schedule) is Cosine:
             schedule = ReproducibleCosine(warmup=schedule.warmup)
-    batch_size = check_batch_size(network, batch_size)
     images = with_scaling_warning(network, as_array(images, "images"), is_trained=True)
+    n = images.shape[0] if images.ndim else 0
+    batch_size = (
+        usual_batch_size(n) if batch_size is None else check_batch_size(network, batch_size)
+    )
     is_augmented = bool(augment or distort)
     shape = image_shape(tuple(images.shape)) if is_augmented else None
     with locked(checkpoint, resume=resume), count_transfers() as counted:
-        n = images.shape[0] if images.ndim else 0
         weights = as_sample_weight(sample_weight, n)
         examples = as_examples(
             objective, images, labels, transfers, weights=weights, on_host=is_augmented
@@ -207,6 +210,11 @@ def train(
             key = fingerprint(network, (examples.arrays, held_out.arrays), facts)
             loop.use_file(CheckpointFile(checkpoint, key), resume)
         return loop.run(on_epoch, progress)
+
+
+def usual_batch_size(n_images: int) -> int:
+    """Return the default number of images per step: few images need small steps to be enough."""
+    return min(100, max(8, n_images // 8))
 
 
 def _check_reproducible(optimizer: Optimizer, schedule: Schedule, distort: float) -> None:
