@@ -431,7 +431,7 @@ def test_a_table_with_names_of_classes_in_one_command(xpnet, tmp_path):
     model = tmp_path / "t.safetensors"
     trained = xpnet("train", tmp_path / "t.csv", "-o", model)
     assert "the columns of the table are standardized" in trained.err
-    assert "--batch-size 15 --validation 0.0" in trained.err
+    assert "--batch-size 18 --validation 0.0" in trained.err
     assert "column 1, 'Id', is left out" in trained.err
     result = xpnet("evaluate", tmp_path / "t.csv", "--model", model, "--json")
     assert json.loads(result.out)["accuracy"] > 0.95
@@ -444,4 +444,4 @@ def test_a_tenth_of_a_larger_table_is_held_out(xpnet, output):
     path = output.with_name("x.npz")
     np.savez(path, x=np.random.default_rng(0).random((500, 3)), y=np.arange(500) % 2)
     trained = xpnet("train", path, "-o", output, "--epochs", "1")
-    assert "--batch-size 50 --validation 0.1" in trained.err
+    assert "--batch-size 62 --validation 0.1" in trained.err

@@ -154,7 +154,7 @@ def test_moves_of_pixels_need_the_host(digits, options):
 def test_an_error_says_what_was_copied_until_then(digits):
     network = network_there()
     with count_transfers() as counted, pytest.raises(RunawayError) as caught:
-        xpnet.train(network, *digits, epochs=1, learning_rate=1e39)
+        xpnet.train(network, *digits, epochs=1, batch_size=100, learning_rate=1e39)
     # The images, their class ids, the loss, and whether the weights are finite.
     expected = Transfers(2, 40 * (784 + ID), 2, LOSS + CHECK)
     assert caught.value.run.transfers == counted == expected

@@ -119,17 +119,13 @@ def _ordered_pictures(folder: Path) -> tuple[list[Path], int]:
 def number_labels(labels: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...] | None]:
     """Return labels as class ids, and the names of the classes in natural order.
 
-    The names are None if labels are integers, or strings of different numbers from 0 to 255. Raise
-    ValueError if there are more than 256.
+    The names are None if labels are integers, or strings of different numbers from 0 to 255.
     """
     if labels.dtype.kind != "U":
         return labels, None
     names = tuple(sorted(set(labels.tolist()), key=_natural))
     numbers = [int(name) if re.fullmatch("[0-9]{1,9}", name) else 256 for name in names]
     are_numbers = max(numbers, default=0) <= 255 and len(set(numbers)) == len(names)
-    if len(names) > 256:
-        msg = f"labels must be at most 256 different names; got {len(names)}"
-        raise ValueError(msg)
     ids = dict(zip(names, numbers if are_numbers else range(len(names)), strict=True))
     dtype = np.uint8 if len(names) <= 256 else np.int64
     found = np.asarray([ids[name] for name in labels.tolist()], dtype)

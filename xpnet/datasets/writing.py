@@ -50,8 +50,9 @@ def write_data(
             file = stack.enter_context(atomic_write(path, force=force))
             np.savez_compressed(file, **arrays)
             return images, None, names
-        if kind == "idx" and images.dtype != np.uint8:
-            msg = f"IDX holds bytes, not {images.dtype}: OUT must end in .npz or .npy"
+        other = next((x.dtype for x in arrays.values() if x.dtype != np.uint8), None)
+        if kind == "idx" and other is not None:
+            msg = f"IDX holds bytes, not {other}: OUT must end in .npz or .npy"
             raise ValueError(msg)
         if labels is not None:
             beside = labels_name(path)
