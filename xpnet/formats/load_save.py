@@ -16,15 +16,7 @@ from xpnet.formats.infer_layers import infer_network
 from xpnet.formats.model_file import LoadOptions, ModelFile, NamedArrays, weights_errors
 from xpnet.networks.network import Network
 
-__all__ = [
-    "SAMPLE_PATH",
-    "check_suffix",
-    "load",
-    "read_model",
-    "save",
-    "serialized",
-    "summarize",
-]
+__all__ = ["SAMPLE_PATH", "check_suffix", "load", "read_model", "save", "serialized", "summarize"]
 
 SAMPLE_PATH = Path(__file__).parent / "sample" / "model.safetensors"
 _BY_SUFFIX = {known.suffix: known for known in WEIGHT_FORMATS if known.suffix is not None}

@@ -11,12 +11,7 @@ from xpnet.arrays.namespace import array_namespace, cast, current_device, larges
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.inference.batches import BatchOptions, TransferPolicy, is_stream
 from xpnet.inference.class_labels import labels_of
-from xpnet.inference.nonfinite import (
-    checked_results,
-    lost_rows,
-    without_complements,
-    without_lost,
-)
+from xpnet.inference.nonfinite import checked_results, lost_rows, without_complements, without_lost
 from xpnet.inference.runner import run
 from xpnet.inference.tiles import compute_few
 from xpnet.networks.input_range import with_scaling_warning

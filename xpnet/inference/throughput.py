@@ -14,12 +14,7 @@ from xpnet.inference.batches import as_rows
 from xpnet.inference.predict import predict_ids
 from xpnet.networks.network import Network
 
-__all__ = [
-    "BATCH_SIZES",
-    "Throughput",
-    "measure_throughput",
-    "rows_in_memory",
-]
+__all__ = ["BATCH_SIZES", "Throughput", "measure_throughput", "rows_in_memory"]
 
 BATCH_SIZES = (1, 10, 100, 1000, 10_000, 100_000)
 

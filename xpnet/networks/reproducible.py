@@ -24,14 +24,7 @@ from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.exact_namespace import ExactNamespace, checked_namespace, refuse_tracing
 from xpnet.functions.exact_products import SlicedWeight
 from xpnet.networks.network import Network
-from xpnet.networks.preprocessing import (
-    Scale,
-    Step,
-    Whiten,
-    arrays_of,
-    check_digits,
-    map_arrays,
-)
+from xpnet.networks.preprocessing import Scale, Step, Whiten, arrays_of, check_digits, map_arrays
 
 __all__ = ["ReproducibleNetwork", "reproducible"]
 
