@@ -163,6 +163,8 @@ class Device:
     def asarray(self, x: Any, /, dtype: Any = None) -> Any:
         """Return an array of any library, a number or a nested list as an array on the device.
 
+        On a processor, if neither place nor dtype changes, the result may share memory with `x`.
+
         Parameters
         ----------
         x : array, number or nested list
@@ -176,11 +178,6 @@ class Device:
             If the device lacks `dtype`.
         ValueError
             If a number needs 64 bits, which the device lacks.
-
-        Notes
-        -----
-        As with `numpy.asarray`, the result may share memory with `x`: on a processor, if neither
-        its place nor its dtype changes.
         """
         x = as_array(x)
         is_here = array_namespace(x) is self._xp and self._xp is not np
