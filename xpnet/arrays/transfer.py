@@ -58,16 +58,14 @@ _CURRENT: ContextVar[Transfers | None] = ContextVar("xpnet_transfers", default=N
 def count_transfers() -> Iterator[Transfers]:
     """Count xpnet's copies between host and device inside a ``with`` block.
 
+    Copies between NumPy and other arrays in host memory, such as torch's on the CPU, are not
+    counted, nor are copies by other code. Threads started inside the block are counted only if
+    they run in its context (``contextvars.copy_context().run``). Dask uses threads of its own.
+
     Yields
     ------
     Transfers
         The counts, updated while the block runs. An outer block includes the counts of inner ones.
-
-    Notes
-    -----
-    Copies between NumPy and other arrays in host memory, such as torch's on the CPU, are not
-    counted, nor are copies by other code. Threads started inside the block are counted only if
-    they run in its context (``contextvars.copy_context().run``). Dask uses threads of its own.
 
     Examples
     --------

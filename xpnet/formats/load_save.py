@@ -35,6 +35,9 @@ def load(
 ) -> Network:
     """Read a network from a file; the content, not the suffix, determines the format.
 
+    No file can run code: of a pickle, only instructions that make arrays are carried out;
+    activations and preprocessing are names in a table.
+
     Parameters
     ----------
     path : str or os.PathLike
@@ -76,11 +79,6 @@ def load(
         If the file is ONNX and the package onnx is not installed, or Keras' and h5py is not.
     DeviceError
         If the device is not available; there is no fallback.
-
-    Notes
-    -----
-    No file can run code: of a pickle, only instructions that make arrays are carried out;
-    activations and preprocessing are names in a table.
 
     Examples
     --------

@@ -69,8 +69,6 @@ class Dense:
 
     Examples
     --------
-    The signals of the book's first layer before and after its activation, A1 and Z1:
-
     >>> layer = Dense([[0.1, 0.3, 0.5], [0.2, 0.4, 0.6]], [0.1, 0.2, 0.3], "sigmoid")
     >>> layer.linear([1.0, 0.5])
     array([0.3, 0.7, 1.1])

@@ -56,12 +56,7 @@ class Scale:
     Parameters
     ----------
     factor : float
-        Finite and not zero.
-
-    Raises
-    ------
-    ValueError
-        If `factor` is zero, infinite or NaN.
+        Finite and not zero; otherwise, ValueError is raised.
 
     Examples
     --------

@@ -63,7 +63,8 @@ def reproducible(network: Network, /) -> Network:
     Network
         With ``is_reproducible`` true. Its ``to``, ``astype``, copies and pickles are reproducible,
         too. `save` writes the exact forward pass as ONNX, and the ordinary network in other
-        formats; `train` returns an ordinary one.
+        formats; `train` returns an ordinary one. Overflow gives infinity, without an error. Outputs
+        are neither subnormal nor -0.0, and a NaN has always the same bits.
 
     Raises
     ------
@@ -74,11 +75,6 @@ def reproducible(network: Network, /) -> Network:
         If a number of the preprocessing is below 2^-900 in size.
     DeviceError
         If the library does not round as IEEE 754 requires on this device; see `exact_namespace`.
-
-    Notes
-    -----
-    Overflow gives infinity, without an error. Outputs are neither subnormal nor -0.0, and a NaN has
-    always the same bits. See `xpnet.networks.reproducible` for the method.
 
     Examples
     --------
