@@ -8,13 +8,10 @@ import sys
 import zlib
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from xpnet.files.errors import DataError
 from xpnet.files.taking import take
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 __all__ = ["Source", "open_folder_source", "open_source"]
 
@@ -105,7 +102,7 @@ class _RawSource(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+    def readinto(self, buffer: Any, /) -> int:
         if self._fault is not None:
             raise self._fault
         view = memoryview(buffer)
