@@ -168,10 +168,8 @@ def confusion_of(expected: Any, predicted: Any, n_classes: int) -> tuple[NDArray
     if not stay_together(predicted, expected):
         expected, predicted = to_numpy(expected), to_numpy(predicted)
     if predicted.shape != expected.shape:
-        msg = (
-            "`labels` must be one for each image;"
-            f" got {tuple(expected.shape)} labels for {predicted.shape[0]} images"
-        )
+        found = f"{tuple(expected.shape)} labels for {predicted.shape[0]} images"
+        msg = f"`labels` must be one for each image; got {found}"
         raise ValueError(msg)
     xp = array_namespace(expected)
     with current_device(expected):

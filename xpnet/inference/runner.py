@@ -122,9 +122,8 @@ class Runner:
         xp, steps = array_namespace(weight), network.preprocessing
         check_digits(steps, rows, np)
         narrow = np.dtype(np.float32)
-        is_wide = (
-            rows.dtype.kind in "iuf" and dtype_before_cast(rows.dtype, narrow, np) == np.float64
-        )
+        is_number = rows.dtype.kind in "iuf"
+        is_wide = is_number and dtype_before_cast(rows.dtype, narrow, np) == np.float64
         if not is_wide or widest_floating(weight, xp) == xp.float64:
             return self._compute(on_network_device(network, rows))
         steps = tuple(map_arrays(step, to_numpy) for step in steps)

@@ -217,10 +217,8 @@ def checked_steps(steps: Sequence[Any], weight: Any) -> tuple[Step, ...]:
         for name, x in arrays_of(step).items():
             array_namespace(weight, x)
             if tuple(x.shape) != (n_in,) * x.ndim:
-                msg = (
-                    f"`preprocessing` must have one {name} for each of {n_in} inputs; got the shape"
-                    f" {tuple(x.shape)}"
-                )
+                rule = f"must have one {name} for each of {n_in} inputs"
+                msg = f"`preprocessing` {rule}; got the shape {tuple(x.shape)}"
                 raise ValueError(msg)
 
     def convert(x: Any) -> Any:

@@ -199,10 +199,9 @@ def _check(network: Network) -> None:
     refuse_tracing(*(x for layer in network.layers for x in (layer.weight, layer.bias)))
     refuse_tracing(*(x for step in network.preprocessing for x in arrays_of(step).values()))
     if network.dtype not in (xp.float32, xp.float64):
-        msg = (
-            f"a reproducible network must be of float32 or float64; got {network.dtype}: use"
-            " network.astype('float32'), which keeps every parameter"
-        )
+        remedy = "use network.astype('float32'), which keeps every parameter"
+        found = f"{network.dtype}: {remedy}"
+        msg = f"a reproducible network must be of float32 or float64; got {found}"
         raise TypeError(msg)
     if widest_floating(weight, xp) != xp.float64:
         msg = (

@@ -55,10 +55,8 @@ class Objective:
             msg = "`network` must have two or more units to be trained with a softmax; got 1"
             raise ValueError(msg)
         if loss not in allowed:
-            msg = (
-                f"`loss` must be {' or '.join(sorted(allowed))} for output={network.output!r}"
-                f" with {network.n_out} units; got {loss!r}"
-            )
+            case = f"output={network.output!r} with {network.n_out} units"
+            msg = f"`loss` must be {' or '.join(sorted(allowed))} for {case}; got {loss!r}"
             raise ValueError(msg)
         object.__setattr__(self, "loss", loss)
         for layer in self.scored.layers:
