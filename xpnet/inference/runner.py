@@ -89,7 +89,6 @@ class Runner:
             return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
 
     def _compute(self, rows: Any) -> Any:
-        """Return the results for a batch of rows."""
         network = self._network
         if network.library == "numpy" and isinstance(rows, np.ndarray) and is_real(rows, np):
             return self._finish(network, *outputs_and_lost_rows(network, rows))

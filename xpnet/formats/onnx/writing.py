@@ -109,7 +109,6 @@ class _GraphBuilder:
                 self._add(operator, constant)
 
     def add_layer(self, i: int, layer: Dense) -> None:
-        """Add a layer and its activation."""
         names = [f"layers.{i}.{kind}" for kind in ("weight", "bias")]
         for name, array in zip(names, (layer.weight, layer.bias), strict=True):
             value = np.ascontiguousarray(to_numpy(array))
