@@ -12,18 +12,8 @@ from numpy.typing import NDArray
 from xpnet.arrays.libraries import library_with
 from xpnet.arrays.namespace import array_namespace, device_of
 
-__all__ = [
-    "Transfers",
-    "count_copy",
-    "count_transfers",
-    "host_dtype",
-    "is_in_host_memory",
-    "is_numpy",
-    "is_traced",
-    "move",
-    "to_numpy",
-    "without_graph",
-]
+__all__ = ["Transfers", "count_copy", "count_transfers", "host_dtype", "is_in_host_memory"]
+__all__ += ["is_numpy", "is_traced", "move", "to_numpy", "without_graph"]
 
 
 @dataclass

@@ -17,15 +17,8 @@ from xpnet.inference.tiles import compute_few
 from xpnet.networks.input_range import with_scaling_warning
 from xpnet.networks.network import Network
 
-__all__ = [
-    "class_ids",
-    "marked_class_ids",
-    "most_probable",
-    "predict",
-    "predict_blocks",
-    "predict_ids",
-    "predict_proba",
-]
+__all__ = ["class_ids", "marked_class_ids", "most_probable", "predict", "predict_blocks"]
+__all__ += ["predict_ids", "predict_proba"]
 
 
 def predict(

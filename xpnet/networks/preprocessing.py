@@ -34,19 +34,8 @@ from xpnet.arrays.ranges import (
 from xpnet.networks.column_statistics import standard_deviations
 from xpnet.networks.whitening import Whiten
 
-__all__ = [
-    "STEPS",
-    "Scale",
-    "Standardize",
-    "Step",
-    "Whiten",
-    "arrays_of",
-    "check_digits",
-    "checked_steps",
-    "computed",
-    "map_arrays",
-    "preprocessed",
-]
+__all__ = ["STEPS", "Scale", "Standardize", "Step", "Whiten", "arrays_of", "check_digits"]
+__all__ += ["checked_steps", "computed", "map_arrays", "preprocessed"]
 
 
 @dataclass(frozen=True, repr=False)

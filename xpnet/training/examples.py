@@ -23,19 +23,8 @@ from xpnet.inference.class_labels import as_class_ids, stay_together
 from xpnet.networks.preprocessing import preprocessed
 from xpnet.training.backward import Objective
 
-__all__ = [
-    "Batch",
-    "Examples",
-    "all_finite",
-    "as_examples",
-    "as_sample_weight",
-    "batches",
-    "check_finite_rows",
-    "dense",
-    "is_sparse",
-    "split",
-    "weight_column",
-]
+__all__ = ["Batch", "Examples", "all_finite", "as_examples", "as_sample_weight", "batches"]
+__all__ += ["check_finite_rows", "dense", "is_sparse", "split", "weight_column"]
 
 # Rows gathered and copied to a device at a time: a few megabytes of images.
 _ROWS_AT_A_TIME = 4096
