@@ -194,10 +194,9 @@ class Device:
         x = move(x, self._xp, self.handle)
         if dtype_name(x.dtype) == name:
             return x
+        target = getattr(self._xp, name, None) or floating_dtype(name, self._xp)
         with self._context():
-            return cast(
-                x, getattr(self._xp, name, None) or floating_dtype(name, self._xp), self._xp
-            )
+            return cast(x, target, self._xp)
 
     def _narrowed(self, x: NDArray[Any]) -> NDArray[Any]:
         name = x.dtype.name
@@ -246,10 +245,7 @@ class Device:
     def timer(self) -> Iterator[SimpleNamespace]:
         """Measure a ``with`` block, from and to the end of the device's work.
 
-        Yields
-        ------
-        SimpleNamespace
-            After the block, its attribute ``seconds`` is the time.
+        After the block, the attribute ``seconds`` of the object after ``as`` is the time.
         """
         found = SimpleNamespace(seconds=float("nan"))
         self.synchronize()

@@ -63,10 +63,9 @@ class RangeError(ValueError):
     @property
     def wider_dtype(self) -> str | None:
         """The narrowest dtype in which the input is finite, or None."""
-        wider = wider_dtypes(self.dtype)
-        return next(
-            (name for name in wider if float(abs(self.value)) <= float(np.finfo(name).max)), None
-        )
+        size = float(abs(self.value))
+        fitting = (x for x in wider_dtypes(self.dtype) if size <= float(np.finfo(x).max))
+        return next(fitting, None)
 
 
 def wider_dtypes(name: str) -> Iterator[str]:

@@ -148,11 +148,8 @@ class Dense:
         """
         activation, activate = ACTIVATIONS[self.activation], self.stage.activation
         xp, dtype = array_namespace(self.weight), self.weight.dtype
-        if (
-            activation.overwriting is None
-            or not is_numpy(self.weight)
-            or limits_of(dtype, xp).bits < 32
-        ):
+        is_usual = is_numpy(self.weight) and limits_of(dtype, xp).bits >= 32
+        if activation.overwriting is None or not is_usual:
             return lambda y: activate(y, xp)
         overwrite = activation.overwriting(xp, dtype)
         return (lambda y: overwrite(xp.negative(y, y))) if activation.is_opposite else overwrite

@@ -67,9 +67,8 @@ class Objective:
     @cached_property
     def has_classes(self) -> bool:
         """Whether targets are class ids, one per row."""
-        return self.loss == "cross_entropy" or (
-            self.loss == "binary_cross_entropy" and self.network.n_out == 1
-        )
+        is_single = self.loss == "binary_cross_entropy" and self.network.n_out == 1
+        return self.loss == "cross_entropy" or is_single
 
     @cached_property
     def scored(self) -> Network:

@@ -126,13 +126,9 @@ class Trainer:
             )
             loss, gradient = without_graph(loss), without_graph(gradient)
             gradient = cast(gradient, self.parameters.dtype, xp)
+            options = {"rate": rate, "decayed": self.is_weight, **self._options}
             self._state, update = self._optimizer.step(
-                self._state,
-                gradient,
-                self.parameters,
-                rate=rate,
-                decayed=self.is_weight,
-                **self._options,
+                self._state, gradient, self.parameters, **options
             )
             update += self.parameters  # in place if the library supports it
             self.parameters = update
