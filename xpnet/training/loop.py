@@ -138,9 +138,8 @@ class Loop:
         total: Any = 0.0
         rate = 0.0
         augment = partial(options.augmentation, random=random) if options.augmentation else None
-        for batch in batches(
-            self._examples, order, trainer.objective, options.batch_size, augment=augment
-        ):
+        objective, size = trainer.objective, options.batch_size
+        for batch in batches(self._examples, order, objective, size, augment=augment):
             rate = float(options.rate * options.schedule(trainer.n_steps, self.n_steps))
             loss = trainer.step(batch, rate)
             with current_device(loss):
