@@ -15,10 +15,7 @@ if TYPE_CHECKING:
     from xpnet.arrays.matmul_precision import matmul_precision as matmul_precision
     from xpnet.arrays.namespace import array_namespace as array_namespace
     from xpnet.arrays.ranges import PrecisionWarning as PrecisionWarning
-    from xpnet.arrays.transfer import (
-        Transfers as Transfers,
-        count_transfers as count_transfers,
-    )
+    from xpnet.arrays.transfer import Transfers as Transfers, count_transfers as count_transfers
     from xpnet.cli.device_argument import (
         add_device_argument as add_device_argument,
         device_from_args as device_from_args,

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from xpnet.files import DataError, WeightsError
+from xpnet.files import DataError
 from xpnet.files.opening import open_source
 from xpnet.files.taking import take
 
@@ -65,7 +65,7 @@ def test_files_with_hardly_any_content(tmp_path, content):
 )
 def test_each_fault_of_gzip_has_its_name(tmp_path, content, expected):
     path = write(tmp_path, content)
-    with open_source(path, error=WeightsError) as source, pytest.raises(WeightsError) as caught:
+    with open_source(path) as source, pytest.raises(DataError) as caught:
         source.read()
     assert f": {expected}" in str(caught.value)
     assert caught.value.file == str(path)

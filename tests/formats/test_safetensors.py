@@ -59,7 +59,7 @@ def test_what_the_library_writes(headers, path):
     assert found["metadata"] == {"xpnet": "{}", "more": "text"}
     shapes = {"a": ("F32", [2, 3]), "b": ("F16", [0, 3]), "c": ("I64", [3]), "d": ("U8", [])}
     assert {name: (dtype, shape) for name, dtype, shape in found["arrays"]} == shapes
-    arrays, _ = safetensors.read_arrays(path)
+    arrays = safetensors.read(path, LoadOptions()).arrays
     assert arrays.keys() == TENSORS.keys()
     for name, x in TENSORS.items():
         assert (arrays[name].dtype, arrays[name].shape) == (x.dtype, x.shape)
@@ -144,7 +144,7 @@ def test_headers_that_break_a_rule(path, headers, content, message):
 def test_shapes_and_dtypes_that_no_array_has(path, header, message):
     path.write_bytes(file_of(header))
     with pytest.raises(WeightsError, match=message):
-        safetensors.read_arrays(path)
+        safetensors.read(path, LoadOptions())
 
 
 PIECES = [

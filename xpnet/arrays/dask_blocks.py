@@ -52,15 +52,9 @@ def map_blocks(function: Callable[[Any, Any], Any], network: Any, x: Any, n_kept
     # Dask fuses the tasks of loading and computing a block only if no axis is lost between them.
     n_lost = x.ndim - meta.ndim
     index = (..., *(None,) * n_lost)
-    y = da.map_blocks(
-        _compute_block,
-        function,
-        index,
-        delayed(network, pure=True),
-        x,
-        chunks=(*x.chunks[:n_kept], *((n,) for n in meta.shape[n_kept:]), *((1,),) * n_lost),
-        meta=meta[index],
-    )
+    chunks = (*x.chunks[:n_kept], *((n,) for n in meta.shape[n_kept:]), *((1,),) * n_lost)
+    arguments = function, index, delayed(network, pure=True), x
+    y = da.map_blocks(_compute_block, *arguments, chunks=chunks, meta=meta[index])
     return y[(..., *(0,) * n_lost)]
 
 
@@ -94,17 +88,11 @@ def sum_over_blocks(
     else:
         msg = f"`labels` must be one for each image; got {given} labels for {n_rows[0]} images"
         raise ValueError(msg)
-    sums = da.map_blocks(
-        _compute_block,
-        function,
-        None,
-        delayed(network, pure=True),
-        predicted,
-        labels,
-        new_axis=list(range(1, 1 + len(shape))),
-        chunks=((1,) * predicted.numblocks[0], *((n,) for n in shape)),
-        meta=np.empty((0,) * (1 + len(shape)), np.int64),
-    )
+    axes = list(range(1, 1 + len(shape)))
+    chunks = ((1,) * predicted.numblocks[0], *((n,) for n in shape))
+    meta = np.empty((0,) * (1 + len(shape)), np.int64)
+    arguments = function, None, delayed(network, pure=True), predicted, labels
+    sums = da.map_blocks(_compute_block, *arguments, new_axis=axes, chunks=chunks, meta=meta)
     total: NDArray[np.int64] = sums.sum(axis=0).compute()
     return total
 

@@ -163,6 +163,8 @@ class Device:
     def asarray(self, x: Any, /, dtype: Any = None) -> Any:
         """Return an array of any library, a number or a nested list as an array on the device.
 
+        On a processor, if neither place nor dtype changes, the result may share memory with `x`.
+
         Parameters
         ----------
         x : array, number or nested list
@@ -176,11 +178,6 @@ class Device:
             If the device lacks `dtype`.
         ValueError
             If a number needs 64 bits, which the device lacks.
-
-        Notes
-        -----
-        As with `numpy.asarray`, the result may share memory with `x`: on a processor, if neither
-        its place nor its dtype changes.
         """
         x = as_array(x)
         is_here = array_namespace(x) is self._xp and self._xp is not np
@@ -197,10 +194,9 @@ class Device:
         x = move(x, self._xp, self.handle)
         if dtype_name(x.dtype) == name:
             return x
+        target = getattr(self._xp, name, None) or floating_dtype(name, self._xp)
         with self._context():
-            return cast(
-                x, getattr(self._xp, name, None) or floating_dtype(name, self._xp), self._xp
-            )
+            return cast(x, target, self._xp)
 
     def _narrowed(self, x: NDArray[Any]) -> NDArray[Any]:
         name = x.dtype.name
@@ -249,10 +245,7 @@ class Device:
     def timer(self) -> Iterator[SimpleNamespace]:
         """Measure a ``with`` block, from and to the end of the device's work.
 
-        Yields
-        ------
-        SimpleNamespace
-            After the block, its attribute ``seconds`` is the time.
+        After the block, the attribute ``seconds`` of the object after ``as`` is the time.
         """
         found = SimpleNamespace(seconds=float("nan"))
         self.synchronize()

@@ -16,20 +16,9 @@ class DeviceNamespace:
     """A library's namespace with one device as the default of its creation functions.
 
     An explicit ``device=`` takes precedence, and ``asarray`` of the library's array stays on the
-    array's device. The object equals the library's namespace: compare with
-    ``array_namespace(x) == xp``, not ``is``.
-
-    Parameters
-    ----------
-    xp : namespace
-    device : object
-        Of the library.
-    name : str
-        Of the device, for `repr`.
-    current : callable, optional
-        Returns a context in which the library creates on the device.
-    check : callable, optional
-        Called with the name of the dtype of each new array; None for the default dtype.
+    array's device. ``current()`` returns a context in which the library creates on the device.
+    `check` is called with the name of the dtype of each new array, None for the default dtype. The
+    object equals the library's namespace: compare with ``array_namespace(x) == xp``, not ``is``.
     """
 
     def __init__(

@@ -25,6 +25,10 @@ _chosen: list[tuple[object, MatmulPrecision]] = []
 def matmul_precision(precision: MatmulPrecision, /) -> Iterator[None]:
     """Choose the precision of float32 matrix products on a GPU inside a ``with`` block.
 
+    CuPy has one precision for the whole process: the most recently entered open block applies to
+    all threads. CPUs and other dtypes are not affected. The error bounds of `xpnet.parity` are for
+    float32; TF32 exceeds them by far, so they detect it.
+
     Parameters
     ----------
     precision : {"float32", "tf32"}
@@ -39,12 +43,6 @@ def matmul_precision(precision: MatmulPrecision, /) -> Iterator[None]:
         If `precision` is not one of these.
     DeviceError
         If the GPU does not support TF32.
-
-    Notes
-    -----
-    CuPy has one precision for the whole process: the most recently entered open block applies to
-    all threads. CPUs and other dtypes are not affected. The error bounds of `xpnet.parity` are for
-    float32; TF32 exceeds them by far, so they detect it.
 
     Examples
     --------

@@ -21,7 +21,6 @@ __all__ = [
     "dtype_before_cast",
     "finite_cast",
     "is_wide_integer",
-    "unless_overflow",
     "wider_dtypes",
     "without_overflow",
 ]
@@ -64,10 +63,9 @@ class RangeError(ValueError):
     @property
     def wider_dtype(self) -> str | None:
         """The narrowest dtype in which the input is finite, or None."""
-        wider = wider_dtypes(self.dtype)
-        return next(
-            (name for name in wider if float(abs(self.value)) <= float(np.finfo(name).max)), None
-        )
+        size = float(abs(self.value))
+        fitting = (x for x in wider_dtypes(self.dtype) if size <= float(np.finfo(x).max))
+        return next(fitting, None)
 
 
 def wider_dtypes(name: str) -> Iterator[str]:
@@ -133,17 +131,6 @@ def check_exact(x: Any, xp: Any) -> None:
         raise RangeError(x[row, column], row, column, "float64")
 
 
-def unless_overflow(compute: Callable[[], Any]) -> Any | None:
-    """Return ``compute()``, or None if NumPy notices an overflow in this thread."""
-    try:
-        with np.errstate(over="raise", invalid="ignore"):  # of infinite inputs
-            return compute()
-    except FloatingPointError as error:
-        if "overflow" not in str(error):  # raised by the caller's own errstate
-            raise
-    return None
-
-
 def without_overflow(
     compute: Callable[[], Any], x: Any, xp: Any, dtype: Any, *, is_mixed: bool = False
 ) -> Any:
@@ -156,9 +143,14 @@ def without_overflow(
     """
     if xp is not np:
         return compute()
-    y = unless_overflow(compute)
-    if y is not None and (not is_mixed or are_finite(y)):
-        return y
+    try:
+        with np.errstate(over="raise", invalid="ignore"):  # of infinite inputs
+            y = compute()
+        if not is_mixed or are_finite(y):
+            return y
+    except FloatingPointError as error:
+        if "overflow" not in str(error):  # raised by the caller's own errstate
+            raise
     with without_warnings():
         y = compute()
     # BLAS may set the flag without an overflow.

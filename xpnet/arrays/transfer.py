@@ -12,18 +12,8 @@ from numpy.typing import NDArray
 from xpnet.arrays.libraries import library_with
 from xpnet.arrays.namespace import array_namespace, device_of
 
-__all__ = [
-    "Transfers",
-    "count_copy",
-    "count_transfers",
-    "host_dtype",
-    "is_in_host_memory",
-    "is_numpy",
-    "is_traced",
-    "move",
-    "to_numpy",
-    "without_graph",
-]
+__all__ = ["Transfers", "count_copy", "count_transfers", "host_dtype", "is_in_host_memory"]
+__all__ += ["is_numpy", "is_traced", "move", "to_numpy", "without_graph"]
 
 
 @dataclass
@@ -58,16 +48,14 @@ _CURRENT: ContextVar[Transfers | None] = ContextVar("xpnet_transfers", default=N
 def count_transfers() -> Iterator[Transfers]:
     """Count xpnet's copies between host and device inside a ``with`` block.
 
+    Copies between NumPy and other arrays in host memory, such as torch's on the CPU, are not
+    counted, nor are copies by other code. Threads started inside the block are counted only if
+    they run in its context (``contextvars.copy_context().run``). Dask uses threads of its own.
+
     Yields
     ------
     Transfers
         The counts, updated while the block runs. An outer block includes the counts of inner ones.
-
-    Notes
-    -----
-    Copies between NumPy and other arrays in host memory, such as torch's on the CPU, are not
-    counted, nor are copies by other code. Threads started inside the block are counted only if
-    they run in its context (``contextvars.copy_context().run``). Dask uses threads of its own.
 
     Examples
     --------

@@ -6,16 +6,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-__all__ = [
-    "DataError",
-    "DataWarning",
-    "FileError",
-    "WeightsError",
-    "as_line",
-    "nearest_hint",
-    "printable",
-    "quoted",
-]
+__all__ = ["DataError", "DataWarning", "FileError", "WeightsError", "as_line", "nearest_hint"]
+__all__ += ["printable", "quoted"]
 
 # A printed message has at most 400 characters, including the name of the command before it.
 _MESSAGE_LIMIT = 390

@@ -6,15 +6,12 @@ import sys
 import tokenize
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from xpnet.files.errors import DataError, FileError
-from xpnet.files.taking import take
-
-if TYPE_CHECKING:
-    from xpnet.files.taking import Readable
+from xpnet.files.taking import Readable, take
 
 __all__ = ["NpyHeader", "read_npy_header"]
 
@@ -42,7 +39,7 @@ class NpyHeader:
 
 
 def read_npy_header(
-    stream: "Readable", name: str, *, error: type[FileError] = DataError
+    stream: Readable, name: str, *, error: type[FileError] = DataError
 ) -> NpyHeader:
     """Read the header of an npy array, up to the first byte of the array.
 

@@ -8,13 +8,10 @@ import sys
 import zlib
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
-from xpnet.files.errors import DataError, FileError
+from xpnet.files.errors import DataError
 from xpnet.files.taking import take
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 __all__ = ["Source", "open_folder_source", "open_source"]
 
@@ -45,7 +42,7 @@ class Source(io.BufferedReader):
             self.file.seek(n_bytes - n_buffered, os.SEEK_CUR)
 
 
-def open_source(path: str | os.PathLike[str], *, error: type[FileError] = DataError) -> Source:
+def open_source(path: str | os.PathLike[str]) -> Source:
     """Open a binary file for reading; gzip is recognised by its content, never by its name.
 
     The path ``"-"`` is standard input, which is not closed afterwards. Before the first read,
@@ -53,7 +50,7 @@ def open_source(path: str | os.PathLike[str], *, error: type[FileError] = DataEr
     file), also from a pipe. The result cannot seek.
 
     Raise OSError if the file cannot be opened: missing, a directory, or no permission. A later
-    read raises `error` if gzip data is truncated, corrupt, or followed by other data.
+    read raises DataError if gzip data is truncated, corrupt, or followed by other data.
     """
     file = os.fspath(path)
     if file == "-" and sys.stdin is None:
@@ -62,12 +59,12 @@ def open_source(path: str | os.PathLike[str], *, error: type[FileError] = DataEr
     with ExitStack() as stack:
         stream = sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
         name = "<stdin>" if file == "-" else file
-        incoming = _RawSource(stream, name, error)
+        incoming = _RawSource(stream, name)
         source = Source(incoming, _BUFFER_BYTES)
         compressed = source.peek(len(_GZIP_MAGIC))[:2] == _GZIP_MAGIC
         if compressed:
             unpacked = cast("BinaryIO", gzip.GzipFile(fileobj=source, mode="rb"))
-            source = Source(_RawSource(unpacked, name, error), _BUFFER_BYTES)
+            source = Source(_RawSource(unpacked, name), _BUFFER_BYTES)
         source.closing = cast("_RawSource", source.raw).closing
         source.closing.push(stack.pop_all())
     source.path = None if file == "-" else Path(file)
@@ -81,7 +78,7 @@ def open_source(path: str | os.PathLike[str], *, error: type[FileError] = DataEr
 
 def open_folder_source(path: str | os.PathLike[str]) -> Source:
     """Return a source without bytes for a folder, whose files are opened by its reader."""
-    raw = _RawSource(io.BytesIO(), os.fspath(path), DataError)
+    raw = _RawSource(io.BytesIO(), os.fspath(path))
     source = Source(raw)
     source.path, source.size, source.file = Path(path), None, None
     source.incoming, source.closing = raw, raw.closing
@@ -89,24 +86,23 @@ def open_folder_source(path: str | os.PathLike[str]) -> Source:
 
 
 class _RawSource(io.RawIOBase):
-    """A raw stream that fills each buffer, and converts gzip errors to a `FileError`.
+    """A raw stream that fills each buffer, and converts gzip errors to a DataError.
 
     Pipes deliver short reads; a buffered reader needs full ones for ``peek``.
     """
 
-    def __init__(self, stream: BinaryIO, name: str, error: type[FileError]) -> None:
+    def __init__(self, stream: BinaryIO, name: str) -> None:
         self.name = name
         self.closing = ExitStack()
         self.size: int | None = None
         self.n_read = 0
         self._stream = stream
-        self._error = error
-        self._fault: FileError | None = None
+        self._fault: DataError | None = None
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+    def readinto(self, buffer: Any, /) -> int:
         if self._fault is not None:
             raise self._fault
         view = memoryview(buffer)
@@ -131,12 +127,12 @@ class _RawSource(io.RawIOBase):
             self.closing.close()
         super().close()
 
-    def _explain(self, fault: Exception) -> FileError:
+    def _explain(self, fault: Exception) -> DataError:
         if isinstance(fault, EOFError):
             hint = "copy or download the file again"
-            return self._error("truncated gzip", file=self.name, hint=hint)
+            return DataError("truncated gzip", file=self.name, hint=hint)
         what, found = "corrupt gzip", str(fault)
         if found.startswith("Not a gzipped file"):
             what = "gzip data followed by other data"
             found = found.removeprefix("Not a gzipped file ").strip("()")
-        return self._error(what, file=self.name, found=found)
+        return DataError(what, file=self.name, found=found)

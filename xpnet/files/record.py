@@ -122,11 +122,9 @@ class Record:
         self.check_names("arrays", self.digests, self.members)
         arrays = {}
         for name, member in self.members.items():
-            arrays[name] = _array_of(member, limit, self.format.error)
-            limit -= arrays[name].nbytes
-            self.check_digest(
-                f"array {quoted(name)}", self.digests[name], sha256_of_array(arrays[name])
-            )
+            x = arrays[name] = _array_of(member, limit, self.format.error)
+            limit -= x.nbytes
+            self.check_digest(f"array {quoted(name)}", self.digests[name], sha256_of_array(x))
         return arrays
 
     def check_digest(self, what: str, recorded: Any, present: str) -> None:

@@ -4,14 +4,12 @@ import errno
 import os
 import stat
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from xpnet.files.locking import HAS_LOCKS, is_removed, temporary_prefix, try_lock
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["exclusive"]
 
@@ -20,7 +18,7 @@ _held: dict[Path, "_LockFile"] = {}
 
 
 @contextmanager
-def exclusive(path: str | os.PathLike[str]) -> "Iterator[None]":
+def exclusive(path: str | os.PathLike[str]) -> Iterator[None]:
     """Reserve a path for one thread of one process, whether or not the file exists.
 
     Raise BlockingIOError if another process or thread has reserved the path, FileExistsError if

@@ -4,14 +4,12 @@ import errno
 import os
 import re
 import stat
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from xpnet.files.locking import HAS_LOCKS, is_removed, temporary_prefix, try_lock
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["atomic_write", "check_target"]
 
@@ -19,7 +17,7 @@ _DESCRIPTORS = {"/dev/stdout": 1, "/dev/stderr": 2}
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike[str], *, force: bool = False) -> "Iterator[BinaryIO]":
+def atomic_write(path: str | os.PathLike[str], *, force: bool = False) -> Iterator[BinaryIO]:
     """Open a file for writing that gets its name only when it is complete.
 
     The bytes are written to a temporary file in the same folder, which is renamed at the end of

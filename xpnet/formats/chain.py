@@ -163,10 +163,8 @@ def check_outputs(
         apart = deviation(found, expected, np.full(found.shape, np.sqrt(epsilon) * size))
         if apart.n_exceeding:
             i = apart.worst
-            msg = (
-                "the network must give the model's outputs for random rows; got"
-                f" {found[i]:.6g} instead of {expected[i]:.6g}"
-            )
+            pair = f"{found[i]:.6g} instead of {expected[i]:.6g}"
+            msg = f"the network must give the model's outputs for random rows; got {pair}"
             raise ValueError(msg)
 
 

@@ -24,13 +24,8 @@ from xpnet.networks.fingerprint import named_arrays
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import STEPS, Step, arrays_of
 
-__all__ = [
-    "arrays_by_name",
-    "describe",
-    "metadata_entry",
-    "network_from_description",
-    "unique_entries",
-]
+__all__ = ["arrays_by_name", "describe", "metadata_entry", "network_from_description"]
+__all__ += ["unique_entries"]
 
 _VERSION = 1
 _ENTRIES = frozenset({"version", "activations", "preprocessing", "output", "classes", "metadata"})

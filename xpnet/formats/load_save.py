@@ -16,15 +16,7 @@ from xpnet.formats.infer_layers import infer_network
 from xpnet.formats.model_file import LoadOptions, ModelFile, NamedArrays, weights_errors
 from xpnet.networks.network import Network
 
-__all__ = [
-    "SAMPLE_PATH",
-    "check_suffix",
-    "load",
-    "read_model",
-    "save",
-    "serialized",
-    "summarize",
-]
+__all__ = ["SAMPLE_PATH", "check_suffix", "load", "read_model", "save", "serialized", "summarize"]
 
 SAMPLE_PATH = Path(__file__).parent / "sample" / "model.safetensors"
 _BY_SUFFIX = {known.suffix: known for known in WEIGHT_FORMATS if known.suffix is not None}
@@ -42,6 +34,9 @@ def load(
     max_bytes: int | None = None,
 ) -> Network:
     """Read a network from a file; the content, not the suffix, determines the format.
+
+    No file can run code: of a pickle, only instructions that make arrays are carried out;
+    activations and preprocessing are names in a table.
 
     Parameters
     ----------
@@ -84,11 +79,6 @@ def load(
         If the file is ONNX and the package onnx is not installed, or Keras' and h5py is not.
     DeviceError
         If the device is not available; there is no fallback.
-
-    Notes
-    -----
-    No file can run code: of a pickle, only instructions that make arrays are carried out;
-    activations and preprocessing are names in a table.
 
     Examples
     --------

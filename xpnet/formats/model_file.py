@@ -12,16 +12,8 @@ from xpnet.files.errors import WeightsError
 from xpnet.networks.input_range import InputRange, expected_range
 from xpnet.networks.network import Network
 
-__all__ = [
-    "LAYOUTS",
-    "MAX_PARAMETER_BYTES",
-    "LoadOptions",
-    "ModelFile",
-    "NamedArrays",
-    "WeightLayout",
-    "check_size",
-    "weights_errors",
-]
+__all__ = ["LAYOUTS", "MAX_PARAMETER_BYTES", "LoadOptions", "ModelFile", "NamedArrays"]
+__all__ += ["WeightLayout", "check_size", "weights_errors"]
 
 WeightLayout = Literal["in_out", "out_in"]
 LAYOUTS: tuple[WeightLayout, ...] = ("in_out", "out_in")

@@ -57,7 +57,6 @@ class PickledDict(dict[Any, Any]):
     __slots__ = ()
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        """Add an entry."""
         if (type(key) is int or check_string(key)) and key in self:
             msg = f"{quoted(str(key))} occurs twice"
             raise ValueError(msg)

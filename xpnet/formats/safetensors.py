@@ -27,16 +27,10 @@ from xpnet.files.errors import WeightsError, quoted
 from xpnet.files.taking import take
 from xpnet.formats.checked_parameters import widen_bfloat16
 from xpnet.formats.description import arrays_by_name, describe, unique_entries
-from xpnet.formats.model_file import (
-    MAX_PARAMETER_BYTES,
-    LoadOptions,
-    NamedArrays,
-    check_size,
-    weights_errors,
-)
+from xpnet.formats.model_file import LoadOptions, NamedArrays, check_size, weights_errors
 from xpnet.networks.network import Network
 
-__all__ = ["read", "read_arrays", "read_headers", "serialize"]
+__all__ = ["read", "read_headers", "serialize"]
 
 _KEY = "xpnet"
 _SEALED = re.compile(r'(\{.*), "crc32": (\d{1,10})\}', re.DOTALL)
@@ -74,8 +68,17 @@ def serialize(network: Network) -> bytes:
 
 
 def read(path: Path, options: LoadOptions) -> NamedArrays:
-    """Read the tensors and xpnet's description; raise if the header was changed after writing."""
-    arrays, metadata = read_arrays(path, max_bytes=options.byte_limit)
+    """Read the tensors directly into arrays, bfloat16 as float32, and xpnet's description.
+
+    Raise WeightsError if the file is damaged, changes while it is read, has a dtype that NumPy
+    lacks, or the tensors are too large; also if the header was changed after writing.
+    """
+    with weights_errors(path, _INVALID), FileIO(path) as stream:
+        before = os.fstat(stream.fileno())
+        metadata, tensors = _read_header(stream, path)
+        check_size(path, "tensors", before.st_size - stream.tell(), options.byte_limit)
+        arrays = {tensor.name: _read_tensor(stream, tensor, path) for tensor in tensors}
+        _check_same(path, before, os.fstat(stream.fileno()))
     description = metadata.get(_KEY)
     # The first files of xpnet lack the checksum.
     if description is not None and (sealed := _SEALED.fullmatch(description)):
@@ -97,23 +100,6 @@ def read_headers(path: Path, _: LoadOptions) -> dict[str, Any]:
     with weights_errors(path, _INVALID), FileIO(path) as stream:
         metadata, tensors = _read_header(stream, path)
     return {"arrays": [[x.name, x.dtype, x.shape] for x in tensors], "metadata": metadata}
-
-
-def read_arrays(
-    path: Path, *, max_bytes: int = MAX_PARAMETER_BYTES
-) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """Read the tensors directly into arrays, and the metadata; bfloat16 becomes float32.
-
-    Raise WeightsError if the file is damaged, changes while it is read, has a dtype that NumPy
-    lacks, or the tensors take more than `max_bytes`.
-    """
-    with weights_errors(path, _INVALID), FileIO(path) as stream:
-        before = os.fstat(stream.fileno())
-        metadata, tensors = _read_header(stream, path)
-        check_size(path, "tensors", before.st_size - stream.tell(), max_bytes)
-        arrays = {tensor.name: _read_tensor(stream, tensor, path) for tensor in tensors}
-        _check_same(path, before, os.fstat(stream.fileno()))
-    return arrays, metadata
 
 
 def _read_header(stream: FileIO, path: Path) -> tuple[dict[str, str], list[_Tensor]]:

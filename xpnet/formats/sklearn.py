@@ -69,10 +69,7 @@ def from_sklearn(estimator: Any, /) -> Network:
     else:
         final = _LAST[last.out_activation_]
     names = [_ACTIVATIONS[last.activation]] * (len(last.coefs_) - 1) + [final]
-    layers = [
-        Dense(weight, bias, name)
-        for weight, bias, name in zip(last.coefs_, last.intercepts_, names, strict=True)
-    ]
+    layers = [Dense(*x) for x in zip(last.coefs_, last.intercepts_, names, strict=True)]
     output: Output = "values" if classes is None else "logits"
     return Network(layers, preprocessing=steps, output=output, classes=classes)
 

@@ -20,23 +20,20 @@ Check: TypeAlias = Callable[[Any, str], Any]
 class UlpBounds(NamedTuple):
     """Error bounds of an elementwise function in float32 and float64, in units in the last place.
 
-    Dask and array-api-strict share the bounds of NumPy. The default for CuPy is 1 ULP larger in
-    float64, unless the function is exact. `extra` is added for every library and dtype. The bounds
-    hold where the true value is a normal number. Where it is smaller, the error is at most the
-    smallest normal number, and the result may be flushed to zero.
+    Dask, array-api-strict and, by default, dpnp share the bounds of NumPy. The default for CuPy is
+    1 ULP larger in float64, unless the function is exact. `extra` is added for every library and
+    dtype. The bounds hold where the true value is a normal number. Where it is smaller, the error
+    is at most the smallest normal number, and the result may be flushed to zero.
 
-    Bounds in float32 are the largest errors over all 2^32 inputs, found by
+    Bounds in float32 are the largest errors over all 2^32 inputs (dpnp: 2^28), found by
     ``benchmarks/studies/accuracy.py`` and rounded up; other options are first rounded to the dtype.
     Bounds in float64 exceed the largest errors at a million random points and at the points of the
     test tables. They include the library's own error in exp, expm1, log1p or tanh, with NumPy 2.4
-    on x86-64 (with and without AVX2 and AVX-512), torch 2.13 and JAX 0.10.
+    on x86-64 (with and without AVX2 and AVX-512), torch 2.13, JAX 0.10 and dpnp 0.20.
 
     Bounds for CuPy are not measured on a GPU; compiled kernels, translated to C, are within them.
     CUDA states at most 2 ULP for exp and tanh, and 1 for expm1 and log1p, in float32, which the
     bounds of NumPy allow for; and 1 for each in float64, where NumPy is more accurate.
-
-    The default for dpnp is NumPy's, which is above the largest errors over 2^28 inputs of float32,
-    and at the points of the test tables, with dpnp 0.20 on an AMD processor.
     """
 
     numpy: tuple[float, float]

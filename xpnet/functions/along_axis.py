@@ -4,8 +4,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-__all__ = ["along_axis", "check_axis", "finite_or_nan", "lowest_below", "minus_peak"]
-__all__ += ["peak_of"]
+__all__ = ["along_axis", "check_axis", "finite_or_nan", "lowest_below", "minus_peak", "peak_of"]
 
 
 def along_axis(function: Callable[[Any, int], Any], x: Any, xp: Any, axis: int) -> Any:
@@ -19,8 +18,8 @@ def along_axis(function: Callable[[Any, int], Any], x: Any, xp: Any, axis: int) 
     if not _has_slow_rows(x, xp, axis):
         return function(x, axis)
     *shape, n = x.shape
-    result = function(_transposed(xp.reshape(x, (-1, n)), xp), 0)
-    return xp.reshape(_transposed(result, xp), (*shape, result.shape[0]))
+    result = function(xp.reshape(x, (-1, n)).T.copy(), 0)
+    return xp.reshape(result.T.copy(), (*shape, result.shape[0]))
 
 
 def _has_slow_rows(x: Any, xp: Any, axis: int) -> bool:
@@ -31,12 +30,6 @@ def _has_slow_rows(x: Any, xp: Any, axis: int) -> bool:
     # NumPy itself, not the namespace of reproducible functions, which has its name.
     is_numpy = isinstance(xp, ModuleType) and xp.__name__ == "numpy"
     return is_numpy and x.ndim > 1 and axis in (-1, x.ndim - 1) and x.shape[-1] < 64
-
-
-def _transposed(x: Any, xp: Any) -> Any:
-    """Return a contiguous copy of the transpose of a matrix."""
-    n_rows, n_columns = x.shape
-    return xp.reshape(xp.reshape(xp.permute_dims(x, (1, 0)), (-1,)), (n_columns, n_rows))
 
 
 def check_axis(x: Any, axis: int) -> None:

@@ -68,10 +68,8 @@ def cross_entropy(logits: Any, labels: Any, /, *, axis: int = -1) -> Any:
     kept = list(logits.shape)
     del kept[axis]
     if tuple(labels.shape) != tuple(kept):
-        msg = (
-            f"`labels` must have the shape of the logits without axis {axis}, {tuple(kept)};"
-            f" got {tuple(labels.shape)}"
-        )
+        rule = f"must have the shape of the logits without axis {axis}, {tuple(kept)}"
+        msg = f"`labels` {rule}; got {tuple(labels.shape)}"
         raise ValueError(msg)
     with current_device(logits):
         if 0 in logits.shape:
@@ -179,10 +177,8 @@ def _mean_loss(loss: Loss, outputs: Any, targets: Any, name: str) -> Any:
     targets, _ = as_floating(targets, "targets")
     array_namespace(outputs, targets)
     if tuple(outputs.shape) != tuple(targets.shape):
-        msg = (
-            f"`targets` must have the shape of `{name}`, {tuple(outputs.shape)};"
-            f" got {tuple(targets.shape)}"
-        )
+        rule = f"must have the shape of `{name}`, {tuple(outputs.shape)}"
+        msg = f"`targets` {rule}; got {tuple(targets.shape)}"
         raise ValueError(msg)
     # Infinite squares of large numbers are valid results.
     with current_device(outputs), without_warnings():

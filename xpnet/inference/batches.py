@@ -110,10 +110,8 @@ def as_rows(images: Any, n_in: int) -> Any:
         return images
     if len(shape) > 1 and int(np.prod(shape[1:])) == n_in:
         return array_namespace(images).reshape(images, (-1, n_in))
-    msg = (
-        f"`images` must be rows of {n_in} values, the inputs of the network; got the shape"
-        f" {tuple(shape)}"
-    )
+    rule = f"must be rows of {n_in} values, the inputs of the network"
+    msg = f"`images` {rule}; got the shape {tuple(shape)}"
     if int(np.prod(shape)) == n_in:
         msg += ". For a single image, give images[None]"
     raise ValueError(msg)
@@ -132,11 +130,8 @@ def check_transfer(x: Any, network: Network, transfers: str, name: str = "images
     if transfers == "allow" or is_in_host_memory(x) == is_in_host_memory(weight):
         return
     source, target = _place(x), _place(weight)
-    word = (
-        repr({"the host": "cpu"}.get(target, target))
-        if library_of(weight) in {"cupy", "numpy"}
-        else "..."
-    )
+    has_word = library_of(weight) in {"cupy", "numpy"}
+    word = repr({"the host": "cpu"}.get(target, target)) if has_word else "..."
     msg = (
         f"`{name}` of shape {tuple(x.shape)} would be copied from {source} to {target}: move them"
         f" once with xpnet.Device({word}).asarray({name}), or give transfers='allow'"

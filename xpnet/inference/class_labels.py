@@ -43,7 +43,8 @@ def as_class_ids(network: Network, labels: Any) -> Any:
         labels = to_numpy(labels)
     classes = network.classes or ()
     if not any(isinstance(name, str) for name in classes):
-        labels = _as_integers(labels)
+        numbers, names = _numbered(labels)
+        labels = numbers if names is None else labels
     xp = array_namespace(labels)
     rule = "entries of the network's classes"
     with current_device(labels):
@@ -88,12 +89,6 @@ def with_label_names(network: Network, labels: Any) -> Network:
         msg = f"{msg} got {found}. Give all names by init_network(sizes, classes=names)"
         raise ValueError(msg)
     return replace(network, classes=names)
-
-
-def _as_integers(labels: Any) -> Any:
-    """Return strings that are numbers, such as the names of folders, as integers."""
-    numbers, names = _numbered(labels)
-    return numbers if names is None else labels
 
 
 def _numbered(labels: Any) -> tuple[Any, tuple[str, ...] | None]:
@@ -173,10 +168,8 @@ def confusion_of(expected: Any, predicted: Any, n_classes: int) -> tuple[NDArray
     if not stay_together(predicted, expected):
         expected, predicted = to_numpy(expected), to_numpy(predicted)
     if predicted.shape != expected.shape:
-        msg = (
-            "`labels` must be one for each image;"
-            f" got {tuple(expected.shape)} labels for {predicted.shape[0]} images"
-        )
+        found = f"{tuple(expected.shape)} labels for {predicted.shape[0]} images"
+        msg = f"`labels` must be one for each image; got {found}"
         raise ValueError(msg)
     xp = array_namespace(expected)
     with current_device(expected):

@@ -197,7 +197,6 @@ def _count(
 
 
 def _predict_block(network: Network, images: Any, **options: Any) -> Any:
-    """Return the predictions for a block of Dask images."""
     images = with_scaling_warning(network, images)
     return run(network, images, marked_class_ids, BatchOptions(**options))
 

@@ -152,7 +152,6 @@ class _RowQueue:
         return rows[:most]
 
     def put_back(self, rows: HostRows) -> None:
-        """Insert rows at the front of the queue."""
         self._waiting.appendleft(rows)
 
 
@@ -265,7 +264,6 @@ class _Pipeline:
         buffer.rows = buffer.pinned[:n_rows]
 
     def _launch(self, buffer: _Buffer) -> None:
-        """Put a chunk on the streams."""
         bus, rows, n_rows = self._bus, buffer.rows, len(buffer.rows)
         if len(self._launched) == _N_BUFFERS:
             self._collect()  # this buffer's results: its memory on the device is then free as well

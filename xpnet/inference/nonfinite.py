@@ -21,17 +21,8 @@ from xpnet.arrays.ranges import are_finite, wider_dtypes
 from xpnet.networks.execution import layer_results
 from xpnet.networks.network import Network
 
-__all__ = [
-    "NonfiniteWarning",
-    "checked_results",
-    "count_nonfinite",
-    "lost_rows",
-    "nonfinite_text",
-    "outputs_and_lost_rows",
-    "warn_nonfinite",
-    "without_complements",
-    "without_lost",
-]
+__all__ = ["NonfiniteWarning", "checked_results", "count_nonfinite", "lost_rows", "nonfinite_text"]
+__all__ += ["outputs_and_lost_rows", "warn_nonfinite", "without_complements", "without_lost"]
 
 
 class NonfiniteWarning(RuntimeWarning):

@@ -11,26 +11,14 @@ from xpnet.arrays.namespace import array_namespace, cast, current_device, larges
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.inference.batches import BatchOptions, TransferPolicy, is_stream
 from xpnet.inference.class_labels import labels_of
-from xpnet.inference.nonfinite import (
-    checked_results,
-    lost_rows,
-    without_complements,
-    without_lost,
-)
+from xpnet.inference.nonfinite import checked_results, lost_rows, without_complements, without_lost
 from xpnet.inference.runner import run
 from xpnet.inference.tiles import compute_few
 from xpnet.networks.input_range import with_scaling_warning
 from xpnet.networks.network import Network
 
-__all__ = [
-    "class_ids",
-    "marked_class_ids",
-    "most_probable",
-    "predict",
-    "predict_blocks",
-    "predict_ids",
-    "predict_proba",
-]
+__all__ = ["class_ids", "marked_class_ids", "most_probable", "predict", "predict_blocks"]
+__all__ += ["predict_ids", "predict_proba"]
 
 
 def predict(
@@ -57,9 +45,8 @@ def predict(
     threads : int, optional
         Batches that a NumPy network computes at a time; by default the number of threads of its
         matrix products, which are limited to one meanwhile. It does not change the bits of the
-        results. Rows that take less than about half a millisecond are one batch, and batches of
-        less than some 30 microseconds are computed by one thread. Blocks of Dask images, of which
-        Dask computes several at a time, have one thread each by default.
+        results. Blocks of Dask images, of which Dask computes several at a time, have one thread
+        each by default.
     transfers : {"allow", "forbid"}, default "allow"
         With "forbid", images that are not in the memory of the network (host or device) are
         rejected, not copied; so are labels that are strings, for images on a device.
@@ -103,20 +90,8 @@ def predict(
         ``network.metadata["input_range"]`` is "0..1", or bytes for a first step that standardises
         or whitens pixels in 0..1. Of an iterator, the first block is examined.
     dask.array.PerformanceWarning
-        If the values of a Dask image are in several chunks, which must be joined.
-
-    Notes
-    -----
-    A CuPy network receives unconverted rows in pinned chunks of 65,536, halved if memory is short;
-    one chunk is copied while the previous one is computed. Blocks of an iterator are joined to
-    chunks. Pinned arrays are not copied on the host, and arrays on the GPU not at all.
-
-    Dask computes block by block, where the blocks are, and sends the network to each worker once.
-    The other warnings are given for each block, and rows in errors are counted from its first.
-
-    A NumPy network folds its preprocessing into the first layer at its first use, unless the layer
-    is wide, or the result could exceed the error bounds. Rows of a memory-mapped file open for
-    reading do not stay in memory.
+        If the values of a Dask image are in several chunks, which must be joined. The other
+        warnings are given for each block, and rows in errors are counted from its first.
 
     Examples
     --------

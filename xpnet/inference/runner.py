@@ -89,7 +89,6 @@ class Runner:
             return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
 
     def _compute(self, rows: Any) -> Any:
-        """Return the results for a batch of rows."""
         network = self._network
         if network.library == "numpy" and isinstance(rows, np.ndarray) and is_real(rows, np):
             return self._finish(network, *outputs_and_lost_rows(network, rows))
@@ -122,9 +121,8 @@ class Runner:
         xp, steps = array_namespace(weight), network.preprocessing
         check_digits(steps, rows, np)
         narrow = np.dtype(np.float32)
-        is_wide = (
-            rows.dtype.kind in "iuf" and dtype_before_cast(rows.dtype, narrow, np) == np.float64
-        )
+        is_number = rows.dtype.kind in "iuf"
+        is_wide = is_number and dtype_before_cast(rows.dtype, narrow, np) == np.float64
         if not is_wide or widest_floating(weight, xp) == xp.float64:
             return self._compute(on_network_device(network, rows))
         steps = tuple(map_arrays(step, to_numpy) for step in steps)

@@ -7,19 +7,13 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import array_namespace, limits_of
 from xpnet.inference.batches import as_rows
 from xpnet.inference.predict import predict_ids
 from xpnet.networks.network import Network
 
-__all__ = [
-    "BATCH_SIZES",
-    "Throughput",
-    "measure_throughput",
-    "rows_in_memory",
-]
+__all__ = ["BATCH_SIZES", "Throughput", "measure_throughput", "rows_in_memory"]
 
 BATCH_SIZES = (1, 10, 100, 1000, 10_000, 100_000)
 
@@ -81,11 +75,18 @@ def measure_throughput(
     n_rows = max(sizes[-1], min(_MAX_ROWS, fitting))
     if n_rows > len(rows):
         rows = np.take(rows, np.arange(n_rows), axis=0, mode="wrap")
-    task, report = _Work(network, rows[:n_rows], threads), progress or (lambda _: None)
-    timings = _warm_up_all(task, sizes, report)
+    rows, report = rows[:n_rows], progress or (lambda _: None)
+
+    def run(n_rows: int, size: int, n_calls: int = 1) -> float:
+        start = perf_counter()
+        for _ in range(n_calls):
+            predict_ids(network, rows[:n_rows], batch_size=size, threads=threads)
+        return perf_counter() - start
+
+    timings = _warm_up_all(run, n_rows, sizes, report)
     for _ in range(rounds):
         for timing in timings:
-            timing.seconds.append(task.run(timing.n_rows, timing.batch_size, timing.n_calls))
+            timing.seconds.append(run(timing.n_rows, timing.batch_size, timing.n_calls))
             report(1)
     return [timing.throughput() for timing in timings]
 
@@ -96,21 +97,6 @@ def rows_in_memory(network: Network, itemsize: int = 1) -> int:
     widest = max(network.n_in, *(layer.n_out for layer in network.layers))
     n_bytes = network.n_in * itemsize + 2 * widest * (limits_of(network.dtype, xp).bits // 8)
     return _MAX_BYTES // n_bytes
-
-
-class _Work(NamedTuple):
-    """A network, and at least as many rows as the largest batch has."""
-
-    network: Network
-    rows: NDArray[Any]
-    threads: int | None
-
-    def run(self, n_rows: int, size: int, n_calls: int = 1) -> float:
-        """Return the seconds of `n_calls` predictions for the first rows."""
-        start = perf_counter()
-        for _ in range(n_calls):
-            predict_ids(self.network, self.rows[:n_rows], batch_size=size, threads=self.threads)
-        return perf_counter() - start
 
 
 class _Timing(NamedTuple):
@@ -127,31 +113,33 @@ class _Timing(NamedTuple):
         return Throughput(self.batch_size, best, median, n_rows)
 
 
-def _warm_up_all(task: _Work, sizes: list[int], progress: Callable[[int], None]) -> list[_Timing]:
-    """Return the sizes that can be timed."""
+def _warm_up_all(
+    run: Callable[..., float], most: int, sizes: list[int], progress: Callable[[int], None]
+) -> list[_Timing]:
+    """Return the sizes that can be timed; `run` returns the seconds of up to `most` rows."""
     found: list[_Timing] = []
     fastest = 0.0  # rows per second
     for size in sizes:
         if size > _MAX_SECONDS * fastest > 0.0:
             break
         try:
-            n_done, seconds = _warm_up(task, size)
+            n_done, seconds = _warm_up(run, most, size)
         except MemoryError:  # of the device
             break
         wanted = int(_ROUND_SECONDS / seconds * n_done)
-        n_rows = max(min(wanted, len(task.rows)) // size, 1) * size
+        n_rows = max(min(wanted, most) // size, 1) * size
         found.append(_Timing(size, n_rows, max(wanted // n_rows, 1), []))
         fastest = max(fastest, n_done / seconds)
         progress(1)
     return found
 
 
-def _warm_up(task: _Work, size: int) -> tuple[int, float]:
+def _warm_up(run: Callable[..., float], most: int, size: int) -> tuple[int, float]:
     """Return enough rows to estimate the time of a row, and their seconds."""
-    task.run(size, size)  # compilations, imports and first allocations are not timed
+    run(size, size)  # compilations, imports and first allocations are not timed
     n_rows = size
     while True:
-        seconds = task.run(n_rows, size)
-        if seconds >= _ROUND_SECONDS / 4 or 2 * n_rows > len(task.rows):
+        seconds = run(n_rows, size)
+        if seconds >= _ROUND_SECONDS / 4 or 2 * n_rows > most:
             return n_rows, seconds
         n_rows *= 2

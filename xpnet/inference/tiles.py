@@ -68,10 +68,7 @@ def compute_few(network: Network, rows: Any, threads: int | None) -> NDArray[Any
 
 
 def compute_tiles(
-    compute: Callable[[Any], Any],
-    rows: NDArray[Any],
-    bounds: Sequence[int],
-    threads: int | None,
+    compute: Callable[[Any], Any], rows: NDArray[Any], bounds: Sequence[int], threads: int | None
 ) -> NDArray[Any]:
     """Return ``compute(rows)``, computed in tiles of rows.
 

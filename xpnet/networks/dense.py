@@ -69,8 +69,6 @@ class Dense:
 
     Examples
     --------
-    The signals of the book's first layer before and after its activation, A1 and Z1:
-
     >>> layer = Dense([[0.1, 0.3, 0.5], [0.2, 0.4, 0.6]], [0.1, 0.2, 0.3], "sigmoid")
     >>> layer.linear([1.0, 0.5])
     array([0.3, 0.7, 1.1])
@@ -150,11 +148,8 @@ class Dense:
         """
         activation, activate = ACTIVATIONS[self.activation], self.stage.activation
         xp, dtype = array_namespace(self.weight), self.weight.dtype
-        if (
-            activation.overwriting is None
-            or not is_numpy(self.weight)
-            or limits_of(dtype, xp).bits < 32
-        ):
+        is_usual = is_numpy(self.weight) and limits_of(dtype, xp).bits >= 32
+        if activation.overwriting is None or not is_usual:
             return lambda y: activate(y, xp)
         overwrite = activation.overwriting(xp, dtype)
         return (lambda y: overwrite(xp.negative(y, y))) if activation.is_opposite else overwrite

@@ -10,14 +10,8 @@ from xpnet.files.record import sha256, sha256_of_array
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, arrays_of
 
-__all__ = [
-    "ResultHash",
-    "RowsFingerprint",
-    "input_fingerprint",
-    "named_arrays",
-    "network_fingerprint",
-    "preprocessing_facts",
-]
+__all__ = ["ResultHash", "RowsFingerprint", "input_fingerprint", "named_arrays"]
+__all__ += ["network_fingerprint", "preprocessing_facts"]
 
 _N_FIRST_ROWS = 1000
 

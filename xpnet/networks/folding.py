@@ -107,6 +107,5 @@ def _are_normal(weight: Any, bias: Any, step: Step, before: Any, limits: Any) ->
     else:  # a sum that cancels is zero except for its rounding
         is_number = sizes > float(xp.finfo(weight.dtype).eps) * xp.max(sizes, axis=0)
     is_lost = is_number & (sizes < float(limits.smallest_normal))
-    return not bool(xp.any(is_lost)) and all(
-        float(xp.max(x)) <= largest for x in (sizes, xp.abs(bias))
-    )
+    fits = all(float(xp.max(x)) <= largest for x in (sizes, xp.abs(bias)))
+    return fits and not bool(xp.any(is_lost))

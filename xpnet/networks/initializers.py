@@ -41,6 +41,9 @@ def init_network(
 ) -> Network:
     """Return a network with random weights and zero biases.
 
+    Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural networks",
+    AISTATS 2010. He et al., "Delving deep into rectifiers", ICCV 2015, DOI 10.1109/ICCV.2015.123.
+
     Parameters
     ----------
     sizes : sequence of int
@@ -68,12 +71,6 @@ def init_network(
         If `dtype` is not a real floating-point dtype, or `activation` is not a name.
     DeviceError
         If the device does not exist or cannot be used.
-
-    References
-    ----------
-    Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural
-    networks", AISTATS 2010. He et al., "Delving deep into rectifiers", ICCV 2015,
-    DOI 10.1109/ICCV.2015.123.
 
     Examples
     --------

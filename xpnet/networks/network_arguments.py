@@ -32,10 +32,9 @@ def check_layers(layers: Sequence[Any]) -> None:
             )
             raise ValueError(msg)
         if layer.weight.dtype != following.weight.dtype:
-            msg = (
-                f"`layers` must have one dtype; got {layer.weight.dtype} in layer {i} and"
-                f" {following.weight.dtype} in layer {i + 1}"
-            )
+            dtypes = layer.weight.dtype, following.weight.dtype
+            found = f"{dtypes[0]} in layer {i} and {dtypes[1]} in layer {i + 1}"
+            msg = f"`layers` must have one dtype; got {found}"
             raise TypeError(msg)
 
 
@@ -51,10 +50,8 @@ def checked_classes(classes: Sequence[Any], n_classes: int) -> tuple[str | int, 
         msg = "`classes` must be None for output='values'; a regression has no classes"
         raise ValueError(msg)
     if not len(set(names)) == len(names) == n_classes:
-        msg = (
-            f"`classes` must be {n_classes} different names, one for each class;"
-            f" got {len(names)}, {len(set(names))} of them different"
-        )
+        found = f"{len(names)}, {len(set(names))} of them different"
+        msg = f"`classes` must be {n_classes} different names, one for each class; got {found}"
         raise ValueError(msg)
     return names
 
@@ -76,10 +73,8 @@ def layers_from_arrays(
     n_layers = max(len(arrays) // 2, 1)
     names = [f"{kind}{i}" for i in range(1, n_layers + 1) for kind in "Wb"]
     if set(names) != set(arrays):
-        msg = (
-            f"`arrays` must be named {', '.join(names)} (a weight and a bias for each layer);"
-            f" got {', '.join(sorted(map(str, arrays))) or 'nothing'}"
-        )
+        rule = f"must be named {', '.join(names)} (a weight and a bias for each layer)"
+        msg = f"`arrays` {rule}; got {', '.join(sorted(map(str, arrays))) or 'nothing'}"
         raise ValueError(msg)
     if callable(activation):
         check_activation(activation)  # for its error

@@ -23,14 +23,7 @@ from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.dtype_constants import constants_of
 from xpnet.networks.dense import Dense
 from xpnet.networks.folding import LARGEST, folded_layer
-from xpnet.networks.preprocessing import (
-    Scale,
-    Step,
-    Whiten,
-    check_digits,
-    computed,
-    preprocessed,
-)
+from xpnet.networks.preprocessing import Scale, Step, Whiten, check_digits, computed, preprocessed
 
 __all__ = ["Plan", "plan_of"]
 

@@ -34,19 +34,8 @@ from xpnet.arrays.ranges import (
 from xpnet.networks.column_statistics import standard_deviations
 from xpnet.networks.whitening import Whiten
 
-__all__ = [
-    "STEPS",
-    "Scale",
-    "Standardize",
-    "Step",
-    "Whiten",
-    "arrays_of",
-    "check_digits",
-    "checked_steps",
-    "computed",
-    "map_arrays",
-    "preprocessed",
-]
+__all__ = ["STEPS", "Scale", "Standardize", "Step", "Whiten", "arrays_of", "check_digits"]
+__all__ += ["checked_steps", "computed", "map_arrays", "preprocessed"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,12 +45,7 @@ class Scale:
     Parameters
     ----------
     factor : float
-        Finite and not zero.
-
-    Raises
-    ------
-    ValueError
-        If `factor` is zero, infinite or NaN.
+        Finite and not zero; otherwise, ValueError is raised.
 
     Examples
     --------
@@ -222,10 +206,8 @@ def checked_steps(steps: Sequence[Any], weight: Any) -> tuple[Step, ...]:
         for name, x in arrays_of(step).items():
             array_namespace(weight, x)
             if tuple(x.shape) != (n_in,) * x.ndim:
-                msg = (
-                    f"`preprocessing` must have one {name} for each of {n_in} inputs; got the shape"
-                    f" {tuple(x.shape)}"
-                )
+                rule = f"must have one {name} for each of {n_in} inputs"
+                msg = f"`preprocessing` {rule}; got the shape {tuple(x.shape)}"
                 raise ValueError(msg)
 
     def convert(x: Any) -> Any:

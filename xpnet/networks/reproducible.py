@@ -24,14 +24,7 @@ from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.exact_namespace import ExactNamespace, checked_namespace, refuse_tracing
 from xpnet.functions.exact_products import SlicedWeight
 from xpnet.networks.network import Network
-from xpnet.networks.preprocessing import (
-    Scale,
-    Step,
-    Whiten,
-    arrays_of,
-    check_digits,
-    map_arrays,
-)
+from xpnet.networks.preprocessing import Scale, Step, Whiten, arrays_of, check_digits, map_arrays
 
 __all__ = ["ReproducibleNetwork", "reproducible"]
 
@@ -70,7 +63,8 @@ def reproducible(network: Network, /) -> Network:
     Network
         With ``is_reproducible`` true. Its ``to``, ``astype``, copies and pickles are reproducible,
         too. `save` writes the exact forward pass as ONNX, and the ordinary network in other
-        formats; `train` returns an ordinary one.
+        formats; `train` returns an ordinary one. Overflow gives infinity, without an error. Outputs
+        are neither subnormal nor -0.0, and a NaN has always the same bits.
 
     Raises
     ------
@@ -81,11 +75,6 @@ def reproducible(network: Network, /) -> Network:
         If a number of the preprocessing is below 2^-900 in size.
     DeviceError
         If the library does not round as IEEE 754 requires on this device; see `exact_namespace`.
-
-    Notes
-    -----
-    Overflow gives infinity, without an error. Outputs are neither subnormal nor -0.0, and a NaN has
-    always the same bits. See `xpnet.networks.reproducible` for the method.
 
     Examples
     --------
@@ -210,10 +199,9 @@ def _check(network: Network) -> None:
     refuse_tracing(*(x for layer in network.layers for x in (layer.weight, layer.bias)))
     refuse_tracing(*(x for step in network.preprocessing for x in arrays_of(step).values()))
     if network.dtype not in (xp.float32, xp.float64):
-        msg = (
-            f"a reproducible network must be of float32 or float64; got {network.dtype}: use"
-            " network.astype('float32'), which keeps every parameter"
-        )
+        remedy = "use network.astype('float32'), which keeps every parameter"
+        found = f"{network.dtype}: {remedy}"
+        msg = f"a reproducible network must be of float32 or float64; got {found}"
         raise TypeError(msg)
     if widest_floating(weight, xp) != xp.float64:
         msg = (

@@ -74,10 +74,8 @@ def image_shape(shape: tuple[int, ...], /) -> tuple[int, int]:
         return shape[1], shape[2]
     side = isqrt(prod(shape[1:]))
     if side * side != prod(shape[1:]):
-        msg = (
-            "`images` must have the shape (n, height, width), or be square, for `augment` and"
-            f" `distort`; got the shape {shape}"
-        )
+        rule = "must have the shape (n, height, width), or be square, for `augment` and `distort`"
+        msg = f"`images` {rule}; got the shape {shape}"
         raise ValueError(msg)
     return side, side
 

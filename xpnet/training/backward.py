@@ -55,10 +55,8 @@ class Objective:
             msg = "`network` must have two or more units to be trained with a softmax; got 1"
             raise ValueError(msg)
         if loss not in allowed:
-            msg = (
-                f"`loss` must be {' or '.join(sorted(allowed))} for output={network.output!r}"
-                f" with {network.n_out} units; got {loss!r}"
-            )
+            case = f"output={network.output!r} with {network.n_out} units"
+            msg = f"`loss` must be {' or '.join(sorted(allowed))} for {case}; got {loss!r}"
             raise ValueError(msg)
         object.__setattr__(self, "loss", loss)
         for layer in self.scored.layers:
@@ -69,9 +67,8 @@ class Objective:
     @cached_property
     def has_classes(self) -> bool:
         """Whether targets are class ids, one per row."""
-        return self.loss == "cross_entropy" or (
-            self.loss == "binary_cross_entropy" and self.network.n_out == 1
-        )
+        is_single = self.loss == "binary_cross_entropy" and self.network.n_out == 1
+        return self.loss == "cross_entropy" or is_single
 
     @cached_property
     def scored(self) -> Network:

@@ -23,19 +23,8 @@ from xpnet.inference.class_labels import as_class_ids, stay_together
 from xpnet.networks.preprocessing import preprocessed
 from xpnet.training.backward import Objective
 
-__all__ = [
-    "Batch",
-    "Examples",
-    "all_finite",
-    "as_examples",
-    "as_sample_weight",
-    "batches",
-    "check_finite_rows",
-    "dense",
-    "is_sparse",
-    "split",
-    "weight_column",
-]
+__all__ = ["Batch", "Examples", "all_finite", "as_examples", "as_sample_weight", "batches"]
+__all__ += ["check_finite_rows", "dense", "is_sparse", "split", "weight_column"]
 
 # Rows gathered and copied to a device at a time: a few megabytes of images.
 _ROWS_AT_A_TIME = 4096
@@ -137,9 +126,8 @@ def _values(labels: Any, objective: Objective) -> Any:
         if not all_finite(values):
             msg = "`labels` must be finite; got NaN or infinity"
             raise ValueError(msg)
-        if objective.loss == "binary_cross_entropy" and bool(
-            to_numpy(xp.any((values < 0.0) | (values > 1.0)))
-        ):
+        is_wrong = (values < 0.0) | (values > 1.0)
+        if objective.loss == "binary_cross_entropy" and bool(to_numpy(xp.any(is_wrong))):
             msg = "`labels` must be from 0 to 1 in each column for the binary cross-entropy"
             raise ValueError(msg)
     return values
@@ -242,9 +230,6 @@ def batches(
         for first in range(0, rows.shape[0], batch_size):
             # The array API standard leaves slices beyond the end of an axis undefined.
             part = slice(first, min(first + batch_size, rows.shape[0]))
-            yield Batch(
-                rows[part, :],
-                targets[part, :],
-                None if column is None else column[part, :],
-                float(part.stop - first if weights is None else weights[part].sum()),
-            )
+            total = float(part.stop - first if weights is None else weights[part].sum())
+            of_part = None if column is None else column[part, :]
+            yield Batch(rows[part, :], targets[part, :], of_part, total)

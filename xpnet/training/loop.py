@@ -138,9 +138,8 @@ class Loop:
         total: Any = 0.0
         rate = 0.0
         augment = partial(options.augmentation, random=random) if options.augmentation else None
-        for batch in batches(
-            self._examples, order, trainer.objective, options.batch_size, augment=augment
-        ):
+        objective, size = trainer.objective, options.batch_size
+        for batch in batches(self._examples, order, objective, size, augment=augment):
             rate = float(options.rate * options.schedule(trainer.n_steps, self.n_steps))
             loss = trainer.step(batch, rate)
             with current_device(loss):
@@ -158,8 +157,9 @@ class Loop:
             msg = f"{what} diverged in epoch {number}: a lower learning rate may help"
             raise RunawayError(msg, self.result())
         network = trainer.scored_network()
-        validation_loss, validation_accuracy = self._scores(network, self._held_out)
-        accuracy = self._scores(network, self._measured)[1]
+        objective = trainer.objective
+        validation_loss, validation_accuracy = loss_and_accuracy(objective, network, self._held_out)
+        _, accuracy = loss_and_accuracy(objective, network, self._measured)
         seconds = perf_counter() - self._start
         epoch = Epoch(number, loss, accuracy, validation_loss, validation_accuracy, rate, seconds)
         if validation_loss is None or epoch.is_better_than(self.best):
@@ -190,12 +190,6 @@ class Loop:
             )
             warnings.warn(msg, ChanceWarning, stacklevel=4)
 
-    def _scores(self, network: Network, examples: Examples) -> tuple[float | None, float | None]:
-        """Return the loss and the accuracy of examples, None if there are none."""
-        if not examples.rows.shape[0]:
-            return None, None
-        return loss_and_accuracy(self._trainer.objective, network, examples)
-
     def _save(self, *, always: bool = False) -> None:
         if self._file is not None:
             self._file.write(self._end, always=always)
@@ -210,13 +204,15 @@ class Loop:
 
 def loss_and_accuracy(
     objective: Objective, network: Network, examples: Examples
-) -> tuple[float, float | None]:
+) -> tuple[float | None, float | None]:
     """Return the mean loss of examples, and the share of correct predictions, 0..1.
 
-    Both are weighted means if the examples have weights. The share is ``None`` for a regression.
-    With independent yes/no targets, a row is correct if all its units are. `network` gives the
-    inputs of the loss, as ``objective.scored`` does.
+    Both are weighted means if the examples have weights, and None without examples. The share is
+    None for a regression. With independent yes/no targets, a row is correct if all its units are.
+    `network` gives the inputs of the loss, as ``objective.scored`` does.
     """
+    if not examples.rows.shape[0]:
+        return None, None
     outputs = run(network, dense(examples.rows), lambda _network, y, _: y, BatchOptions())
     answers = examples.answers
     if not stay_together(outputs, answers):
@@ -233,8 +229,7 @@ def loss_and_accuracy(
         if objective.has_classes:
             is_correct = class_ids(network, outputs) == answers
         else:
-            half = 0.5
-            is_correct = xp.all((outputs > 0.0) == (answers > half), axis=1)
+            is_correct = xp.all((outputs > 0.0) == (answers > 0.5), axis=1)
         if weights is not None:
             return loss, float(np.average(to_numpy(is_correct), weights=weights))
         n_correct = int(to_numpy(xp.sum(xp.astype(is_correct, xp.int32))))

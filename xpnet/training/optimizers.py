@@ -88,6 +88,9 @@ class _Descent(ABC):
 class SGD(_Descent):
     """Stochastic gradient descent, optionally with momentum.
 
+    Sutskever et al., "On the importance of initialization and momentum in deep learning",
+    ICML 2013.
+
     Parameters
     ----------
     momentum : float, default 0
@@ -97,11 +100,6 @@ class SGD(_Descent):
         Whether to use Nesterov momentum; `momentum` must be above 0.
     weight_decay : float, default 0
         L2 penalty: the loss gets ``weight_decay / 2`` times the sum of squared weights.
-
-    References
-    ----------
-    Sutskever et al., "On the importance of initialization and momentum in deep learning",
-    ICML 2013.
     """
 
     momentum: float = 0.0
@@ -135,6 +133,8 @@ class SGD(_Descent):
 class Adam(_Descent):
     """Adam: running mean of the gradient over the root of its running mean square.
 
+    Kingma, Ba, "Adam: a method for stochastic optimization", arXiv 1412.6980.
+
     Parameters
     ----------
     beta1, beta2 : float
@@ -143,10 +143,6 @@ class Adam(_Descent):
         Added to the root, to avoid division by zero.
     weight_decay : float, default 0
         L2 penalty: this times the weights is added to the gradient.
-
-    References
-    ----------
-    Kingma, Ba, "Adam: a method for stochastic optimization", arXiv 1412.6980.
     """
 
     beta1: float = 0.9
@@ -190,16 +186,14 @@ class Adam(_Descent):
 class AdamW(Adam):
     """Adam with decoupled weight decay, which is not part of the gradient.
 
+    Loshchilov, Hutter, "Decoupled weight decay regularization", arXiv 1711.05101.
+
     Parameters
     ----------
     beta1, beta2, epsilon
         See `Adam`.
     weight_decay : float, default 0.01
         Each step reduces the weights by this share times the learning rate.
-
-    References
-    ----------
-    Loshchilov, Hutter, "Decoupled weight decay regularization", arXiv 1711.05101.
     """
 
     weight_decay: float = 0.01

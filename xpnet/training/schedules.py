@@ -50,15 +50,12 @@ class Cosine(Constant):
     """Learning rate that falls to zero along half a period of a cosine.
 
     The factor is ``(1 + cos(pi * t)) / 2``; t is the share of steps done since the warm-up, 0..1.
+    Loshchilov, Hutter, "SGDR: stochastic gradient descent with warm restarts", arXiv:1608.03983.
 
     Parameters
     ----------
     warmup : float, default 0
         See `Constant`.
-
-    References
-    ----------
-    Loshchilov, Hutter, "SGDR: stochastic gradient descent with warm restarts", arXiv:1608.03983.
     """
 
     def _after_warmup(self, n_done: int, n_steps: int) -> float:

@@ -23,12 +23,7 @@ from xpnet.training.backward import Objective, loss_and_gradient, unflatten_para
 from xpnet.training.examples import Batch, all_finite
 from xpnet.training.optimizers import Optimizer, State
 
-__all__ = [
-    "Trainer",
-    "flatten_parameters",
-    "weight_mask",
-    "with_parameters",
-]
+__all__ = ["Trainer", "flatten_parameters", "weight_mask", "with_parameters"]
 
 # The most multiplications of a forward pass of a batch on one thread. On two cores of a Zen 4, a
 # second thread shortens a step with fewer by 9%, and a step with twice as many by 25%.
@@ -131,13 +126,9 @@ class Trainer:
             )
             loss, gradient = without_graph(loss), without_graph(gradient)
             gradient = cast(gradient, self.parameters.dtype, xp)
+            options = {"rate": rate, "decayed": self.is_weight, **self._options}
             self._state, update = self._optimizer.step(
-                self._state,
-                gradient,
-                self.parameters,
-                rate=rate,
-                decayed=self.is_weight,
-                **self._options,
+                self._state, gradient, self.parameters, **options
             )
             update += self.parameters  # in place if the library supports it
             self.parameters = update

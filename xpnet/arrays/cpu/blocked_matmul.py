@@ -105,21 +105,17 @@ class FrozenAffine:
 
     @functools.cached_property
     def _most_in_blocks(self) -> int:
-        return _most_rows(self._weight)
+        """Number of rows up to which products in blocks are faster."""
+        weight, (n_blocks, width) = self._weight, _shape_of_blocks(self._weight)
+        if _LEAST_ROWS * len(weight) * width > _UNPACKED or weight.size > _LARGEST:
+            return 0
+        most, n_out = rows_in_blocks(), weight.shape[1]
+        is_costly = weight.size > _LARGE or n_blocks * width > _MOST_PADDING * n_out
+        return min(most, _FEW_ROWS) if is_costly else most
 
     @functools.cached_property
     def _in_blocks(self) -> Callable[[Any], Any]:
         return _in_blocks(self._weight)
-
-
-def _most_rows(weight: NDArray[Any]) -> int:
-    """Return the number of rows up to which products in blocks are faster."""
-    n_blocks, width = _shape_of_blocks(weight)
-    if _LEAST_ROWS * len(weight) * width > _UNPACKED or weight.size > _LARGEST:
-        return 0
-    most, n_out = rows_in_blocks(), weight.shape[1]
-    is_costly = weight.size > _LARGE or n_blocks * width > _MOST_PADDING * n_out
-    return min(most, _FEW_ROWS) if is_costly else most
 
 
 def _shape_of_blocks(weight: NDArray[Any]) -> tuple[int, int]:

@@ -16,14 +16,8 @@ from numpy.typing import NDArray
 from xpnet.arrays.cpu.processors import count_processors
 from xpnet.arrays.cpu.thread_pool import run_tasks
 
-__all__ = [
-    "FileRows",
-    "HostRows",
-    "copy_by_threads",
-    "keep_freed_memory",
-    "release_pages",
-    "rows_in_file",
-]
+__all__ = ["FileRows", "HostRows", "copy_by_threads", "keep_freed_memory", "release_pages"]
+__all__ += ["rows_in_file"]
 
 # Fewest bytes that a thread copies: giving it a part takes about 10 microseconds.
 _PART_BYTES = 2**20

@@ -64,7 +64,6 @@ class _Tasks:
         self.end = self._n_tasks  # tasks from this index on are skipped
 
     def work(self) -> None:
-        """Run tasks until none is waiting."""
         while self._waiting:
             try:
                 index, argument = self._waiting.popleft()

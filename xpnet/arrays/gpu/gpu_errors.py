@@ -17,13 +17,7 @@ from xpnet.arrays.gpu.gpu_facts import (
     wheel_facts,
 )
 
-__all__ = [
-    "CAUSES",
-    "cause_of",
-    "code_of",
-    "diagnosis_of",
-    "is_from_cupy",
-]
+__all__ = ["CAUSES", "cause_of", "code_of", "diagnosis_of", "is_from_cupy"]
 
 _INSTALL = 'pip install "cupy-cuda13x[ctk]", or "cupy-cuda12x[ctk]" for a driver older than 580'
 

@@ -8,12 +8,7 @@ import numpy as np
 from xpnet.functions.activation import OnnxOperator
 from xpnet.functions.activations import ACTIVATIONS
 
-__all__ = [
-    "ACTIVATION_OPERATORS",
-    "CLIP_BOUNDS",
-    "GATES",
-    "options_of",
-]
+__all__ = ["ACTIVATION_OPERATORS", "CLIP_BOUNDS", "GATES", "options_of"]
 
 _ROWS = {name: row for name, row in ACTIVATIONS.items() if name == row.name}
 ACTIVATION_OPERATORS = {name: row.onnx for name, row in _ROWS.items() if row.onnx}

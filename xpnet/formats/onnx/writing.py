@@ -27,13 +27,8 @@ _IR_VERSION = 9
 def serialize(network: Network, *, input_dtype: str | None = None, rows: Any = None) -> bytes:
     """Return the bytes of an ONNX file of a network, including its preprocessing.
 
-    `input_dtype` is that of the inputs, such as "uint8" for raw pixels; by default the network's.
-    `rows` are for a reproducible network, see `xpnet.formats.onnx.exact`.
-
-    Raise ModuleNotFoundError if the package onnx is not installed; TypeError if ONNX, or its
-    operator for an activation, does not support the dtype of the parameters; and ValueError if
-    ONNX has no operator for an activation or its options, a parameter is NaN or infinite, or a
-    number of the preprocessing overflows or underflows in the dtype of the parameters.
+    Arguments and errors are those of `xpnet.save`; also ValueError if a number of the preprocessing
+    overflows or underflows in the dtype of the parameters.
     """
     if network.is_reproducible:
         from xpnet.formats.onnx import exact
@@ -114,7 +109,6 @@ class _GraphBuilder:
                 self._add(operator, constant)
 
     def add_layer(self, i: int, layer: Dense) -> None:
-        """Add a layer and its activation."""
         names = [f"layers.{i}.{kind}" for kind in ("weight", "bias")]
         for name, array in zip(names, (layer.weight, layer.bias), strict=True):
             value = np.ascontiguousarray(to_numpy(array))

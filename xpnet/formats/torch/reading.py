@@ -116,7 +116,6 @@ class _TorchUnpickler(ArrayUnpickler):
         self._storages: dict[str, _Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return the function or type of a name in the file."""
         full = f"{module}.{name}"
         if full not in self.functions:
             msg = f"it holds {quoted(full)}, not real tensors alone: save model.state_dict()"
@@ -124,7 +123,6 @@ class _TorchUnpickler(ArrayUnpickler):
         return self.functions[full]
 
     def persistent_load(self, pid: Any) -> _Storage:
-        """Return the storage of an identifier."""
         _, kind, key, _, size = pid
         if not isinstance(kind, _StorageType) or not _is_lengths((size,)):
             msg = "a storage without its type or size"

@@ -80,11 +80,8 @@ class Trace:
 
     def call(self, function: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
         """Return the result of a function; raise TypeError or ValueError if no chain has it."""
-        values = [
-            x
-            for value in (*args, *options.values())
-            for x in (value if isinstance(value, list | tuple) else (value,))
-        ]
+        given = (*args, *options.values())
+        values = [y for x in given for y in (x if isinstance(x, list | tuple) else (x,))]
         inputs = [x for x in values if id(x) in self._chains]
         name = function.__name__
         if name == "__get__":
