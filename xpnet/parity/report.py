@@ -21,13 +21,7 @@ from xpnet.parity.bounds.error_bound import (
 )
 from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.bounds.rounding import format_of
-from xpnet.parity.candidates import (
-    BitComparison,
-    Candidate,
-    CandidateComparison,
-    candidate_results,
-    results_on_device,
-)
+from xpnet.parity.candidates import Candidate, candidate_comparisons, results_on_device
 from xpnet.parity.stage_statistics import Agreement, StageAgreement, merge_agreements
 
 __all__ = ["Report", "compare"]
@@ -176,23 +170,22 @@ def compare(
     >>> report.is_in_bound, report.n_could_differ
     (True, 0)
     """
-    rows, results = candidate_results(network, x, candidates, outputs_only=outputs_only)
-    digest, comparisons = ResultHash(), list[BitComparison | CandidateComparison]()
+    rows, comparisons = candidate_comparisons(network, x, candidates, outputs_only=outputs_only)
+    digest, propagation = ResultHash(), None
     if network.is_reproducible:
         confidence, chunks = 1.0, _exact_stages(network, rows, digest)
-        comparisons += (BitComparison(x, network) for x in results.values())
     else:
         confidence = 1.0 if worst_case else checked_confidence(confidence)
         # Each result is compared at most twice.
         propagation = Propagation(network, 2 * count_results(network, len(rows)), confidence)
         chunks = reference_stages(propagation, rows)
-        comparisons += (CandidateComparison(x, propagation, network) for x in results.values())
     agreements: list[Agreement] = []
     n_could_differ = n_disagree = 0
     step = -(-len(list(row_chunks(rows))) // _CLOSE_CHUNKS)
     for i, (start, chunk, stages) in enumerate(chunks):
         with counting_from(start):
-            found = [x.compare(chunk, start, stages, closely=i % step == 0) for x in comparisons]
+            given = chunk, start, stages, propagation
+            found = [x.compare(*given, closely=i % step == 0) for x in comparisons]
         ids, parts = [ids for ids, _ in found], [part for _, part in found]
         agreements = list(map(merge_agreements, agreements, parts)) if agreements else parts
         n_could_differ += int(np.count_nonzero(_could_differ(network, *stages[-1])))
