@@ -81,14 +81,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Notes
     -----
-    The network is trained by the loop of `xpnet.train`. It starts like that of scikit-learn and is
-    as accurate, but not the same: the rows are shuffled by other random numbers, and a change of
-    the learning rate also changes the effect of the momentum. Adam adds epsilon after the bias
-    correction, as in its paper; scikit-learn adds it before, where it counts up to 32 times as much
-    in the first steps. The penalty of a last, smaller batch is that of a full one; scikit-learn
-    divides it by the rows of the batch. With `warm_start`, each fit counts
-    the epochs without improvement anew. An interrupted fit keeps the network of the last complete
-    epoch.
+    The network starts like that of scikit-learn and is as accurate, but not the same: the rows are
+    shuffled by other random numbers, and a change of the learning rate also changes the effect of
+    the momentum. Adam adds epsilon after the bias correction, as in its paper; scikit-learn adds it
+    before, where it counts up to 32 times as much in the first steps. The penalty of a last,
+    smaller batch is that of a full one. With `warm_start`, each fit counts the epochs without
+    improvement anew. An interrupted fit keeps the network of the last complete epoch.
 
     Examples
     --------

@@ -56,16 +56,8 @@ _ROWS_IN_EXTENDED_PRECISION = 16
 def stage_results(network: Network, rows: NDArray[Any], /) -> tuple[NDArray[Any], ...]:
     """Return the results of all stages of a network, computed on the network's device.
 
-    Parameters
-    ----------
-    network : Network
-    rows : array of shape (n, n_in)
-        On the host.
-
-    Returns
-    -------
-    tuple of array of shape (n, width)
-        The preprocessed inputs, then the results of each layer, as NumPy arrays.
+    They are NumPy arrays of shape (n, width): the preprocessed inputs, then the results of each
+    layer, for rows of shape (n, n_in) on the host.
     """
     parts = []
     for start, chunk in row_chunks(rows):

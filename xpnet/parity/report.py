@@ -141,10 +141,6 @@ def compare(
     progress : callable, optional
         Called with the number of rows of each compared chunk.
 
-    Returns
-    -------
-    Report
-
     Raises
     ------
     TypeError

@@ -65,9 +65,8 @@ def assert_parity(function: Callable[..., Any], /, *arguments: Any, **keywords: 
     Warns
     -----
     UserWarning
-        If a bound from a count of operations detects gross faults only. If `bound` is below 0.01
-        ULP, which looks like a relative error. If the function fails on
-        ``array-api-strict:strictest`` alone, while it is lazy on JAX and Dask.
+        If a bound from a count of operations detects gross faults only, `bound` is below 0.01 ULP,
+        or the function fails on ``array-api-strict:strictest`` alone, but is lazy on JAX and Dask.
 
     Notes
     -----
@@ -113,7 +112,7 @@ class Parity:
         a device without float64, those for float64 are multiplied by 2^29.
     operations : int, optional
         Number n of operations per number of the result: the bound is
-        ``8 * sqrt(n) * eps * scale`` [1]_, where ``eps`` belongs to the result's dtype and
+        ``8 * sqrt(n) * eps * scale``, where ``eps`` belongs to the result's dtype and
         ``scale`` is the largest finite magnitude among the result and the floating-point arrays
         (or all arrays, if all are integers). Of the default bound, n is the length of the longest
         axis, or the count of an argument's numbers for each number of the result, if that is more.
@@ -144,11 +143,6 @@ class Parity:
     ------
     TypeError, ValueError
         If an option is invalid.
-
-    References
-    ----------
-    .. [1] N. J. Higham and T. Mary, SIAM Journal on Scientific Computing 41(5), 2019,
-       DOI 10.1137/18M1226312.
 
     Examples
     --------

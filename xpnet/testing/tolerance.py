@@ -99,6 +99,7 @@ class Tolerance:
         longest = max((least, *(length for x in (*arrays, exact) for length in x.shape)))
         # Of a sum over several axes, each result is made of more numbers than that.
         per_result = max((x.size // max(1, exact.size) for x in arrays), default=1)
+        # Rounding errors of n operations: Higham and Mary, DOI 10.1137/18M1226312.
         n = self._n or max(longest, per_result)
         scale = max(map(_magnitude, (*floating, exact)))
         words = "the longest axis" if longest >= per_result else "numbers of each result"

@@ -102,10 +102,6 @@ def error_bound(
         If true, no result can exceed its bound, even if every rounding error is as large as
         possible and all have the same sign. For wide layers these bounds are far larger.
 
-    Returns
-    -------
-    ErrorBound
-
     Raises
     ------
     TypeError
@@ -116,21 +112,13 @@ def error_bound(
 
     Notes
     -----
-    Derived in docs/explanation/error-bounds.md from the model of Higham and Mary [1]_, to first
-    order in the unit roundoff. The bounds hold for every order of summation, with or without fused
-    multiply-add, and for a scale that is folded into the weights, as long as the weights stay
-    normal numbers.
-    The error of each activation function is taken from the measured bounds in
-    `xpnet.functions`, the largest of all libraries. Not covered: units with equal weights,
+    Derived in docs/explanation/error-bounds.md, to first order in the unit roundoff, for every
+    order of summation, with or without fused multiply-add, and for a scale that is folded into the
+    weights, as long as the weights stay normal numbers. Not covered: units with equal weights,
     whose rounding errors are equal too, and equal terms that are added one by one.
 
     The true values are computed in float64. For a float64 network their own error is as large as
     the bound: compare with twice the bound.
-
-    References
-    ----------
-    .. [1] N. J. Higham and T. Mary, "A new approach to probabilistic rounding error analysis",
-       SIAM J. Sci. Comput. 41(5), 2019, DOI 10.1137/18M1226312.
 
     Examples
     --------
