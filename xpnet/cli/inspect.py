@@ -33,12 +33,8 @@ def add_parser(commands: Any) -> None:
     )
     text = "any file of weights or images, a folder of images, mnist or fashion-mnist"
     parser.add_argument("file", type=file_name, metavar="FILE", help=text)
-    add_option(
-        parser,
-        "--max-bytes N",
-        positive_integer,
-        "largest number of bytes of a pickle or ONNX file",
-    )
+    text = "largest number of bytes of a pickle or ONNX file"
+    add_option(parser, "--max-bytes N", positive_integer, text)
     add_format_arguments(parser)
     add_common_arguments(parser, run)
 

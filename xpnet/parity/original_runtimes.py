@@ -75,9 +75,8 @@ def outputs_by_onnx_runtime(path: Path, network: Network, x: NDArray[Any]) -> ND
     options.log_severity_level = _FATAL_ONLY
     session: Any = None
     with suppress(Exception):  # ONNX Runtime's errors have no common class
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        providers = ["CPUExecutionProvider"]
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     if session is None:
         return None
     source = session.get_inputs()[0]

@@ -225,11 +225,7 @@ def _compare(
     if isinstance(bound, float) and 0.0 < bound < 0.01:
         msg = f"bound={bound:g} means ULP. A relative error is given by rtol={bound:g}"
         warnings.warn(msg, stacklevel=3)
-    sweeps: dict[str, Any] = {
-        "dtypes": options.dtypes,
-        "shapes": options.shapes,
-        "specials": options.specials,
-    }
+    sweeps = {name: getattr(options, name) for name in ("dtypes", "shapes", "specials")}
     variants = list(sweep(given.arrays, **sweeps))
     if not variants and any(sweeps.values()):
         warnings.warn("the sweeps change nothing for these arguments", stacklevel=3)

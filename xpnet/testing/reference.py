@@ -204,15 +204,12 @@ class Reference:
         __tracebackhide__ = True
         wide = self.arguments.map(_widened)
         exact, plain = self._run(wide, "in float64 "), self._run(own)
-        results = [
-            ExpectedResult(path, x, y) for (path, x), (_, y) in zip(exact, plain, strict=True)
-        ]
+        results = [ExpectedResult(*x, y) for x, (_, y) in zip(exact, plain, strict=True)]
         for result in results:
             self._check(result)
         if all(x is None for _, x in exact) and not self.options.mutates:
-            msg = (
-                "`function` must return a result, or change arguments named by `mutates`; got None"
-            )
+            rule = "must return a result, or change arguments named by `mutates`"
+            msg = f"`function` {rule}; got None"
             raise TypeError(msg)
         again = self._run(self.arguments.map(np.copy))
         if not all(is_equal(x, y) for (_, x), (_, y) in zip(plain, again, strict=True)):

@@ -148,10 +148,8 @@ def checked_confidence(confidence: float) -> float:
         msg = f"`confidence` must be a number; got {type(confidence).__name__}"
         raise TypeError(msg)
     if not 0.0 < confidence < 1.0:
-        msg = (
-            f"`confidence` must be above 0 and below 1; got {confidence}."
-            " For certainty, give worst_case=True"
-        )
+        rule, hint = "must be above 0 and below 1", "For certainty, give worst_case=True"
+        msg = f"`confidence` {rule}; got {confidence}. {hint}"
         raise ValueError(msg)
     return float(confidence)
 
@@ -164,10 +162,8 @@ def rows_on_host(network: Network, x: Any) -> NDArray[Any]:
     for i, layer in enumerate(network.layers, start=1):
         for name in ("weight", "bias"):
             if not np.all(np.isfinite(to_numpy(getattr(layer, name)))):
-                msg = (
-                    "`network` must have finite parameters; got NaN or infinity in the"
-                    f" {name} of layer {i}"
-                )
+                got = f"NaN or infinity in the {name} of layer {i}"
+                msg = f"`network` must have finite parameters; got {got}"
                 raise ValueError(msg)
     rows = to_numpy(as_rows(as_array(x), network.n_in))
     if not np.isdtype(rows.dtype, ("bool", "integral", "real floating")):
