@@ -26,10 +26,7 @@ def add_parser(commands: Any) -> None:
         description="Summarize a file: the arrays of weights by name, dtype and shape, the"
         " operators of ONNX; or the images of a data set, their shape, dtype and labels. Large"
         " files are not loaded.",
-        examples=(
-            "inspect train.csv",
-            "inspect model.onnx --json",
-        ),
+        examples=("inspect train.csv", "inspect model.onnx --json"),
     )
     text = "any file of weights or images, a folder of images, mnist or fashion-mnist"
     parser.add_argument("file", type=file_name, metavar="FILE", help=text)

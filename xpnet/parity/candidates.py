@@ -21,12 +21,7 @@ from xpnet.networks.execution import layer_results
 from xpnet.networks.fingerprint import preprocessing_facts
 from xpnet.networks.network import Network
 from xpnet.networks.reproducible import reproducible
-from xpnet.parity.bounds.error_bound import (
-    StageReference,
-    row_chunks,
-    rows_on_host,
-    stage_names,
-)
+from xpnet.parity.bounds.error_bound import StageReference, row_chunks, rows_on_host, stage_names
 from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.bounds.rounding import format_of
 from xpnet.parity.stage_statistics import (
@@ -96,11 +91,7 @@ def check_candidate(network: Network, candidate: Network, *, outputs_only: bool 
 
 
 def candidate_comparisons(
-    network: Network,
-    x: Any,
-    candidates: Mapping[str, Candidate],
-    *,
-    outputs_only: bool,
+    network: Network, x: Any, candidates: Mapping[str, Candidate], *, outputs_only: bool
 ) -> tuple[NDArray[Any], list["CandidateComparison"]]:
     """Return the rows of `x` on the host, and a comparison for each candidate, after validation."""
     rows = rows_on_host(network, x)
@@ -126,12 +117,7 @@ class CandidateComparison:
     """
 
     def __init__(
-        self,
-        candidate: Candidate,
-        network: Network,
-        n_rows: int,
-        *,
-        outputs_only: bool,
+        self, candidate: Candidate, network: Network, n_rows: int, *, outputs_only: bool
     ) -> None:
         self._names = stage_names(network)
         self._compared = range(len(self._names))

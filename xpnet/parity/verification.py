@@ -57,12 +57,7 @@ class Verification:
 
 
 def verify(
-    network: Network,
-    x: Any,
-    results: Mapping[str, NDArray[Any]],
-    /,
-    *,
-    absolute_error: float = 0.0,
+    network: Network, x: Any, results: Mapping[str, NDArray[Any]], /, *, absolute_error: float = 0.0
 ) -> dict[str, Verification]:
     """Compare the outputs of one network by several runtimes, given by name of the runtime.
 

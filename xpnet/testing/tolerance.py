@@ -10,13 +10,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.deviation import deviation, ulp
 
-__all__ = [
-    "OUT_OF_BOUND",
-    "AllowedError",
-    "Tolerance",
-    "canonical",
-    "describe_deviation",
-]
+__all__ = ["OUT_OF_BOUND", "AllowedError", "Tolerance", "canonical", "describe_deviation"]
 
 # In every message about values.
 OUT_OF_BOUND: Final = "values out of bound"

@@ -80,12 +80,7 @@ class ErrorBound:
 
 
 def error_bound(
-    network: Network,
-    x: Any,
-    /,
-    *,
-    confidence: float = 1.0 - 1e-6,
-    worst_case: bool = False,
+    network: Network, x: Any, /, *, confidence: float = 1.0 - 1e-6, worst_case: bool = False
 ) -> ErrorBound:
     """Return bounds of the distance of correct results from the true values.
 

@@ -56,11 +56,7 @@ class Propagation:
     """
 
     def __init__(
-        self,
-        network: Network,
-        n_results: int,
-        confidence: float,
-        absolute_error: float = 0.0,
+        self, network: Network, n_results: int, confidence: float, absolute_error: float = 0.0
     ) -> None:
         self.precision = format_of(network)
         self.network = in_float64(network)
