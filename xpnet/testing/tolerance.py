@@ -28,11 +28,7 @@ class AllowedError:
 
 
 class Tolerance:
-    """Tolerance of `assert_parity`: ULP, absolute errors, a count of operations, or `rtol`.
-
-    Raise TypeError if more than one is given, or one is of a wrong type; ValueError if a number is
-    NaN, infinite or negative, or `operations` is below 1.
-    """
+    """Tolerance of `assert_parity`: ULP, absolute errors, a count of operations, or `rtol`."""
 
     def __init__(
         self, bound: Any = None, operations: Any = None, rtol: Any = None, atol: Any = None
