@@ -143,13 +143,10 @@ def compare(
 
     Raises
     ------
-    TypeError
-        As `error_bound`; if a candidate is neither a network nor a sequence of arrays; and as
-        `reproducible` for the candidates of a reproducible network.
-    ValueError
-        As `error_bound`; if there are no rows or candidates; if a candidate has other inputs,
-        outputs, classes, layers or stages than the network; and as `forward` for a NumPy
-        candidate.
+    TypeError, ValueError
+        As `error_bound`, as `forward` for a NumPy candidate, and as `reproducible` for the
+        candidates of a reproducible network; if there are no rows or candidates, or a candidate
+        has other inputs, outputs, classes, layers or stages than the network.
 
     Notes
     -----

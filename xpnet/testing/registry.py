@@ -11,7 +11,6 @@ from xpnet.testing.built_in import BUILT_IN
 from xpnet.testing.run_settings import RUN
 
 __all__ = [
-    "backend_names",
     "backends_matching",
     "canonical_name",
     "default_names",

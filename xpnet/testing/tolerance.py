@@ -12,8 +12,7 @@ from xpnet.arrays.deviation import deviation, ulp
 
 __all__ = ["OUT_OF_BOUND", "AllowedError", "Tolerance", "canonical", "describe_deviation"]
 
-# In every message about values.
-OUT_OF_BOUND: Final = "values out of bound"
+OUT_OF_BOUND: Final = "values out of bound"  # in every message about values
 
 
 @dataclass(frozen=True)
@@ -105,11 +104,7 @@ class Tolerance:
 def describe_deviation(
     actual: NDArray[Any], exact: NDArray[Any], allowed: AllowedError, dtype: str
 ) -> str | None:
-    """Return a message about the largest deviation of a result; None if all values are allowed.
-
-    NaN must be in the same places. A result may be infinite where the exact one is, or exceeds
-    the largest number of the dtype.
-    """
+    """Return a message about the largest deviation of a result; None if all values are allowed."""
     wide = np.complex128 if "c" in actual.dtype.kind + exact.dtype.kind else np.float64
     actual, exact = np.asarray(actual, wide), np.asarray(exact, wide)
     with np.errstate(all="ignore"):

@@ -176,7 +176,6 @@ class Propagation:
             deviation = root_of_squares(spread, spreads)
             total = before.drift + before.relative * lengths(before.sizes)
             drift = np.fmin(drift, weights.norm * total)
-            # The largest standard deviation in any direction.
             largest = np.hypot(np.max(before.spread, axis=1, keepdims=True), before.common)
         bound = deviation * self._dtype(self.factor)
         bound += drifts
