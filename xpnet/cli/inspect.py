@@ -62,11 +62,8 @@ def _summary(path: Path, options: "ReadOptions", *, max_bytes: int | None) -> di
         return preview(path, options)
     try:
         name = detect_weight_format(path).name
-    except WeightsError as no_weights:
-        try:
-            return preview(path, options)
-        except DataError as error:
-            raise error from no_weights
+    except WeightsError:
+        return preview(path, options)
     if name == "npz":  # may contain weights or images
         try:
             images = preview(path, options)

@@ -240,7 +240,6 @@ def _shortened(fact: str) -> str:
 
 
 def _hash_of(stages: Sequence[NDArray[Any]]) -> str:
-    """Return the hash of the outputs among the results of all stages."""
     digest = ResultHash()
     digest.update(stages[-1])
     return digest.text()

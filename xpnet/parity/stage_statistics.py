@@ -210,7 +210,6 @@ def bits_text(x: Any) -> str:
 
 
 def _bits(x: NDArray[Any]) -> NDArray[Any]:
-    """Return the bits of floating-point numbers as integers."""
     return np.ascontiguousarray(x).view(f"u{x.itemsize}")
 
 

@@ -110,7 +110,6 @@ def _agreement(
     bounds: dict[str, NDArray[Any]],
     first_row: int,
 ) -> Agreement:
-    """Return the agreement of some rows of a runtime with their reference."""
     stages = []
     for name, y in outputs.items():
         # Without a bound, a result may overflow or be any finite number, but not NaN.

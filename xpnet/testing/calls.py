@@ -161,7 +161,6 @@ class Comparison:
             return outcome if other.faults else other
 
     def _reason_left_out(self, name: str) -> str | None:
-        """Return the reason why the function is not called on a backend; None if it is."""
         is_unread = name == STRICTEST and "array-api-strict" not in self.laziness.libraries
         if is_unread or (name == "torch:meta" and self.laziness.allows_values):
             return "the function need not be lazy"

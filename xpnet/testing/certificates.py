@@ -207,7 +207,6 @@ def _name(x: Any) -> str:
 
 
 def _source(call: Call) -> str | None:
-    """Return the SHA-256 of the source of a call's function."""
     with suppress(OSError, TypeError):  # compiled, an object, or typed at a prompt
         return sha256([inspect.getsource(call.function).encode()])
     return None

@@ -238,7 +238,6 @@ class Reference:
         ]
 
     def _run(self, arguments: Arguments, where: str = "") -> list[tuple[str, Any]]:
-        """Return paths and values of what the function returns."""
         __tracebackhide__ = True
         try:
             return arguments.call(self.function)
