@@ -51,8 +51,7 @@ def draw_agreement(
         axes.tick_params("x", rotation=40)
         for label in axes.get_xticklabels():
             label.set(horizontalalignment="right", rotation_mode="anchor")
-    if title:
-        axes.set_title(title, parse_math=False)
+    axes.set_title(title, parse_math=False)
     legend = figure.legend(loc="outside lower left", ncols=min(len(shares), 3))
     for text in legend.get_texts():
         text.set_parse_math(False)

@@ -107,9 +107,8 @@ class Parity:
     mutates : iterable of int or str, optional
         Positions, from 0, or keywords of the arguments that the function changes in place.
     bound : float or array_like, optional
-        Largest allowed error of floating-point results: a number of ULP, units in the last place
-        of the result's dtype at the reference's value, or an array or list of absolute errors. On
-        a device without float64, those for float64 are multiplied by 2^29.
+        Largest allowed error of floating-point results: a number of ULP of the result's dtype, or
+        an array or list of absolute errors (times 2^29 on a device without float64).
     operations : int, optional
         Number n of operations per number of the result: the bound is
         ``8 * sqrt(n) * eps * scale``, where ``eps`` belongs to the result's dtype and
@@ -129,10 +128,9 @@ class Parity:
         Whether to repeat it with NaN, infinities, negative zero and a subnormal number.
     lazy : bool or set of str, optional
         If true, the default without a setting ``xp_lazy``, the function must not depend on values:
-        it must run and agree under ``jax.jit``, compute nothing on Dask, and use no boolean masks,
-        ``bool()``, ``float()`` and ``int()`` on ``array-api-strict:strictest``. A set holds some of
-        ``{"jax", "dask", "array-api-strict"}``. Tags of array-api-extra's ``lazy_xp_function`` and
-        `xp_capabilities` restrict the default.
+        it must run and agree under ``jax.jit``, compute nothing on Dask, and read no values on
+        ``array-api-strict:strictest``. A set holds some of ``{"jax", "dask", "array-api-strict"}``.
+        Tags of ``lazy_xp_function`` and `xp_capabilities` restrict the default.
     allow_dask_compute : int, default 0
         How often the function may compute Dask arrays.
     backends : str or iterable of str, optional
@@ -196,11 +194,10 @@ def _compare(
     if all(x is None for x in bounds):
         bounds = None, None, RUN.options.get("rtol"), None
     tolerance = Tolerance(*bounds)
-    names = selected_backends()
-    if options.backends is not None:
-        names = select_backends(options.backends)
+    chosen = options.backends
+    names = selected_backends() if chosen is None else select_backends(chosen)
     if not names:
-        msg = f"`backends` must name at least one; got {options.backends!r}"
+        msg = f"`backends` must name at least one; got {chosen!r}"
         raise ValueError(msg)
     given = Arguments.of(arguments, keywords)
     declared = capabilities_of(function)
