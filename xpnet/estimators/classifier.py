@@ -100,12 +100,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     score = BaseMLP.score  # the mixin's method needs NumPy arrays
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
-        """Train for one more epoch. Arguments and errors are as for `fit`.
+        """Train for one more epoch. Other arguments and errors are as for `fit`.
 
         Parameters
         ----------
-        X, y, sample_weight
-            See `fit`.
         classes : array of shape (n_classes,), optional
             All classes of all calls; required in the first call, and the same in later ones.
         """

@@ -96,7 +96,6 @@ class Report:
         return f"in bound: differences are rounding, up to {share:.3g} of the bound"
 
     def _fault(self, place: str, stage: StageAgreement) -> str:
-        """Return the verdict for a stage that is out of bound."""
         if self.result_hash is not None:
             return f"DIFFERENT BITS, {place}: {stage.fault or stage.first_bits()}"
         share = stage.largest_share or 0.0

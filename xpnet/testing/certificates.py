@@ -180,7 +180,6 @@ class CallCertificate:
         return "\n".join([f"SHA-256: {sha256([npz])}", *lines, ""])
 
     def _key(self, call: Call) -> str:
-        """Return the key of the next call."""
         name = self._test or call.name
         self._counts[name] += not call.variant  # sweeps follow the arguments as given
         return f"{name}: call {self._counts[name]}" + f" ({call.variant})" * bool(call.variant)
