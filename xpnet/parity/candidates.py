@@ -34,7 +34,6 @@ from xpnet.parity.stage_statistics import (
 
 __all__ = [
     "Candidate",
-    "CandidateComparison",
     "candidate_comparisons",
     "check_candidate",
     "results_on_device",
