@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import fields
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -58,8 +58,6 @@ def check_distinct_files(args: argparse.Namespace) -> None:
 
 def missing_file_hint(path: str, words: Iterable[str] = ()) -> str:
     """Return a hint at the nearest word, or at the nearest file in the folder of a missing one."""
-    from itertools import islice
-
     if os.path.lexists(path):  # a link to a missing file, not a mistyped name
         return ""
     files: list[str] = []

@@ -120,9 +120,7 @@ def _read_images(data: Data, model: Model, largest: int) -> "NDArray[Any]":
 
     most = min(max(largest, *BATCH_SIZES), max(rows_in_memory(model.network), 1))
     n_rows = most if data.rows is None else min(data.rows, most)
-    rows: NDArray[Any]
-    rows, _ = data.read_rows(model.network.n_in, "time", rows=n_rows, want_labels=False)
-    return rows
+    return data.read_rows(model.network.n_in, "time", rows=n_rows, want_labels=False)[0]
 
 
 def _random_bytes(model: Model) -> "NDArray[Any]":

@@ -165,9 +165,8 @@ def _verify(
     x = preprocessed(steps, rows, network.dtype, np) if n_steps else rows
     name, outputs = outputs_by_original_runtime(Path(options.source), contents, x)
     runtimes, results = [name], {f"IN, by {name}": outputs}
-    written = read_model(
-        target, replace(options.file, activation=None, layout=None, allow_external=False)
-    )
+    own_options = replace(options.file, activation=None, layout=None, allow_external=False)
+    written = read_model(target, own_options)
     size = default_batch_size(network)
     parts = [written.network(rows[i : i + size]) for i in range(0, len(rows), size)]
     results["OUT, by xpnet"] = np.concatenate(parts)

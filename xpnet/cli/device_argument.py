@@ -16,11 +16,6 @@ def add_device_argument(parser: argparse.ArgumentParser, *, default: str = "cpu"
 
     `device_from_args` opens the device. The parsed value is a valid argument of `Device`.
 
-    Parameters
-    ----------
-    parser : argparse.ArgumentParser
-    default : str, default "cpu"
-
     Examples
     --------
     >>> parser = argparse.ArgumentParser()
@@ -40,26 +35,16 @@ def add_device_argument(parser: argparse.ArgumentParser, *, default: str = "cpu"
 
 
 def device_from_args(args: argparse.Namespace, /) -> "Device":
-    """Return the device of ``--device``, or end the script with one line on standard error.
+    """Return the device of the option of `add_device_argument`.
 
     It becomes the current device of this thread (see `Device`) for the rest of the script; other
     threads enter it themselves, by ``with device``.
 
-    Parameters
-    ----------
-    args : argparse.Namespace
-        Of a parser with the option of `add_device_argument`, whose example uses this function.
-
-    Returns
-    -------
-    Device
-
     Raises
     ------
     SystemExit
-        With code 5, if the device that ``--device`` asks for is not usable. The line is
-        ``PROG: error: CAUSE``, as in argparse. ``Device(args.device)`` raises a `DeviceError`
-        instead.
+        With code 5 and the line ``PROG: error: CAUSE`` on standard error, as in argparse, if the
+        device is not usable. ``Device(args.device)`` raises a `DeviceError` instead.
     """
     from xpnet.arrays.device import Device
     from xpnet.arrays.device_errors import DeviceError

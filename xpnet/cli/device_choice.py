@@ -86,10 +86,7 @@ class DeviceOptions:
 
 @contextmanager
 def chosen_precision(options: DeviceOptions) -> Iterator[None]:
-    """Set the precision of matrix products on GPUs to --precision.
-
-    Raises UsageError for TF32 on a CPU alone, by --device or --devices, or in reproducible results.
-    """
+    """Set the precision of matrix products on GPUs to --precision; raise UsageError for a CPU."""
     precision: Any = options.precision
     if precision not in {"float32", "tf32"}:
         yield
@@ -109,10 +106,7 @@ def chosen_precision(options: DeviceOptions) -> Iterator[None]:
 
 
 def open_device(options: DeviceOptions, stopwatch: "Stopwatch") -> "Device":
-    """Return the device of --device; raise DeviceError if it is not usable.
-
-    With --threads, auto is the CPU. Raises UsageError if --threads is given for a GPU.
-    """
+    """Return the device of --device; with --threads, auto is the CPU and a GPU is an error."""
     is_auto = options.device == "auto"
     wants_threads = options.threads is not None
     with stopwatch.measure("startup" if options.device == "cpu" else "device"):

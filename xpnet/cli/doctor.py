@@ -114,7 +114,6 @@ def _verified(word: str) -> list[dict[str, Any]]:
 
 
 def _host_facts() -> dict[str, Any]:
-    """Return the versions of Python, NumPy and its BLAS."""
     import numpy as np
     from threadpoolctl import threadpool_info
 

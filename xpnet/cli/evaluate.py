@@ -38,10 +38,7 @@ def add_parser(commands: Any) -> None:
         help="classify images and compare with their labels",
         description="Classify images and compare with their labels, in all and class by class."
         " The images that the network was trained on are recognised by a hash of the first 1,000.",
-        examples=(
-            "evaluate",
-            "evaluate train.csv --model model.safetensors --device gpu",
-        ),
+        examples=("evaluate", "evaluate train.csv --model model.safetensors --device gpu"),
         common="--rows --labels --model --input-range --device --plot --json",
     )
     add_data_arguments(parser)

@@ -26,19 +26,12 @@ def add_parser(commands: Any) -> None:
         description="Summarize a file: the arrays of weights by name, dtype and shape, the"
         " operators of ONNX; or the images of a data set, their shape, dtype and labels. Large"
         " files are not loaded.",
-        examples=(
-            "inspect train.csv",
-            "inspect model.onnx --json",
-        ),
+        examples=("inspect train.csv", "inspect model.onnx --json"),
     )
     text = "any file of weights or images, a folder of images, mnist or fashion-mnist"
     parser.add_argument("file", type=file_name, metavar="FILE", help=text)
-    add_option(
-        parser,
-        "--max-bytes N",
-        positive_integer,
-        "largest number of bytes of a pickle or ONNX file",
-    )
+    text = "largest number of bytes of a pickle or ONNX file"
+    add_option(parser, "--max-bytes N", positive_integer, text)
     add_format_arguments(parser)
     add_common_arguments(parser, run)
 
@@ -69,11 +62,8 @@ def _summary(path: Path, options: "ReadOptions", *, max_bytes: int | None) -> di
         return preview(path, options)
     try:
         name = detect_weight_format(path).name
-    except WeightsError as no_weights:
-        try:
-            return preview(path, options)
-        except DataError as error:
-            raise error from no_weights
+    except WeightsError:
+        return preview(path, options)
     if name == "npz":  # may contain weights or images
         try:
             images = preview(path, options)

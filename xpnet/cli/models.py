@@ -37,10 +37,8 @@ _BOOK_SIZES = (784, 50, 100, 10)
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add --model, --seed and the options for a file of weights."""
     add = partial(add_option, parser)
-    text = (
-        "a file of weights (safetensors, npz, ONNX, torch, Keras, the book's pickle); or the word"
-    )
-    text += " sample, the embedded trained network, or random, the book's untrained network"
+    text = "a file of weights (safetensors, npz, ONNX, torch, Keras, the book's pickle); or the"
+    text += " word sample, the embedded trained network, or random, the book's untrained network"
     add("--model MODEL", file_name, text, default="sample")
     add("--seed N", not_negative_integer, "random seed for --model random", default=0)
     add_file_arguments(parser)

@@ -173,11 +173,7 @@ def _check_no_bounds(options: ParityOptions, why: str) -> None:
 def _read_certificate(
     options: ParityOptions, place: DeviceOptions, network: "Network", rows: "NDArray[Any]"
 ) -> "Certificate | None":
-    """Return the certificate of --check, None without the option.
-
-    Raises DataError if it is damaged, belongs to another network or input, or if --reproducible
-    needs other results; UsageError for options that do not go with it.
-    """
+    """Return the certificate of --check, if it goes with the options; None without --check."""
     from xpnet.parity.certificate import read_certificate
 
     path = options.check

@@ -54,11 +54,7 @@ class ParityInputs:
 def open_candidates(
     options: ParityOptions, inputs: ParityInputs, certificate: "Certificate | None"
 ) -> "Candidates":
-    """Return the candidates of a certificate, of devices and files.
-
-    Raises UsageError for a word that names no device, DeviceError for a device that is not usable,
-    and WeightsError for a file of another network.
-    """
+    """Return the candidates of a certificate, of devices and files."""
     candidates: Candidates = {}
     network, device = inputs.network, inputs.device
     if certificate is not None:

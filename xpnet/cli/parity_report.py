@@ -106,7 +106,6 @@ def origin_text(name: str, origin: "Facts") -> str:
 
 
 def _stage_lines(found: "Agreement") -> Iterator[str]:
-    """Yield the lines of one candidate's stages."""
     width = max(len(stage.name) for stage in found.stages)
     yield f"  {'':{width}}  difference         ULP    of bound  layer alone"
     for stage in found.stages:

@@ -1,11 +1,11 @@
 """Parts: npz files of predictions, one for each file of images, with a manifest of its origin."""
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from xpnet.cli.arguments import UsageError
 from xpnet.cli.data_arguments import Data
 from xpnet.cli.streams import print_note
 from xpnet.files.errors import DataError
+from xpnet.files.record import sha256
 from xpnet.files.writing import atomic_write
 
 if TYPE_CHECKING:
@@ -49,13 +50,13 @@ class PartFile:
         """
         with self.source.open("rb") as file:
             status = os.fstat(file.fileno())
-            digest = hashlib.sha256(file.read(_HASHED_BYTES))
+            ends = [file.read(_HASHED_BYTES)]
             file.seek(max(status.st_size - _HASHED_BYTES, 0))
-            digest.update(file.read(_HASHED_BYTES))
+            ends.append(file.read(_HASHED_BYTES))
         return {
             "size of the input": status.st_size,
             "last change of the input": status.st_mtime_ns,
-            "SHA-256 of the input's ends": digest.hexdigest(),
+            "SHA-256 of the input's ends": sha256(ends),
             **self.work,
         }
 
@@ -130,7 +131,5 @@ def _sha256(manifest: Mapping[str, Any], arrays: "Mapping[str, NDArray[Any]]") -
     """Return the SHA-256 of a manifest and of arrays with their names, dtypes and shapes."""
     named = sorted(arrays.items())
     kinds = [(name, x.dtype.str, x.shape) for name, x in named]
-    digest = hashlib.sha256(json.dumps([manifest, kinds], sort_keys=True).encode())
-    for _, x in named:
-        digest.update(x.tobytes())
-    return digest.hexdigest()
+    head = json.dumps([manifest, kinds], sort_keys=True).encode()
+    return sha256(chain([head], (x.tobytes() for _, x in named)))

@@ -97,11 +97,7 @@ def _check_options(data: Data, wanted: Wanted, where: ClusterOptions) -> None:
 
 
 def _parts(data: Data, where: ClusterOptions, job: Job) -> list[PartFile]:
-    """Return the parts, with the manifests of those that exist; make their folder.
-
-    Raise FileNotFoundError if an input is missing, UsageError if two would have the same part, or a
-    part is an input or of another run.
-    """
+    """Return the parts, with the manifests of those that exist; make their folder."""
     from xpnet.datasets.locate import locate
 
     folder, work = Path(where.output), _work(data, job)

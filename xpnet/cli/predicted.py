@@ -151,10 +151,8 @@ def predict_piece(
         arrays = as_arrays(network, predicted)
     labels = arrays.get("labels")
     if labels is not None and labels.dtype.kind == "i":  # fewer bytes to send
-        small = np.result_type(
-            *map(np.min_scalar_type, (labels.min(initial=0), labels.max(initial=0)))
-        )
-        arrays["labels"] = labels.astype(small)
+        ends = labels.min(initial=0), labels.max(initial=0)
+        arrays["labels"] = labels.astype(np.result_type(*map(np.min_scalar_type, ends)))
     return arrays, notes
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from contextvars import Context
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -11,6 +12,7 @@ from xpnet.cli.data_arguments import Data, as_data_error
 from xpnet.cli.input_range import standardization
 from xpnet.cli.models import Model
 from xpnet.cli.streams import print_note, progress_bar
+from xpnet.files.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,8 +92,6 @@ def depends_on_all_values(model: Model, itemsize: int) -> bool:
 
 
 def _warm_up(network: "Network", images: "NDArray[Any]", batching: Mapping[str, Any]) -> None:
-    from contextvars import Context
-
     from xpnet.arrays.namespace import without_warnings
     from xpnet.inference.nonfinite import count_nonfinite
     from xpnet.inference.predict import predict_ids
@@ -156,7 +156,6 @@ def blocks_in_range(
 
 def _by_first_row(path: str, blocks: "Iterator[Block]") -> "tuple[InputRange, Iterator[Block]]":
     """Return the range by the first row that is not blank, and the blocks, which are checked."""
-    from xpnet.files.errors import DataError
     from xpnet.networks.input_range import InputRange, range_of
 
     taken: list[Block] = []
@@ -203,8 +202,6 @@ def _report_large(
 
 
 def _refuse_large(path: str, decided_by: int, row: int, pixel: int, value: Any) -> NoReturn:
-    from xpnet.files.errors import DataError
-
     what, rule = f"pixel {pixel} of row {row}", f"0 to 1, as in row {decided_by}"
     hint = f"convert the file to bytes, which are all divided by 255, or give {_AS_THEY_ARE}"
     raise DataError(what, file=path, found=value, expected=rule, hint=hint)

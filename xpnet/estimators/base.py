@@ -141,9 +141,8 @@ class BaseMLP(BaseEstimator):
             self.validation_scores_: list[float] | None = [] if self.early_stopping else None
             self.best_validation_score_ = -inf if self.early_stopping else None
         fitting = Fitting(self, self._fit_state, self._validation_score)
-        self.network_ = fitting.run(
-            network, Examples(X, answers, weights), random, is_partial=is_partial
-        )
+        examples = Examples(X, answers, weights)
+        self.network_ = fitting.run(network, examples, random, is_partial=is_partial)
         self._set_parameters(self.network_, is_on_host=not is_other_library(X))
         return self
 
@@ -186,11 +185,9 @@ class BaseMLP(BaseEstimator):
         hidden = [(layer.n_out, layer.activation) for layer in network.layers[:-1]]
         activation = xpnet_activation(self.activation)
         if [(width, activation) for width in hidden_widths(self.hidden_layer_sizes)] != hidden:
-            msg = (
-                "`hidden_layer_sizes` and `activation` must not change between calls of fit with"
-                f" warm_start=True or of partial_fit: expected {hidden}; got"
-                f" {self.hidden_layer_sizes} and {self.activation!r}"
-            )
+            rule = "must not change between calls of fit with warm_start=True or of partial_fit"
+            got = f"{self.hidden_layer_sizes} and {self.activation!r}"
+            msg = f"`hidden_layer_sizes` and `activation` {rule}: expected {hidden}; got {got}"
             raise ValueError(msg)
         return network
 

@@ -31,8 +31,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Parameters
     ----------
-    hidden_layer_sizes, batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle
-        As in scikit-learn.
     activation : str, default "relu"
         Activation of the hidden layers: "identity", "logistic", "tanh", "relu", or another
         differentiable activation of xpnet, such as "gelu" or "silu".
@@ -44,11 +42,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     random_state : int, numpy.random.RandomState or None, default None
         Random state of the initial weights, which are those of scikit-learn, the held-out rows and
         the order of the rows. All are drawn on the host.
-    tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction
-        As in scikit-learn. With `early_stopping`, the share of each class that is held out is the
-        same for any number of classes.
-    beta_1, beta_2, epsilon, n_iter_no_change
-        As in scikit-learn; see the Notes for epsilon.
+    early_stopping : bool, default False
+        The share of each class that is held out is the same for any number of classes.
+    epsilon : float, default 1e-8
+        See the Notes.
     device : str or Device, default "cpu"
         Device, by a word of `Device`, that computes NumPy arrays, lists, data frames and sparse
         matrices; results are returned on the host. Arrays of other libraries are computed on
@@ -66,9 +63,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         As in scikit-learn, with the penalty at the end of the epoch.
     t_ : int
         Number of rows processed, without rows of weight 0.
-    classes_, validation_scores_, best_validation_score_, n_iter_, n_layers_, n_outputs_,
-    n_features_in_, out_activation_, feature_names_in_
-        As in scikit-learn.
 
     Raises
     ------
@@ -81,14 +75,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Notes
     -----
-    The network is trained by the loop of `xpnet.train`. It starts like that of scikit-learn and is
-    as accurate, but not the same: the rows are shuffled by other random numbers, and a change of
-    the learning rate also changes the effect of the momentum. Adam adds epsilon after the bias
-    correction, as in its paper; scikit-learn adds it before, where it counts up to 32 times as much
-    in the first steps. The penalty of a last, smaller batch is that of a full one; scikit-learn
-    divides it by the rows of the batch. With `warm_start`, each fit counts
-    the epochs without improvement anew. An interrupted fit keeps the network of the last complete
-    epoch.
+    The network starts like that of scikit-learn and is as accurate, but not the same: the rows are
+    shuffled by other random numbers, and a change of the learning rate also changes the effect of
+    the momentum. Adam adds epsilon after the bias correction, as in its paper; scikit-learn adds it
+    before, where it counts up to 32 times as much in the first steps. The penalty of a last,
+    smaller batch is that of a full one. With `warm_start`, each fit counts the epochs without
+    improvement anew. An interrupted fit keeps the network of the last complete epoch.
 
     Examples
     --------
@@ -108,12 +100,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     score = BaseMLP.score  # the mixin's method needs NumPy arrays
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
-        """Train for one more epoch. Arguments and errors are as for `fit`.
+        """Train for one more epoch. Other arguments and errors are as for `fit`.
 
         Parameters
         ----------
-        X, y, sample_weight
-            See `fit`.
         classes : array of shape (n_classes,), optional
             All classes of all calls; required in the first call, and the same in later ones.
         """

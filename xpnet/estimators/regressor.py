@@ -31,26 +31,20 @@ class _Loss:
 class MLPRegressor(RegressorMixin, BaseMLP, _Loss):
     """scikit-learn's regressor on any array library and device.
 
-    Options, methods and attributes are as in scikit-learn, except for the following.
+    Options, methods and attributes are as for `MLPClassifier`, except for the following.
 
     Parameters
     ----------
     loss : {"squared_error"}, default "squared_error"
         Half the squared error, the mean over the outputs; "poisson" is not supported.
-    hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init,
-    power_t, max_iter, shuffle, random_state, tol, verbose, warm_start, momentum,
-    nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon,
-    n_iter_no_change, device, predict_batch_size
-        As for `MLPClassifier`. With `early_stopping`, rows are held out at random.
+    early_stopping : bool, default False
+        Rows are held out at random.
 
     Attributes
     ----------
     validation_scores_ : list of float or None
         With `early_stopping`, R^2 of the held-out rows after each epoch: one minus the squared
         error over the variance, both summed over the outputs.
-    network_, coefs_, intercepts_, loss_, best_loss_, loss_curve_, best_validation_score_, n_iter_,
-    t_, n_layers_, n_outputs_, n_features_in_, out_activation_, feature_names_in_
-        As for `MLPClassifier`.
 
     Examples
     --------

@@ -21,28 +21,20 @@ from xpnet.networks.execution import layer_results
 from xpnet.networks.fingerprint import preprocessing_facts
 from xpnet.networks.network import Network
 from xpnet.networks.reproducible import reproducible
-from xpnet.parity.bounds.error_bound import (
-    StageReference,
-    row_chunks,
-    rows_on_host,
-    stage_names,
-)
+from xpnet.parity.bounds.error_bound import StageReference, row_chunks, rows_on_host, stage_names
 from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.bounds.rounding import format_of
 from xpnet.parity.stage_statistics import (
     Agreement,
+    StageAgreement,
     compare_bits,
     compare_predictions,
     compare_stage,
-    no_results,
 )
 
 __all__ = [
-    "BitComparison",
     "Candidate",
-    "CandidateComparison",
-    "CandidateResults",
-    "candidate_results",
+    "candidate_comparisons",
     "check_candidate",
     "results_on_device",
     "stage_results",
@@ -58,16 +50,8 @@ _ROWS_IN_EXTENDED_PRECISION = 16
 def stage_results(network: Network, rows: NDArray[Any], /) -> tuple[NDArray[Any], ...]:
     """Return the results of all stages of a network, computed on the network's device.
 
-    Parameters
-    ----------
-    network : Network
-    rows : array of shape (n, n_in)
-        On the host.
-
-    Returns
-    -------
-    tuple of array of shape (n, width)
-        The preprocessed inputs, then the results of each layer, as NumPy arrays.
+    They are NumPy arrays of shape (n, width): the preprocessed inputs, then the results of each
+    layer, for rows of shape (n, n_in) on the host.
     """
     parts = []
     for start, chunk in row_chunks(rows):
@@ -105,14 +89,10 @@ def check_candidate(network: Network, candidate: Network, *, outputs_only: bool 
             raise ValueError(msg)
 
 
-def candidate_results(
-    network: Network,
-    x: Any,
-    candidates: Mapping[str, Candidate],
-    *,
-    outputs_only: bool,
-) -> tuple[NDArray[Any], dict[str, "CandidateResults"]]:
-    """Return the rows of `x` on the host, and the results of each candidate, after validation."""
+def candidate_comparisons(
+    network: Network, x: Any, candidates: Mapping[str, Candidate], *, outputs_only: bool
+) -> tuple[NDArray[Any], list["CandidateComparison"]]:
+    """Return the rows of `x` on the host, and a comparison for each candidate, after validation."""
     rows = rows_on_host(network, x)
     if not isinstance(candidates, Mapping):
         kind = type(candidates).__name__
@@ -121,14 +101,14 @@ def candidate_results(
     if not len(rows) or not candidates:
         msg = f"`x` and `candidates` must not be empty; got {len(rows)} rows and {len(candidates)}"
         raise ValueError(msg)
-    return rows, {
-        name: CandidateResults(candidate, network, len(rows), outputs_only=outputs_only)
-        for name, candidate in candidates.items()
-    }
+    return rows, [
+        CandidateComparison(candidate, network, len(rows), outputs_only=outputs_only)
+        for candidate in candidates.values()
+    ]
 
 
-class CandidateResults:
-    """Results of one candidate, chunk by chunk, and the stages in which it is compared.
+class CandidateComparison:
+    """Comparison of one candidate with a network, chunk by chunk.
 
     `n_rows` is the number of rows of all chunks together. With `outputs_only`, only the last stage
     is compared. Raise TypeError for a candidate that is neither a network nor a sequence of arrays,
@@ -136,29 +116,61 @@ class CandidateResults:
     """
 
     def __init__(
-        self,
-        candidate: Candidate,
-        network: Network,
-        n_rows: int,
-        *,
-        outputs_only: bool,
+        self, candidate: Candidate, network: Network, n_rows: int, *, outputs_only: bool
     ) -> None:
-        self.names = stage_names(network)
-        self.compared = range(len(self.names))
+        self._names = stage_names(network)
+        self._compared = range(len(self._names))
         if isinstance(candidate, Network):
             check_candidate(network, candidate, outputs_only=outputs_only)
             if preprocessing_facts(candidate) != preprocessing_facts(network):
-                self.compared = self.compared[1:]
+                self._compared = self._compared[1:]
             if network.is_reproducible:
                 candidate = reproducible(candidate)
         else:
-            _check_recorded_stages(candidate, len(self.names), n_rows)
+            _check_recorded_stages(candidate, len(self._names), n_rows)
             outputs_only |= len(candidate) == 1
         if outputs_only:
-            self.compared = self.compared[-1:]
-        self._candidate = candidate
+            self._compared = self._compared[-1:]
+        self._candidate, self._network = candidate, network
 
-    def compute(self, rows: NDArray[Any], start: int) -> tuple[list[NDArray[Any]], list[str]]:
+    def compare(
+        self,
+        rows: NDArray[Any],
+        start: int,
+        stages: Sequence[StageReference],
+        propagation: Propagation | None,
+        *,
+        closely: bool,
+    ) -> tuple[NDArray[Any], Agreement]:
+        """Return the predicted class ids of some rows, from index `start`, and their agreement.
+
+        Without `propagation`, which bounds the errors of the stages, bits are compared. With
+        `closely`, the preprocessed inputs are compared too, and each layer by itself from the
+        inputs that the candidate gave it.
+        """
+        results, faults = self._compute(rows, start)
+        found, precision = [], format_of(self._network)
+        judge = compare_bits if propagation is None else compare_stage
+        for i in self._compared:
+            # From the end: a candidate with other layers has only the last stage in common.
+            k, name = i - len(stages), self._names[i]
+            agreement = StageAgreement(name, fault=faults[k])
+            if not faults[k] and (closely or i > 0 or propagation is None):
+                agreement = judge(name, results[k], *stages[i], precision, first_row=start)
+            if propagation is not None and i - 1 in self._compared:
+                alone = StageAgreement(name)
+                layer, given, y = self._network.layers[i - 1], results[k - 1], results[k]
+                # A wrong shape is already reported as a fault of the stage.
+                if closely and (given.shape[1:], y.shape[1:]) == ((layer.n_in,), (layer.n_out,)):
+                    if precision.name == "float64":
+                        given, y = (x[:_ROWS_IN_EXTENDED_PRECISION] for x in (given, y))
+                    expected = propagation.layer_alone(i, given)
+                    alone = compare_stage(name, y, *expected, precision, first_row=start)
+                agreement = replace(agreement, alone=alone)
+            found.append(agreement)
+        return compare_predictions(found, self._network, results[-1], *stages[-1])
+
+    def _compute(self, rows: NDArray[Any], start: int) -> tuple[list[NDArray[Any]], list[str]]:
         """Return the results of all stages for some rows, from index `start`, and their faults."""
         candidate = self._candidate
         if not isinstance(candidate, Network):
@@ -167,66 +179,6 @@ class CandidateResults:
         faults = [_placement_fault(candidate, y) for y in on_device]
         with without_warnings():  # Dask computes here
             return [to_numpy(y) for y in on_device], faults
-
-
-class BitComparison:
-    """Comparison of one candidate with a reproducible network: as below, for a bound of 0."""
-
-    def __init__(self, candidate: CandidateResults, network: Network) -> None:
-        self._candidate, self._network = candidate, network
-
-    def compare(
-        self, rows: NDArray[Any], start: int, stages: Sequence[StageReference], *, closely: bool
-    ) -> tuple[NDArray[Any], Agreement]:
-        """Return the predicted class ids of some rows, from index `start`, and their agreement."""
-        del closely
-        results, faults = self._candidate.compute(rows, start)
-        found, precision = [], format_of(self._network)
-        for i in self._candidate.compared:
-            k, name = i - len(stages), self._candidate.names[i]
-            agreement = no_results(name, faults[k])
-            if not faults[k]:
-                agreement = compare_bits(name, results[k], *stages[i], precision, first_row=start)
-            found.append(agreement)
-        return compare_predictions(found, self._network, results[-1], *stages[-1])
-
-
-class CandidateComparison:
-    """Comparison of a candidate with the true values of a network, which `propagation` bounds."""
-
-    def __init__(
-        self, candidate: CandidateResults, propagation: Propagation, network: Network
-    ) -> None:
-        self._candidate, self._propagation, self._network = candidate, propagation, network
-
-    def compare(
-        self, rows: NDArray[Any], start: int, stages: Sequence[StageReference], *, closely: bool
-    ) -> tuple[NDArray[Any], Agreement]:
-        """Return the predicted class ids of some rows, from index `start`, and their agreement.
-
-        With `closely`, the preprocessed inputs are compared too, and each layer by itself from
-        the inputs that the candidate gave it.
-        """
-        results, faults = self._candidate.compute(rows, start)
-        found, precision = [], self._propagation.precision
-        for i in self._candidate.compared:
-            # From the end: a candidate with other layers has only the last stage in common.
-            k, name = i - len(stages), self._candidate.names[i]
-            agreement = no_results(name, faults[k])
-            if not faults[k] and (closely or i > 0):
-                agreement = compare_stage(name, results[k], *stages[i], precision, first_row=start)
-            if i - 1 in self._candidate.compared:
-                alone = no_results(name)
-                layer, given, y = self._network.layers[i - 1], results[k - 1], results[k]
-                # A wrong shape is already reported as a fault of the stage.
-                if closely and (given.shape[1:], y.shape[1:]) == ((layer.n_in,), (layer.n_out,)):
-                    if precision.name == "float64":
-                        given, y = (x[:_ROWS_IN_EXTENDED_PRECISION] for x in (given, y))
-                    expected = self._propagation.layer_alone(i, given)
-                    alone = compare_stage(name, y, *expected, precision, first_row=start)
-                agreement = replace(agreement, alone=alone)
-            found.append(agreement)
-        return compare_predictions(found, self._network, results[-1], *stages[-1])
 
 
 def _check_recorded_stages(stages: Any, n_stages: int, n_rows: int) -> None:

@@ -29,17 +29,7 @@ from xpnet.files.writing import atomic_write
 from xpnet.networks.fingerprint import ResultHash, input_fingerprint, network_fingerprint
 from xpnet.networks.network import Network
 
-__all__ = [
-    "CERTIFICATE_FORMAT",
-    "FACTS",
-    "Certificate",
-    "StageForm",
-    "certify",
-    "check_stage_size",
-    "read_certificate",
-    "stage_forms",
-    "write_certificate",
-]
+__all__ = ["Certificate", "certify", "check_stage_size", "read_certificate", "write_certificate"]
 
 CERTIFICATE_FORMAT = RecordFormat(
     "xpnet parity certificate",
@@ -57,8 +47,7 @@ FACTS = (
     *("xpnet", "numpy", "python", "platform", "recorded"),
 )
 
-# dtype and shape
-StageForm: TypeAlias = tuple[str, tuple[int, ...]]
+StageForm: TypeAlias = tuple[str, tuple[int, ...]]  # dtype and shape
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -191,11 +180,10 @@ def read_certificate(path: str | PathLike[str], network: Network, x: Any) -> Cer
     Raises
     ------
     OSError
-        If the file cannot be read: it is missing, a directory, or not permitted.
+        If the file cannot be read.
     DataError
-        If the file is not a certificate, is damaged or was changed, has another version of the
-        format, or was recorded with another network or input; the message names the first
-        difference.
+        If it is not a certificate of this version, was changed, or was recorded with another
+        network or input; the message names the first difference.
     """
     x = as_array(x)
     with Path(path).open("rb") as stream:  # which may be a pipe
@@ -252,7 +240,6 @@ def _shortened(fact: str) -> str:
 
 
 def _hash_of(stages: Sequence[NDArray[Any]]) -> str:
-    """Return the hash of the outputs among the results of all stages."""
     digest = ResultHash()
     digest.update(stages[-1])
     return digest.text()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.ranges import without_overflow
 from xpnet.formats.model_file import ModelFile
-from xpnet.formats.torch import TORCH_ACTIVATIONS
+from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.execution import layer_results
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import preprocessed
@@ -54,12 +54,10 @@ def outputs_by_original_runtime(
             outputs = outputs_by_onnx_runtime(path, network, x)
             if outputs is not None:
                 return f"onnxruntime {onnxruntime.__version__}", outputs
-    elif find_spec("torch") is not None:
-        known = {name for name, _ in TORCH_ACTIVATIONS.values()}
-        if all(layer.activation in known for layer in network.layers):
-            import torch
+    elif all(ACTIVATIONS[x.activation].torch for x in network.layers) and find_spec("torch"):
+        import torch
 
-            return f"torch {torch.__version__}", _by_torch(network, x)
+        return f"torch {torch.__version__}", _by_torch(network, x)
     *_, (_, y) = layer_results(in_float64(network), x.astype(np.float64), np)
     return "float64", y
 
@@ -75,9 +73,8 @@ def outputs_by_onnx_runtime(path: Path, network: Network, x: NDArray[Any]) -> ND
     options.log_severity_level = _FATAL_ONLY
     session: Any = None
     with suppress(Exception):  # ONNX Runtime's errors have no common class
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        providers = ["CPUExecutionProvider"]
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     if session is None:
         return None
     source = session.get_inputs()[0]
@@ -121,14 +118,10 @@ def _by_torch(network: Network, x: NDArray[Any]) -> NDArray[Any]:
         y = torch.asarray(preprocessed(network.preprocessing, x, network.dtype, np))
         for layer in network.layers:
             weight, bias = torch.asarray(layer.weight.T.copy()), torch.asarray(layer.bias.copy())
-            kind, attributes = next(
-                (kind, attributes)
-                for kind, (name, attributes) in TORCH_ACTIVATIONS.items()
-                if name == layer.activation
-            )
-            arguments = {x: layer.options[option] for option, x in attributes.items()}
-            if kind in {"LogSoftmax", "Softmax"}:
+            row = ACTIVATIONS[layer.activation]
+            arguments = {row.torch_names.get(name, name): x for name, x in layer.options.items()}
+            if row.torch in {"LogSoftmax", "Softmax"}:
                 arguments["dim"] = -1
-            activation = getattr(torch.nn, kind)(**arguments)
+            activation = getattr(torch.nn, str(row.torch))(**arguments)
             y = activation(torch.nn.functional.linear(y, weight, bias))
         return np.asarray(y)

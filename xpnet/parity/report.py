@@ -21,13 +21,7 @@ from xpnet.parity.bounds.error_bound import (
 )
 from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.bounds.rounding import format_of
-from xpnet.parity.candidates import (
-    BitComparison,
-    Candidate,
-    CandidateComparison,
-    candidate_results,
-    results_on_device,
-)
+from xpnet.parity.candidates import Candidate, candidate_comparisons, results_on_device
 from xpnet.parity.stage_statistics import Agreement, StageAgreement, merge_agreements
 
 __all__ = ["Report", "compare"]
@@ -102,7 +96,6 @@ class Report:
         return f"in bound: differences are rounding, up to {share:.3g} of the bound"
 
     def _fault(self, place: str, stage: StageAgreement) -> str:
-        """Return the verdict for a stage that is out of bound."""
         if self.result_hash is not None:
             return f"DIFFERENT BITS, {place}: {stage.fault or stage.first_bits()}"
         share = stage.largest_share or 0.0
@@ -147,19 +140,12 @@ def compare(
     progress : callable, optional
         Called with the number of rows of each compared chunk.
 
-    Returns
-    -------
-    Report
-
     Raises
     ------
-    TypeError
-        As `error_bound`; if a candidate is neither a network nor a sequence of arrays; and as
-        `reproducible` for the candidates of a reproducible network.
-    ValueError
-        As `error_bound`; if there are no rows or candidates; if a candidate has other inputs,
-        outputs, classes, layers or stages than the network; and as `forward` for a NumPy
-        candidate.
+    TypeError, ValueError
+        As `error_bound`, as `forward` for a NumPy candidate, and as `reproducible` for the
+        candidates of a reproducible network; if there are no rows or candidates, or a candidate
+        has other inputs, outputs, classes, layers or stages than the network.
 
     Notes
     -----
@@ -176,23 +162,22 @@ def compare(
     >>> report.is_in_bound, report.n_could_differ
     (True, 0)
     """
-    rows, results = candidate_results(network, x, candidates, outputs_only=outputs_only)
-    digest, comparisons = ResultHash(), list[BitComparison | CandidateComparison]()
+    rows, comparisons = candidate_comparisons(network, x, candidates, outputs_only=outputs_only)
+    digest, propagation = ResultHash(), None
     if network.is_reproducible:
         confidence, chunks = 1.0, _exact_stages(network, rows, digest)
-        comparisons += (BitComparison(x, network) for x in results.values())
     else:
         confidence = 1.0 if worst_case else checked_confidence(confidence)
         # Each result is compared at most twice.
         propagation = Propagation(network, 2 * count_results(network, len(rows)), confidence)
         chunks = reference_stages(propagation, rows)
-        comparisons += (CandidateComparison(x, propagation, network) for x in results.values())
     agreements: list[Agreement] = []
     n_could_differ = n_disagree = 0
     step = -(-len(list(row_chunks(rows))) // _CLOSE_CHUNKS)
     for i, (start, chunk, stages) in enumerate(chunks):
         with counting_from(start):
-            found = [x.compare(chunk, start, stages, closely=i % step == 0) for x in comparisons]
+            given = chunk, start, stages, propagation
+            found = [x.compare(*given, closely=i % step == 0) for x in comparisons]
         ids, parts = [ids for ids, _ in found], [part for _, part in found]
         agreements = list(map(merge_agreements, agreements, parts)) if agreements else parts
         n_could_differ += int(np.count_nonzero(_could_differ(network, *stages[-1])))

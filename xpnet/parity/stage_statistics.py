@@ -20,7 +20,6 @@ __all__ = [
     "compare_predictions",
     "compare_stage",
     "merge_agreements",
-    "no_results",
 ]
 
 
@@ -58,14 +57,14 @@ class StageAgreement:
     """
 
     name: str
-    n_results: int
-    difference: float
-    ulp: float
-    share: float
-    place: tuple[int, int] | None
-    n_out: int
-    n_unbounded: int
-    fault: str
+    n_results: int = 0
+    difference: float = 0.0
+    ulp: float = 0.0
+    share: float = 0.0
+    place: tuple[int, int] | None = None
+    n_out: int = 0
+    n_unbounded: int = 0
+    fault: str = ""
     alone: "StageAgreement | None" = None
     found: Any = None
     expected: Any = None
@@ -133,11 +132,6 @@ class Agreement:
         return self.stages[-1].is_judged and not self.n_unjudged
 
 
-def no_results(name: str, fault: str = "") -> StageAgreement:
-    """Return the agreement of a stage without results, or with a fault."""
-    return StageAgreement(name, 0, 0.0, 0.0, 0.0, None, 0, 0, fault)
-
-
 def compare_stage(
     name: str,
     results: NDArray[Any],
@@ -153,7 +147,8 @@ def compare_stage(
     to, `first_row` the index of the first row among all rows.
     """
     if results.shape != values.shape:
-        return no_results(name, f"shape {results.shape} instead of {values.shape}")
+        fault = f"shape {results.shape} instead of {values.shape}"
+        return StageAgreement(name, fault=fault)
     found = deviation(results, values, bound)
     in_ulp, place = 0.0, None
     if found.difference > 0.0:
@@ -172,7 +167,6 @@ def compare_stage(
         place=place,
         n_out=found.n_exceeding,
         n_unbounded=found.n_unbounded,
-        fault="",
     )
 
 
@@ -190,7 +184,8 @@ def compare_bits(
     Any other bit, also that of -0.0 or of another NaN, is a share of inf.
     """
     if results.dtype != expected.dtype:
-        return no_results(name, f"dtype {results.dtype} instead of {expected.dtype}")
+        fault = f"dtype {results.dtype} instead of {expected.dtype}"
+        return StageAgreement(name, fault=fault)
     agreement = compare_stage(name, results, expected, bound, precision)
     if agreement.fault:
         return agreement
@@ -215,7 +210,6 @@ def bits_text(x: Any) -> str:
 
 
 def _bits(x: NDArray[Any]) -> NDArray[Any]:
-    """Return the bits of floating-point numbers as integers."""
     return np.ascontiguousarray(x).view(f"u{x.itemsize}")
 
 
@@ -253,19 +247,15 @@ def merge_stages(a: StageAgreement, b: StageAgreement) -> StageAgreement:
         return replace(a, alone=alone)
     furthest = max(a, b, key=lambda x: x.difference)
     worst = max(a, b, key=lambda x: x.share)
-    return StageAgreement(
-        name=a.name,
+    return replace(
+        worst,
         n_results=a.n_results + b.n_results,
         difference=furthest.difference,
         ulp=furthest.ulp,
-        share=worst.share,
-        place=worst.place,
         n_out=a.n_out + b.n_out,
         n_unbounded=a.n_unbounded + b.n_unbounded,
         fault=b.fault,
         alone=alone,
-        found=worst.found,
-        expected=worst.expected,
     )
 
 

@@ -57,12 +57,7 @@ class Verification:
 
 
 def verify(
-    network: Network,
-    x: Any,
-    results: Mapping[str, NDArray[Any]],
-    /,
-    *,
-    absolute_error: float = 0.0,
+    network: Network, x: Any, results: Mapping[str, NDArray[Any]], /, *, absolute_error: float = 0.0
 ) -> dict[str, Verification]:
     """Compare the outputs of one network by several runtimes, given by name of the runtime.
 
@@ -115,7 +110,6 @@ def _agreement(
     bounds: dict[str, NDArray[Any]],
     first_row: int,
 ) -> Agreement:
-    """Return the agreement of some rows of a runtime with their reference."""
     stages = []
     for name, y in outputs.items():
         # Without a bound, a result may overflow or be any finite number, but not NaN.

@@ -26,9 +26,7 @@ def draw_agreement(
 
     Stages are named in their order, such as "layer 1 sigmoid". `shares` maps each computation, such
     as "gpu:0 (cupy)", to the fraction of each stage: 0 if the results are equal, infinite or NaN if
-    a result is, None if nothing has a bound. The line at 1 is the bound: a larger difference is not
-    explained by rounding. The first one of each computation is marked with a ring, and the legend
-    has its size. The scale is logarithmic, with extra rows for other values.
+    a result is, None if nothing has a bound. A ring marks the first one above 1, the bound.
     """
     names = [shorten_name(name, _MAX_NAME_LENGTH) for name in stages]
     # Inches: enough for every point, up to a page that can be unfolded.
@@ -53,8 +51,7 @@ def draw_agreement(
         axes.tick_params("x", rotation=40)
         for label in axes.get_xticklabels():
             label.set(horizontalalignment="right", rotation_mode="anchor")
-    if title:
-        axes.set_title(title, parse_math=False)
+    axes.set_title(title, parse_math=False)
     legend = figure.legend(loc="outside lower left", ncols=min(len(shares), 3))
     for text in legend.get_texts():
         text.set_parse_math(False)

@@ -20,8 +20,7 @@ _MOST_IMAGES = 2500
 Caption: TypeAlias = tuple[list[str], bool]
 """The lines above an image, and whether its prediction differs from its label."""
 
-# Inches.
-_SIDE, _GAP, _LINE = 1.0, 0.15, 0.17
+_SIDE, _GAP, _LINE = 1.0, 0.15, 0.17  # inches
 
 _FONT_POINTS = 9
 _MAX_NAME_LENGTH = 24

@@ -24,8 +24,7 @@ def draw_throughput(
     """Return a figure of images per second over the batch size, on logarithmic scales.
 
     `best` and `median` are images per second for each batch size, in the best and in the median
-    round. The fastest batch size is marked; the legend has its throughput, and its speed-up over
-    the smallest batch size. Title and subtitle name the network and the device, for example.
+    round. Title and subtitle name the network and the device, for example.
     """
     figure = new_figure(7.2, 4.8, layout="constrained")
     axes = figure.subplots()

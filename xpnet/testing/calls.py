@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from xpnet.arrays.library import NARROW
 from xpnet.testing.arguments import Arguments
 from xpnet.testing.backends import Backend, open_backend
+from xpnet.testing.built_in import STRICTEST
 from xpnet.testing.check_backend import check_backend
 from xpnet.testing.laziness import LAZY_HINT, Laziness
 from xpnet.testing.marks import Verdicts
 from xpnet.testing.outcomes import BackendOutcome, Call, name_of, notify
 from xpnet.testing.process_settings import restored_settings
 from xpnet.testing.reference import ROUNDED, Options, Reference, rounded
-from xpnet.testing.registry import STRICTEST, unavailable_reason
+from xpnet.testing.registry import unavailable_reason
 from xpnet.testing.tolerance import OUT_OF_BOUND
 
 __all__ = ["Comparison"]
@@ -148,9 +149,8 @@ class Comparison:
             if not backend.has(needed):
                 return BackendOutcome(name, skipped=f"it has no {', '.join(sorted(needed))}")
             if any(_is_beyond(x, backend) for x in reference.arguments.arrays):
-                return BackendOutcome(
-                    name, skipped="it has no 64-bit integers, which the arguments need"
-                )
+                lacking = "it has no 64-bit integers, which the arguments need"
+                return BackendOutcome(name, skipped=lacking)
             outcome = check_backend(backend, reference, self.laziness, is_variant=bool(variant))
             flushes = backend.library == "jax" or not backend.is_cpu
             if not (variant == "subnormal" and outcome.faults and flushes):
@@ -161,7 +161,6 @@ class Comparison:
             return outcome if other.faults else other
 
     def _reason_left_out(self, name: str) -> str | None:
-        """Return the reason why the function is not called on a backend; None if it is."""
         is_unread = name == STRICTEST and "array-api-strict" not in self.laziness.libraries
         if is_unread or (name == "torch:meta" and self.laziness.allows_values):
             return "the function need not be lazy"

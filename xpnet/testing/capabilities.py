@@ -139,14 +139,13 @@ def samples_of(module: ModuleType) -> list[Any]:
     params = []
     for name, function in named.items():
         is_own = bool(own) or getattr(function, "__module__", None) == module.__name__
-        if not (is_own and capabilities_of(function)):
+        declared = capabilities_of(function)
+        if not is_own or declared is None:
             continue
         marks = _pytest_marks(function)
-        found = _declaration(function).samples
-        params += [
-            pytest.param(function, x, marks=marks, id=f"{name}-{i}") for i, x in enumerate(found)
-        ]
-        if not found:
+        for i, x in enumerate(declared.samples):
+            params.append(pytest.param(function, x, marks=marks, id=f"{name}-{i}"))
+        if not declared.samples:
             skip = pytest.mark.skip(reason=f"{name} has no samples")
             params.append(pytest.param(function, Sample(), marks=skip, id=name))
     if not params:
@@ -155,18 +154,13 @@ def samples_of(module: ModuleType) -> list[Any]:
     return params
 
 
-def _declaration(function: Any) -> Capabilities:
-    declared = capabilities_of(function)
-    if declared is None:
-        msg = f"functions must be declared by @xp_capabilities(...); got {function!r}"
-        raise ValueError(msg)
-    return declared
-
-
 def _pytest_marks(function: Any) -> list[Any]:
     import pytest
     from array_api_extra.testing import lazy_xp_function
 
-    x = _declaration(function)
+    x = capabilities_of(function)
+    if x is None:
+        msg = f"functions must be declared by @xp_capabilities(...); got {function!r}"
+        raise ValueError(msg)
     lazy_xp_function(function, jax_jit=x.jax_jit, allow_dask_compute=x.allow_dask_compute)
     return [getattr(pytest.mark, name)(*args, **kwargs) for name, args, kwargs in x.marks]

@@ -180,7 +180,6 @@ class CallCertificate:
         return "\n".join([f"SHA-256: {sha256([npz])}", *lines, ""])
 
     def _key(self, call: Call) -> str:
-        """Return the key of the next call."""
         name = self._test or call.name
         self._counts[name] += not call.variant  # sweeps follow the arguments as given
         return f"{name}: call {self._counts[name]}" + f" ({call.variant})" * bool(call.variant)
@@ -207,7 +206,6 @@ def _name(x: Any) -> str:
 
 
 def _source(call: Call) -> str | None:
-    """Return the SHA-256 of the source of a call's function."""
     with suppress(OSError, TypeError):  # compiled, an object, or typed at a prompt
         return sha256([inspect.getsource(call.function).encode()])
     return None

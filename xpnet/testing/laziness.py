@@ -12,8 +12,8 @@ from typing import Any, Final
 from xpnet.arrays.namespace import is_array
 from xpnet.testing.arguments import Arguments
 from xpnet.testing.backends import Backend
+from xpnet.testing.built_in import STRICTEST
 from xpnet.testing.capabilities import capabilities_of
-from xpnet.testing.registry import STRICTEST
 
 __all__ = ["LAZY_HINT", "Laziness", "call_jitted", "trace", "without_values"]
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 __all__ = ["BackendOutcome", "Call", "error_line", "name_of", "notify", "observe"]
 
-# Maximum length of the message of an error.
 _MAX_CHARACTERS = 240
 
 

@@ -135,7 +135,6 @@ def _require(words: str) -> None:
 
 
 def _reason_left_out(name: str) -> str | None:
-    """Return the reason why tests do not run on a backend; None if they do."""
     if name in selected_backends():
         return unavailable_reason(name)
     return "--xp-backends leaves it out"

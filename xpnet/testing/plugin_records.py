@@ -98,9 +98,7 @@ class _Records:
         recorded = file.content["calls"]
         is_unchecked = bool(recorded) and recorded.keys().isdisjoint(file.states)
         file.states = dict.fromkeys(recorded, "not run here") | file.states
-        gaps = {"missing index", "never recorded", "not run here"}.intersection(
-            file.states.values()
-        )
+        gaps = {"missing index", "never recorded", "not run here"} & set(file.states.values())
         is_main = not hasattr(config, "workerinput") and not config.option.collectonly
         if is_main and (is_unchecked or (gaps and self._option.xp_check_strict)):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

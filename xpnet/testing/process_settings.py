@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,6 @@ def _settings() -> dict[str, tuple[Any, Callable[[Any], Any]]]:
         found["torch.get_default_device()"] = torch.get_default_device(), torch.set_default_device
         found["torch.is_grad_enabled()"] = torch.is_grad_enabled(), torch.set_grad_enabled
     if jax := sys.modules.get("jax"):
-        name = "jax_enable_x64"
-        found[f"jax.config.{name}"] = (
-            jax.config.jax_enable_x64,
-            lambda x: jax.config.update(name, x),
-        )
+        name, update = "jax_enable_x64", jax.config.update
+        found[f"jax.config.{name}"] = jax.config.jax_enable_x64, partial(update, name)
     return found

@@ -140,12 +140,6 @@ class Reference:
             )
 
     @property
-    def all_expected(self) -> list[ExpectedResult]:
-        """Expected arrays and numbers, then the arguments that the function must change."""
-        judged = [x for x in self.results if isinstance(x.exact, NUMBERS) or not x.is_value]
-        return judged + list(self.changes.values())
-
-    @property
     def changes(self) -> dict[str, ExpectedResult]:
         """Expected values, by label, of the arguments that the function must change."""
         return {
@@ -156,7 +150,9 @@ class Reference:
 
     def faults_of_all(self, results: Sequence[NDArray[Any]]) -> Iterator[str]:
         """Yield the faults of recorded results, arrays and numbers, of a device with float64."""
-        expected, backend = self.all_expected, open_backend("numpy")
+        expected = [x for x in self.results if isinstance(x.exact, NUMBERS) or not x.is_value]
+        expected += self.changes.values()
+        backend = open_backend("numpy")
         shapes, wanted = [x.shape for x in results], [np.shape(x.exact) for x in expected]
         if shapes != wanted:
             yield f"the results must have shapes {wanted}; got {shapes}"
@@ -204,15 +200,12 @@ class Reference:
         __tracebackhide__ = True
         wide = self.arguments.map(_widened)
         exact, plain = self._run(wide, "in float64 "), self._run(own)
-        results = [
-            ExpectedResult(path, x, y) for (path, x), (_, y) in zip(exact, plain, strict=True)
-        ]
+        results = [ExpectedResult(*x, y) for x, (_, y) in zip(exact, plain, strict=True)]
         for result in results:
             self._check(result)
         if all(x is None for _, x in exact) and not self.options.mutates:
-            msg = (
-                "`function` must return a result, or change arguments named by `mutates`; got None"
-            )
+            rule = "must return a result, or change arguments named by `mutates`"
+            msg = f"`function` {rule}; got None"
             raise TypeError(msg)
         again = self._run(self.arguments.map(np.copy))
         if not all(is_equal(x, y) for (_, x), (_, y) in zip(plain, again, strict=True)):
@@ -245,7 +238,6 @@ class Reference:
         ]
 
     def _run(self, arguments: Arguments, where: str = "") -> list[tuple[str, Any]]:
-        """Return paths and values of what the function returns."""
         __tracebackhide__ = True
         try:
             return arguments.call(self.function)

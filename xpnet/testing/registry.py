@@ -7,12 +7,10 @@ from typing import Final
 from xpnet.arrays.known_libraries import KNOWN
 from xpnet.arrays.libraries import libraries
 from xpnet.testing.backends import open_backend
-from xpnet.testing.built_in import BUILT_IN, STRICTEST
+from xpnet.testing.built_in import BUILT_IN
 from xpnet.testing.run_settings import RUN
 
 __all__ = [
-    "STRICTEST",
-    "backend_names",
     "backends_matching",
     "canonical_name",
     "default_names",

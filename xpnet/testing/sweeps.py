@@ -32,16 +32,11 @@ def sweep(
 
     Variants equal to the given arrays, and combinations (empty float32 arrays), are left out.
 
-    `dtypes` are kinds (``"float,int,complex,bool"``) or names (``"float16"``). The floating-point
-    and complex arrays are cast; without such arrays the integer ones, and without these the boolean
-    ones. Fractions are multiplied by a power of ten before they become integers.
-
-    `shapes`: ``"0d"`` is the first element of each array. In ``"empty"``, axes as long as the first
-    axis of the first array have length 0. In ``"batched"``, the arrays with the most axes get a new
-    first axis of length 2; the second entry has the elements halved, in reversed order.
-
-    `specials`: NaN, infinities, negative zero and a subnormal number are put into the real
-    floating-point arrays in turn: one element per array, at places that differ.
+    The options are those of `parity`. Of all arrays, the floating-point and complex ones are cast;
+    without such arrays the integer ones, and without these the boolean ones. Fractions are
+    multiplied by a power of ten before they become integers. In ``"batched"``, the arrays with the
+    most axes get a new first axis of length 2; the second entry has the elements halved, in
+    reversed order. Special numbers are one element per array, at places that differ.
     """
     words = _words(dtypes, "dtypes", (*_KINDS, *_NAMES))
     labels = [name for word in words for name in _KINDS.get(word, (word,))]

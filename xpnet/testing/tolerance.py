@@ -10,16 +10,9 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.deviation import deviation, ulp
 
-__all__ = [
-    "OUT_OF_BOUND",
-    "AllowedError",
-    "Tolerance",
-    "canonical",
-    "describe_deviation",
-]
+__all__ = ["OUT_OF_BOUND", "AllowedError", "Tolerance", "canonical", "describe_deviation"]
 
-# In every message about values.
-OUT_OF_BOUND: Final = "values out of bound"
+OUT_OF_BOUND: Final = "values out of bound"  # in every message about values
 
 
 @dataclass(frozen=True)
@@ -34,11 +27,7 @@ class AllowedError:
 
 
 class Tolerance:
-    """Tolerance of `assert_parity`: ULP, absolute errors, a count of operations, or `rtol`.
-
-    Raise TypeError if more than one is given, or one is of a wrong type; ValueError if a number is
-    NaN, infinite or negative, or `operations` is below 1.
-    """
+    """Tolerance of `assert_parity`: ULP, absolute errors, a count of operations, or `rtol`."""
 
     def __init__(
         self, bound: Any = None, operations: Any = None, rtol: Any = None, atol: Any = None
@@ -99,6 +88,7 @@ class Tolerance:
         longest = max((least, *(length for x in (*arrays, exact) for length in x.shape)))
         # Of a sum over several axes, each result is made of more numbers than that.
         per_result = max((x.size // max(1, exact.size) for x in arrays), default=1)
+        # Rounding errors of n operations: Higham and Mary, DOI 10.1137/18M1226312.
         n = self._n or max(longest, per_result)
         scale = max(map(_magnitude, (*floating, exact)))
         words = "the longest axis" if longest >= per_result else "numbers of each result"
@@ -114,11 +104,7 @@ class Tolerance:
 def describe_deviation(
     actual: NDArray[Any], exact: NDArray[Any], allowed: AllowedError, dtype: str
 ) -> str | None:
-    """Return a message about the largest deviation of a result; None if all values are allowed.
-
-    NaN must be in the same places. A result may be infinite where the exact one is, or exceeds
-    the largest number of the dtype.
-    """
+    """Return a message about the largest deviation of a result; None if all values are allowed."""
     wide = np.complex128 if "c" in actual.dtype.kind + exact.dtype.kind else np.float64
     actual, exact = np.asarray(actual, wide), np.asarray(exact, wide)
     with np.errstate(all="ignore"):

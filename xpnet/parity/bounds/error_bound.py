@@ -80,12 +80,7 @@ class ErrorBound:
 
 
 def error_bound(
-    network: Network,
-    x: Any,
-    /,
-    *,
-    confidence: float = 1.0 - 1e-6,
-    worst_case: bool = False,
+    network: Network, x: Any, /, *, confidence: float = 1.0 - 1e-6, worst_case: bool = False
 ) -> ErrorBound:
     """Return bounds of the distance of correct results from the true values.
 
@@ -102,10 +97,6 @@ def error_bound(
         If true, no result can exceed its bound, even if every rounding error is as large as
         possible and all have the same sign. For wide layers these bounds are far larger.
 
-    Returns
-    -------
-    ErrorBound
-
     Raises
     ------
     TypeError
@@ -116,21 +107,13 @@ def error_bound(
 
     Notes
     -----
-    Derived in docs/explanation/error-bounds.md from the model of Higham and Mary [1]_, to first
-    order in the unit roundoff. The bounds hold for every order of summation, with or without fused
-    multiply-add, and for a scale that is folded into the weights, as long as the weights stay
-    normal numbers.
-    The error of each activation function is taken from the measured bounds in
-    `xpnet.functions`, the largest of all libraries. Not covered: units with equal weights,
+    Derived in docs/explanation/error-bounds.md, to first order in the unit roundoff, for every
+    order of summation, with or without fused multiply-add, and for a scale that is folded into the
+    weights, as long as the weights stay normal numbers. Not covered: units with equal weights,
     whose rounding errors are equal too, and equal terms that are added one by one.
 
     The true values are computed in float64. For a float64 network their own error is as large as
     the bound: compare with twice the bound.
-
-    References
-    ----------
-    .. [1] N. J. Higham and T. Mary, "A new approach to probabilistic rounding error analysis",
-       SIAM J. Sci. Comput. 41(5), 2019, DOI 10.1137/18M1226312.
 
     Examples
     --------
@@ -160,10 +143,8 @@ def checked_confidence(confidence: float) -> float:
         msg = f"`confidence` must be a number; got {type(confidence).__name__}"
         raise TypeError(msg)
     if not 0.0 < confidence < 1.0:
-        msg = (
-            f"`confidence` must be above 0 and below 1; got {confidence}."
-            " For certainty, give worst_case=True"
-        )
+        rule, hint = "must be above 0 and below 1", "For certainty, give worst_case=True"
+        msg = f"`confidence` {rule}; got {confidence}. {hint}"
         raise ValueError(msg)
     return float(confidence)
 
@@ -176,10 +157,8 @@ def rows_on_host(network: Network, x: Any) -> NDArray[Any]:
     for i, layer in enumerate(network.layers, start=1):
         for name in ("weight", "bias"):
             if not np.all(np.isfinite(to_numpy(getattr(layer, name)))):
-                msg = (
-                    "`network` must have finite parameters; got NaN or infinity in the"
-                    f" {name} of layer {i}"
-                )
+                got = f"NaN or infinity in the {name} of layer {i}"
+                msg = f"`network` must have finite parameters; got {got}"
                 raise ValueError(msg)
     rows = to_numpy(as_rows(as_array(x), network.n_in))
     if not np.isdtype(rows.dtype, ("bool", "integral", "real floating")):

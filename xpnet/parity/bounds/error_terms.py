@@ -19,7 +19,6 @@ __all__ = [
     "lengths",
     "product",
     "root_of_squares",
-    "spectral_bound",
 ]
 
 Floats: TypeAlias = NDArray[np.float64]

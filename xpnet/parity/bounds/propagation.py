@@ -1,11 +1,8 @@
 """Propagation of errors through a network, layer by layer.
 
 The derivation is in docs/explanation/error-bounds.md. In short, the error of a layer's inputs has
-three parts. The rounding errors of the layer before are independent of each other, and pass the
-weights as variances do. Earlier rounding errors are no longer independent, since each unit has
-passed them on to all units of the next layer; they grow by the largest singular value of the
-weights. Errors that are not due to rounding (of a function or a constant) may be the same for all
-units; their Euclidean length grows in the same way.
+three parts: the independent rounding errors of the layer before, the common effect of earlier ones,
+and the drift of errors that are not due to rounding, which may be the same for all units.
 """
 
 import math
@@ -56,11 +53,7 @@ class Propagation:
     """
 
     def __init__(
-        self,
-        network: Network,
-        n_results: int,
-        confidence: float,
-        absolute_error: float = 0.0,
+        self, network: Network, n_results: int, confidence: float, absolute_error: float = 0.0
     ) -> None:
         self.precision = format_of(network)
         self.network = in_float64(network)
@@ -183,7 +176,6 @@ class Propagation:
             deviation = root_of_squares(spread, spreads)
             total = before.drift + before.relative * lengths(before.sizes)
             drift = np.fmin(drift, weights.norm * total)
-            # The largest standard deviation in any direction.
             largest = np.hypot(np.max(before.spread, axis=1, keepdims=True), before.common)
         bound = deviation * self._dtype(self.factor)
         bound += drifts
