@@ -115,6 +115,11 @@ def error_bound(
     The true values are computed in float64. For a float64 network their own error is as large as
     the bound: compare with twice the bound.
 
+    References
+    ----------
+    N. J. Higham and T. Mary, "A new approach to probabilistic rounding error analysis", SIAM J.
+    Sci. Comput. 41(5), 2019, DOI 10.1137/18M1226312.
+
     Examples
     --------
     >>> import numpy as np
