@@ -43,7 +43,8 @@ def as_class_ids(network: Network, labels: Any) -> Any:
         labels = to_numpy(labels)
     classes = network.classes or ()
     if not any(isinstance(name, str) for name in classes):
-        labels = _as_integers(labels)
+        numbers, names = _numbered(labels)
+        labels = numbers if names is None else labels
     xp = array_namespace(labels)
     rule = "entries of the network's classes"
     with current_device(labels):
@@ -62,6 +63,7 @@ def as_class_ids(network: Network, labels: Any) -> Any:
             found = np.asarray([ids.get(name, -1) for name in to_numpy(labels).tolist()], np.int64)
         else:
             msg = f"`labels` must be integers; got dtype {labels.dtype}"
+            msg += ": some are missing or no strings" * (str(labels.dtype) == "object")
             raise TypeError(msg)
         is_wrong = (found < 0) | (found >= network.n_classes)
         # One number, copied from a device. CuPy has a compiled sum of integers, but compiles `any`.
@@ -88,12 +90,6 @@ def with_label_names(network: Network, labels: Any) -> Network:
         msg = f"{msg} got {found}. Give all names by init_network(sizes, classes=names)"
         raise ValueError(msg)
     return replace(network, classes=names)
-
-
-def _as_integers(labels: Any) -> Any:
-    """Return strings that are numbers, such as the names of folders, as integers."""
-    numbers, names = _numbered(labels)
-    return numbers if names is None else labels
 
 
 def _numbered(labels: Any) -> tuple[Any, tuple[str, ...] | None]:
