@@ -111,18 +111,19 @@ def test_all_that_is_missing_is_said_at_once(write, rejected):
     lines = ["Adelie,Biscoe,39.1,male", "Gentoo,Dream,,male", "Adelie,Dream,NA,", "X,Y,3,female"]
     path = write("species,island,bill,sex", *lines)
     message = (
-        ": text in 'species', 'island', 'sex'; values missing (line 3, 4), --label NAME chooses the"
-        " label, --drop 'species,island,sex' leaves columns out; complete or remove these lines"
+        ": text in 'species', 'island', 'sex'; values missing in 'bill' (line 3, 4), --label NAME"
+        " chooses the label, --drop 'species,island,sex' leaves columns out; complete or"
+        " remove these lines"
     )
     rejected(path, message)
     message = (
-        ": text in 'island', 'sex'; values missing (line 3, 4), --drop 'island,sex' leaves columns"
-        " out; complete or remove these lines"
+        ": text in 'island', 'sex'; values missing in 'bill' (line 3, 4), --drop 'island,sex'"
+        " leaves columns out; complete or remove these lines"
     )
     rejected(path, message, label="species")
     rejected(
         path,
-        ": values missing (line 3, 4), complete or remove these lines",
+        ": values missing in 'bill' (line 3, 4), complete or remove these lines",
         label="species",
         drop=["island", "sex"],
     )

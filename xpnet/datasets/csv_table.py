@@ -185,7 +185,7 @@ def _check(
     words = [names[i] for i in numbers if i in text]
     used = [i for i in numbers if i not in text]
     used += [] if label is None or not options.own_labels else [label]
-    gaps = [n for n, row in rows.items() if any(_is_missing(row[i]) for i in used)]
+    gaps = [(n, names[i]) for n, row in rows.items() for i in used if _is_missing(row[i])]
     classes = {row[label] for row in rows.values()} if columns.has_names and label in used else ()
     faults = []
     if words:
@@ -194,11 +194,12 @@ def _check(
         faults.append((f"text in {_listed(map(quoted, words))}", hint))
     elif rows and len(numbers) != (options.features or len(numbers) or 1):
         found = _listed(quoted(names[i]) for i in numbers)
-        hint = "--label, --drop and --model choose others"
         what = f"{len(numbers)} instead of {options.features or 'some'} columns of numbers, {found}"
-        faults.append((what, hint))
+        faults.append((what, "--label, --drop and --model choose others"))
     if gaps:
-        faults.append((f"values missing (line {_listed(gaps)})", "complete or remove these lines"))
+        numbered, places = map(dict.fromkeys, zip(*gaps, strict=True))
+        what = f"values missing in {_listed(map(quoted, places))} (line {_listed(numbered)})"
+        faults.append((what, "complete or remove these lines"))
     if len(classes) > _MOST_CLASSES:
         faults.append((f"{len(classes)} different labels, more than {_MOST_CLASSES}", "--label"))
     if faults:
