@@ -177,7 +177,7 @@ def test_another_number_of_classes(refused, folder, words, name_of, expected):
     pictures = folder(name_of)
     code, line = refused("train", pictures, "-o", pictures.with_name("m.npz"), *words)
     assert code == 3
-    assert line.endswith(f"digits: folders of classes, {expected}\n")
+    assert line.endswith(f"digits: classes, {expected}\n")
 
 
 def test_show_what_the_network_sees(xpnet, folder, tmp_path):

@@ -39,7 +39,7 @@ def test_a_label_may_be_in_the_middle(write):
     assert labels.tolist() == ["x", "y", "z", "z"]
 
 
-@pytest.mark.parametrize("name", ["Id", '""', "Unnamed: 0", "index"])
+@pytest.mark.parametrize("name", ["Id", '""', "Unnamed: 0", "index", "customer_id"])
 def test_row_numbers_are_left_out(write, name):
     path = write(f"{name},a,b,Species", *(f"{7 - i},{row}" for i, row in enumerate(ROWS)))
     with pytest.warns(DataWarning, match=r"column 1, '.*', is left out as row numbers") as caught:
@@ -63,6 +63,19 @@ def test_decimal_commas(write):
         with pytest.raises(DataError, match=r":1: no comma .* try --delimiter ';'"):
             read(path)
         check_iris(read(path, delimiter=";"))
+
+
+@pytest.mark.parametrize("others", ["5.5", "1.5e3"])
+def test_commas_beside_points_are_no_decimal_commas(write, others):
+    path = write("a\tb\tkind", f"{others}\t4,788\tx", f"{others}\t359\ty")
+    with pytest.raises(DataError, match=r":2:2: value is not a number, found '4,788'"):
+        read(path, delimiter="\t")
+
+
+def test_dates_beside_decimal_commas(write):
+    path = write("a;day;kind", "5,5;12.03.2020;x", "7,5;13.03.2020;y")
+    images, _ = read(path, delimiter=";", drop=["day"], label="kind")
+    assert images.tolist() == [[5.5], [7.5]]
 
 
 @pytest.mark.parametrize(
@@ -98,18 +111,19 @@ def test_all_that_is_missing_is_said_at_once(write, rejected):
     lines = ["Adelie,Biscoe,39.1,male", "Gentoo,Dream,,male", "Adelie,Dream,NA,", "X,Y,3,female"]
     path = write("species,island,bill,sex", *lines)
     message = (
-        ": text in 'species', 'island', 'sex'; values missing (line 3, 4), --label NAME chooses the"
-        " label, --drop 'species,island,sex' leaves columns out; complete or remove these lines"
+        ": text in 'species', 'island', 'sex'; values missing in 'bill' (line 3, 4), --label NAME"
+        " chooses the label, --drop 'species,island,sex' leaves columns out; complete or"
+        " remove these lines"
     )
     rejected(path, message)
     message = (
-        ": text in 'island', 'sex'; values missing (line 3, 4), --drop 'island,sex' leaves columns"
-        " out; complete or remove these lines"
+        ": text in 'island', 'sex'; values missing in 'bill' (line 3, 4), --drop 'island,sex'"
+        " leaves columns out; complete or remove these lines"
     )
     rejected(path, message, label="species")
     rejected(
         path,
-        ": values missing (line 3, 4), complete or remove these lines",
+        ": values missing in 'bill' (line 3, 4), complete or remove these lines",
         label="species",
         drop=["island", "sex"],
     )

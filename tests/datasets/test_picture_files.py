@@ -47,7 +47,7 @@ def test_formats(draw, kind):
 
 
 def test_a_header_of_csv_is_no_bitmap(write):
-    with pytest.raises(DataError, match=r":1:1: column name, found 'BMI'"):
+    with pytest.raises(DataError, match="no rows below the header"):
         read(write(b"BMI,age,fat\n"))
 
 

@@ -110,6 +110,12 @@ def test_other_names_for_a_network_without(labels):
         xpnet.evaluate(passing(), ROWS, np.array(labels))
 
 
+def test_a_missing_name():
+    labels = np.array(["a", None, "b"], object)
+    with pytest.raises(TypeError, match="got dtype object: some are missing or no strings"):
+        xpnet.evaluate(passing(), ROWS, labels)
+
+
 @pytest.mark.parametrize("options", [{"batch_size": 1}, {"threads": 2}])
 def test_options(options):
     assert xpnet.predict(passing(classes="abc"), ROWS, **options).tolist() == ["c", "a", "b"]

@@ -134,7 +134,7 @@ def _untrained(
         msg = "--patience needs held-out images: --validation must be larger"
         raise UsageError(msg)
     if names and len(names) != (wanted := options.classes or max(len(names), 2)):
-        what, found = "folders of classes", f"{len(names)}: {', '.join(names)}"
+        what, found = "classes", f"{len(names)}: {', '.join(names)}"
         raise DataError(what, file=data.path, found=found, expected=wanted)
     ids, _ = number_labels(examples.labels)
     n_classes = _n_classes(ids, options.classes or len(names or ()))

@@ -25,7 +25,7 @@ from xpnet.datasets.csv_header import (
     is_header,
     is_zero,
 )
-from xpnet.datasets.csv_table import is_name, parse_table
+from xpnet.datasets.csv_table import is_name, parse_table, split_rows
 from xpnet.datasets.limits import check_data_size
 from xpnet.files import DataError, quoted
 
@@ -248,6 +248,7 @@ def _header_error(number: int, line: str, columns: CsvColumns) -> DataError:
 def _line_error(number: int, line: str, columns: CsvColumns) -> DataError | None:
     name, width = columns.name, columns.width
     fields = split_fields(line, columns.options.delimiter)
+    fields = fields if columns.numbers is None else split_rows([line], columns)[0]
     if line.lstrip().startswith("#"):
         return comment_error(line, number, name)
     if columns.header is not None and columns.header.is_among([line]):
@@ -279,8 +280,6 @@ def _field_error(field: str, number: int, index: int, columns: CsvColumns) -> Da
     largest = options.largest_label if is_label else _LARGEST_PIXEL
     what = "label" if is_label else "pixel" if columns.numbers is None else "value"
     rule = f"an integer from 0 to {largest}"
-    if options.delimiter != "," and columns.numbers is not None:
-        field = field.replace(",", ".")
     value = float(field) if _NUMBER.fullmatch(field) else None
     is_in_range = value is not None and 0 <= value <= largest
     is_integer = value is not None and value.is_integer()

@@ -107,8 +107,6 @@ def _is_table(
     squares = [n * (math.isqrt(n) ** 2 == n) for n in (width, width - 1)]
     if options.names_columns:
         return True
-    if not rows:
-        return False
     if columns.header is None:
         if len(rows) > 1 and any(all(map(is_word, pair)) for pair in zip(*rows, strict=False)):
             return True

@@ -24,6 +24,7 @@ __all__ = [
     "is_name",
     "is_word",
     "parse_table",
+    "split_rows",
     "table_columns",
 ]
 
@@ -31,6 +32,7 @@ FEWEST_PIXELS = 64  # in a table of fewer columns, integers are measurements
 
 _INDEX_NAME = re.compile(r"|unnamed: \d+|id|index|rownames", re.ASCII)
 _NUMBER = re.compile(r"\d+(\.0*)?", re.ASCII)
+_POINT = re.compile(r"(?<![\w.])\d*\.\d++(?!\.)", re.ASCII)  # then commas separate thousands
 _MISSING = {"", "?", "na", "n/a", "nan", "null", "none"}
 _MOST_FIELDS, _FEWEST_ROWS, _FEWEST_COUNTED, _MOST_CLASSES, _MOST_SHOWN = 1 << 20, 100, 6, 256, 6
 
@@ -47,12 +49,16 @@ def table_columns(
     """
     options, names = columns.options, [name.strip() for name in names]
     numbered = list(islice(lines, max(_FEWEST_ROWS, _MOST_FIELDS // len(names))))
-    fields = _split([text for _, text in numbered], columns)
+    fields = split_rows([text for _, text in numbered], columns)
+    if not numbered:
+        msg = "no rows below the header"
+        raise DataError(msg, file=columns.name)
     rows = {i: row for (i, _), row in zip(numbered, fields, strict=True) if len(row) == len(names)}
     values: list[Sequence[str]] = list(zip(*rows.values(), strict=True)) or [()] * len(names)
     dropped, notes = {_place(name, names, columns) for name in options.drop}, []
     counts = [[str(i + start) for i in range(len(rows))] for start in (0, 1)]
     is_index = len(rows) >= _FEWEST_COUNTED and [*values[0]] in counts
+    is_index |= names[0].casefold().endswith(("_id", " id")) and len({*values[0]}) == len(rows)
     if 0 not in dropped and (is_index or _INDEX_NAME.fullmatch(names[0].casefold())):
         dropped.add(0)
         notes.append(f"column 1, {quoted(names[0])}, is left out as row numbers")
@@ -77,7 +83,7 @@ def table_columns(
 def parse_table(texts: Sequence[str], columns: CsvColumns) -> "Block | None":
     """Return the numbers and labels of lines, or None if a value is not valid."""
     options, label, numbers, labels = columns.options, columns.label, columns.numbers or (), None
-    rows = _split(texts, columns)
+    rows = split_rows(texts, columns)
     if any(len(row) != columns.width for row in rows):
         return None
     if label is not None and options.own_labels:
@@ -123,11 +129,11 @@ def are_bytes(row: Iterable[str]) -> bool:
     return all(x.strip().isdecimal() and float(x) <= 255 for x in row)
 
 
-def _split(texts: Sequence[str], columns: CsvColumns) -> list[list[str]]:
+def split_rows(texts: Sequence[str], columns: CsvColumns) -> list[list[str]]:
     """Return the fields of lines without blanks around them; decimal commas become points."""
     delimiter = columns.options.delimiter
     if delimiter != ",":
-        texts = [re.sub(r"(?<=\d),(?=\d)", ".", text) for text in texts]
+        texts = [x if _POINT.search(x) else re.sub(r"(?<=\d),(?=\d)", ".", x) for x in texts]
     return [[x.strip() for x in split_fields(text.rstrip("\n"), delimiter)] for text in texts]
 
 
@@ -179,7 +185,7 @@ def _check(
     words = [names[i] for i in numbers if i in text]
     used = [i for i in numbers if i not in text]
     used += [] if label is None or not options.own_labels else [label]
-    gaps = [n for n, row in rows.items() if any(_is_missing(row[i]) for i in used)]
+    gaps = [(n, names[i]) for n, row in rows.items() for i in used if _is_missing(row[i])]
     classes = {row[label] for row in rows.values()} if columns.has_names and label in used else ()
     faults = []
     if words:
@@ -188,11 +194,12 @@ def _check(
         faults.append((f"text in {_listed(map(quoted, words))}", hint))
     elif rows and len(numbers) != (options.features or len(numbers) or 1):
         found = _listed(quoted(names[i]) for i in numbers)
-        hint = "--label, --drop and --model choose others"
         what = f"{len(numbers)} instead of {options.features or 'some'} columns of numbers, {found}"
-        faults.append((what, hint))
+        faults.append((what, "--label, --drop and --model choose others"))
     if gaps:
-        faults.append((f"values missing (line {_listed(gaps)})", "complete or remove these lines"))
+        numbered, places = map(dict.fromkeys, zip(*gaps, strict=True))
+        what = f"values missing in {_listed(map(quoted, places))} (line {_listed(numbered)})"
+        faults.append((what, "complete or remove these lines"))
     if len(classes) > _MOST_CLASSES:
         faults.append((f"{len(classes)} different labels, more than {_MOST_CLASSES}", "--label"))
     if faults:

@@ -171,7 +171,7 @@ class StoredArray:
                     row, *pixel = map(int, np.unravel_index(int(np.argmin(is_valid)), block.shape))
                     place = ", ".join(str(index + 1) for index in pixel)
                     msg, found = f"pixel {place} of row {start + row + 1}", block[row, *pixel]
-                    rule = "a finite number" if is_float else "0 to 255"
+                    rule = "a finite number" if is_float else "0 to 255, or save floats"
                     raise DataError(msg, file=self.source.name, found=found, expected=rule)
             yield block.astype(dtype, copy=False)
             start += len(block)

@@ -63,6 +63,7 @@ def as_class_ids(network: Network, labels: Any) -> Any:
             found = np.asarray([ids.get(name, -1) for name in to_numpy(labels).tolist()], np.int64)
         else:
             msg = f"`labels` must be integers; got dtype {labels.dtype}"
+            msg += ": some are missing or no strings" * (str(labels.dtype) == "object")
             raise TypeError(msg)
         is_wrong = (found < 0) | (found >= network.n_classes)
         # One number, copied from a device. CuPy has a compiled sum of integers, but compiles `any`.
