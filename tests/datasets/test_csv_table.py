@@ -105,6 +105,8 @@ def test_options_choose_columns(write):
     assert read(path, label="Survived", drop=["1", "3"])[0].tolist() == images.tolist()
     with pytest.raises(DataError, match="no column 'name', found 'id', 'Survived', 'Name', 'Age'"):
         read(path, label="Survived", drop=["name"])
+    with pytest.raises(TypeError, match="`drop` must be a sequence of names; got 'Name'"):
+        read(path, label="Survived", drop="Name")
 
 
 def test_all_that_is_missing_is_said_at_once(write, rejected):

@@ -1,5 +1,7 @@
 """Data frames as images and labels: the results are those of arrays."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,12 @@ def test_train_with_names():
     run = train(NETWORK, FRAME, KINDS, epochs=2, batch_size=10)
     again = train(NETWORK, ROWS, np.asarray(KINDS.tolist()), epochs=2, batch_size=10)
     assert np.array_equal(run.network.layers[0].weight, again.network.layers[0].weight)
+
+
+def test_missing_values_are_named():
+    name = FRAME.columns[1]
+    with pytest.raises(ValueError, match=f"no missing values; got some in {re.escape(str(name))}$"):
+        predict(NETWORK, FRAME.assign(**{str(name): np.nan}))
 
 
 def test_columns_of_text_are_named():

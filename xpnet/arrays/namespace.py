@@ -73,6 +73,9 @@ def as_array(x: Any, /, name: str = "x") -> Any:
         if words := [key for key, values in columns if values.dtype.kind not in "biuf"]:
             msg = f"`{name}` must have columns of numbers; got others in {', '.join(words)}"
             raise TypeError(msg)
+        if gaps := [key for key, v in columns if v.dtype.kind == "f" and np.isnan(v).any()]:
+            msg = f"`{name}` must have no missing values; got some in {', '.join(gaps)}"
+            raise ValueError(msg)
         found = np.asarray(x.to_numpy())
         return (
             found.astype(np.float64) if columns and found.dtype.kind == "O" else _as_strings(found)

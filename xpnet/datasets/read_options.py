@@ -85,6 +85,9 @@ class ReadOptions:
                 rule = f"{low} to {high}" if high else f"at least {low}"
                 msg = f"`{name}` must be {rule}; got {value}"
                 raise ValueError(msg)
+        if isinstance(self.drop, str):
+            msg = f"`drop` must be a sequence of names; got {self.drop!r}"
+            raise TypeError(msg)
         delimiter = _DELIMITER_NAMES.get(self.delimiter, self.delimiter)
         if len(delimiter) != 1 or delimiter.isalnum() or delimiter in '"\r\n.+-_#':
             msg = (
