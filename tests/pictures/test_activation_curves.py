@@ -137,13 +137,22 @@ def test_a_jump_of_a_users_function() -> None:
 
 
 @pytest.mark.parametrize(
-    "n_functions", [1, 3, 4, pytest.param(len(ACTIVATIONS), marks=pytest.mark.slow)]
+    "names",
+    [
+        ["relu"],
+        ["softmax"],
+        ["softmax", "log_softmax"],
+        ["relu", "softmax"],
+        ["relu", "gelu", "softmax"],
+        ["relu", "gelu", "tanh", "softmax"],
+        pytest.param(list(ACTIVATIONS), marks=pytest.mark.slow),
+    ],
 )
-def test_panels_fit_into_the_figure(n_functions: int) -> None:
-    figure = plot(*list(ACTIVATIONS)[:n_functions])
+def test_panels_fit_into_the_figure(names: list[str]) -> None:
+    figure = plot(*names)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    assert len(figure.axes) == n_functions
+    assert len(figure.axes) == len(names)
     boxes = [part.get_tightbbox(canvas.get_renderer()) for part in (*figure.axes, *figure.legends)]
     assert min(min(box.x0, box.y0) for box in boxes) >= 0
     assert max(box.x1 for box in boxes) <= figure.bbox.x1

@@ -85,7 +85,7 @@ class Evaluation:
 
         names = self.classes or range(len(self.confusion))
         pairs = (f"{names[i]} predicted as {names[j]}: {n:,}" for i, j, n in self.most_confused())
-        rows = {"accuracy": self._summary(), "mistakes": "; ".join(pairs) or "none"}
+        rows = {"accuracy": self._summary(), "most frequent mistakes": "; ".join(pairs) or "none"}
         return result_as_html(rows, draw_confusion, self.confusion, names)
 
     def most_confused(self, n_pairs: int = 5) -> list[tuple[int, int, int]]:

@@ -83,7 +83,7 @@ def plot(*functions: str | Function, start: float = -5.0, stop: float = 5.0) -> 
         axes.grid()
     figure.suptitle("Activation functions", x=0.01, ha="left")
     labels = [label for label in _STYLES if label in lines]
-    n_side = len(_STYLES) if len(given) > 2 else 3
+    n_side = len(_STYLES) if len(given) > 2 else 2
     figure.legend([lines[x] for x in labels], labels, loc="outside lower left", ncols=n_side)
     return figure
 
