@@ -27,7 +27,7 @@ class DrawServer(ThreadingTCPServer):
     probabilities. The page shows the errors of `classify`.
     """
 
-    daemon_threads = True
+    daemon_threads, request_queue_size = True, 128
     allow_reuse_address = os.name != "nt"  # on Windows, two servers would share a port
 
     def __init__(

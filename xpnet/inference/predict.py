@@ -39,7 +39,8 @@ def predict(
         NumPy images are copied to the network's device batch by batch, ``uint8`` without
         conversion. Images of another library must be on the network's device. Dask images give a
         Dask array with the same chunks along the rows. Data frames without missing values count as
-        arrays; the names of their columns are ignored. The cast to the network's dtype is that of `forward`.
+        arrays; the names of their columns are ignored. The cast to the network's dtype is that of
+        `forward`.
     batch_size : int, optional
         Rows in a batch; chosen for the device by default.
     threads : int, optional
