@@ -89,7 +89,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         where = from_args(ClusterOptions, args)
         return predict_parts(data, model_options, wanted, where, stopwatch)
     if others:
-        msg = "more than one DATA needs --workers N or --cluster ADDRESS"
+        msg = "several DATA need --workers N or --cluster ADDRESS; a folder of pictures is one DATA"
         raise UsageError(msg)
     to_stdout = output in {"-", "/dev/stdout"}
     if args.json and to_stdout:
