@@ -46,10 +46,8 @@ def read_examples(data: Data, *, exclude: str | None) -> LabelledImages:
 
     images, labels = data.read()
     if labels is None:
-        what, hint = (
-            "no labels to learn from",
-            "give them by --labels FILE, or in a table by --label NAME",
-        )
+        what = "no labels to learn from"
+        hint = "give them by --labels FILE, or in a table by --label NAME"
         raise DataError(what, file=data.path, hint=hint)
     fingerprint = RowsFingerprint()
     fingerprint.update(images)

@@ -50,7 +50,9 @@ def draw_weights(weight: NDArray[Any], /) -> Any:
 def draw_outputs(layers: Sequence[Any], results: Sequence[tuple[Any, Any]], /) -> Any:
     """Return a figure of the histograms of each layer's outputs.
 
-    `layers` are `xpnet.Dense`, and `results` are x @ weight + bias and the output of each.
+    `layers` are `xpnet.Dense`, and `results` are x @ weight + bias and the output of each. An
+    output is saturated where the derivative of the activation is below 5% of its largest near 0,
+    and a unit is dead if its output is saturated for every row.
     """
     figure, panels = new_panels(len(layers), 2.8, 2.8, n_columns=4)
     for i, (axes, layer, (z, y)) in enumerate(zip(panels, layers, results, strict=True), 1):
