@@ -73,7 +73,7 @@ def test_messages(function, options, message):
 
 
 def test_every_option_is_documented():
-    lines = re.findall(r"^    (\w.*) : ", parity.__doc__, re.MULTILINE)
+    lines = re.findall(r"^(\w.*) : ", inspect.getdoc(parity), re.MULTILINE)
     assert ", ".join(lines).split(", ") == list(inspect.signature(parity).parameters)
 
 
