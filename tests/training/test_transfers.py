@@ -82,8 +82,8 @@ def test_images_there_are_chosen_there(digits):
     # epoch their order.
     to_device = Transfers(2 + 2, (10 + 30 + 2 * 30) * ID)
     # Whether a label is wrong; then the loss, whether all is finite, and twice a loss and a count;
-    # at the end the labels, for the share of the most frequent class.
-    copies, n_bytes = 1 + 2 * 6 + 1, ANSWER + 2 * (LOSS + CHECK + 2 * (LOSS + COUNT)) + 30 * ID
+    # at the end the number of images of the most frequent class.
+    copies, n_bytes = 1 + 2 * 6 + 1, ANSWER + 2 * (LOSS + CHECK + 2 * (LOSS + COUNT)) + COUNT
     assert run.transfers == Transfers(
         to_device.copies_to_device, to_device.bytes_to_device, copies, n_bytes
     )
@@ -96,7 +96,7 @@ def test_labels_there_are_chosen_there_beside_augmented_images(digits):
     run = xpnet.train(network_there(), images, labels, augment=1, **OPTIONS)
     to_device = (10 + 30 + 2 * 30) * ID + 2 * (30 + 30 + 10) * 784
     # Labels come back to be compared with outputs that have.
-    to_host = ANSWER + 2 * (EPOCH_TO_HOST + (30 + 10) * ID) + 30 * ID
+    to_host = ANSWER + 2 * (EPOCH_TO_HOST + (30 + 10) * ID) + COUNT
     assert run.transfers == Transfers(2 + 2 * (1 + 1 + 2), to_device, 1 + 2 * 6 + 1, to_host)
     expected = xpnet.train(host_network(), *digits, augment=1, **OPTIONS)
     assert_learned_alike(run, expected)

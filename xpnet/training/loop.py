@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.blas_threads import one_blas_thread
-from xpnet.arrays.namespace import array_namespace, current_device, device_of, without_warnings
+from xpnet.arrays.namespace import (
+    array_namespace,
+    cast,
+    current_device,
+    device_of,
+    without_warnings,
+)
 from xpnet.arrays.transfer import Transfers, move, to_numpy
 from xpnet.inference.batches import BatchOptions
 from xpnet.inference.class_labels import stay_together
@@ -115,7 +121,8 @@ class Loop:
                     on_epoch(epoch)
         finally:
             self._save(always=True)
-        if self.best is not None and self._trainer.objective.has_classes:
+        is_classifier = self._trainer.objective.has_classes
+        if self.best is not None and is_classifier and self._measured.weights is None:
             self._warn_of_chance(self.best)
         return self.result()
 
@@ -177,10 +184,12 @@ class Loop:
         exceeds p by three standard deviations, 3 sqrt(p (1 - p) / n), once in 700 times. If the sum
         is 1 or more, there are too few examples for a warning.
         """
-        answers, weights = to_numpy(self._measured.answers), self._measured.weights
-        weights = np.ones(len(answers)) if weights is None else weights
-        n = weights.sum() ** 2 / (weights**2).sum()  # the effective number (Kish)
-        share = np.bincount(answers, weights).max() / weights.sum()
+        answers, n_classes = self._measured.answers, self._trainer.objective.network.n_classes
+        xp, n = array_namespace(answers), answers.shape[0]
+        with current_device(answers):  # one number is copied from a device
+            ids = xp.arange(n_classes, dtype=answers.dtype, device=device_of(answers))
+            counts = xp.sum(cast(answers[:, None] == ids[None, :], answers.dtype, xp), axis=0)
+            share = int(to_numpy(xp.max(counts))) / n
         if epoch.accuracy <= share + 3.0 * sqrt(share * (1.0 - share) / n) < 1.0:
             msg = (
                 "the network has learned little or nothing: its accuracy on training images is"

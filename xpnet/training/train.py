@@ -138,8 +138,8 @@ def train(
         As raised by `xpnet.predict`: the images are in 0..1, and the network is for bytes. Also if
         NumPy images hold pixels of 0..255 and the network has no preprocessing.
     ChanceWarning
-        If the accuracy on the training examples, in the best epoch, is not above the share of their
-        most frequent class by more than three standard deviations.
+        If, without `sample_weight`, the accuracy on the training examples, in the best epoch, is
+        not above the share of their most frequent class by more than three standard deviations.
 
     Examples
     --------
