@@ -275,6 +275,7 @@ def test_bytes_are_scaled_as_by_predict(model_of, capsys, declared):
     for_bytes, side = draw.for_pictures(model_of(network))
     images = sample()[0][:5].reshape(5, -1)
     found = [draw.probabilities(for_bytes, image.tobytes()) for image in images]
+    # One image at a time, so other last digits.
     np.testing.assert_allclose(found, predict_proba(trained, images), atol=1e-6)
     assert side == 28
     assert ("raw bytes are divided by 255" in capsys.readouterr().err) is declared

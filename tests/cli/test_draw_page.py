@@ -155,6 +155,7 @@ def test_a_drawn_digit(opened, digit):
     expected = predict_proba(load("sample"), found.astype(np.uint8).reshape(1, -1))[0]
     rows = bars(page)
     assert [name for name, _, _ in rows] == list("0123456789")
+    # Browsers round widths to parts of a pixel.
     np.testing.assert_allclose([width for _, width, _ in rows], expected, atol=0.01)
     assert [text for _, _, text in rows] == [f"{100 * x:.1f}%" for x in expected]
     page.get_by_role("button", name="Clear").click()
@@ -184,6 +185,7 @@ def test_the_place_and_the_size_do_not_matter(opened, place):
         longest = max(np.ptp(rows), np.ptp(columns)) + 1
         assert 19 <= longest <= 22  # 20 pixels, at any offset to the grid
         centre = [(ink * (index + 0.5)).sum() / ink.sum() for index in np.indices(ink.shape)]
+        # Two passes of centring leave a small part of a pixel.
         np.testing.assert_allclose(centre, [14, 14], atol=0.15)
     assert found == list("0123456789")
 
@@ -197,6 +199,7 @@ def test_strokes_are_as_wide_as_in_mnist(opened):
         draw_by_mouse(page, digit)
         areas.append(shown_picture(page).sum() / 255)
     mnist = sample()[0].reshape(1000, -1).sum(axis=1).mean() / 255
+    # Strokes have 2.5 pixels: a whole pixel more or less would be 40% of the ink.
     assert np.mean(areas) == pytest.approx(mnist, rel=0.15)
 
 

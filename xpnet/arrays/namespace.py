@@ -60,7 +60,7 @@ def as_array(x: Any, /, name: str = "x") -> Any:
     """Return arrays unchanged, numbers, nested lists and data frames as arrays.
 
     Objects that are all strings become an array of strings. Raise TypeError for other types, and
-    for data frames with columns that are not numbers.
+    for data frames with columns that are not numbers; ValueError if they lack values.
     """
     if is_array(x) and type(x).__name__ not in _REJECTED:
         return _as_strings(x) if isinstance(x, np.ndarray) and x.dtype.kind == "O" else x
