@@ -74,7 +74,7 @@ N,6 | Reshape x int:-1,3 -> r; Gemm r W b -> y
 Add x ones:9,1,1 -> s; Gemm s W b -> y
     Gemm ('y'): Input 0 expected to have rank 2 but has rank 3 in node Gemm
 opset=6 | MatMul x W -> m; Add(axis=1, broadcast=1) m b -> y
-    ONNX must have operators in one version, from 7 to 28; got 6
+    ONNX must have operators in one version, from 7 to
 opset=7 | MatMul x W -> m; Add(broadcast=1) m b -> y
     Add ('y'): Unrecognized attribute: broadcast for operator Add
 Gemm x float64:3,4 b -> y
