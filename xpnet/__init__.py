@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from xpnet.arrays.device import Device as Device
     from xpnet.arrays.device_errors import DeviceError as DeviceError
     from xpnet.arrays.libraries import register_library as register_library
-    from xpnet.arrays.matmul_precision import matmul_precision as matmul_precision
     from xpnet.arrays.namespace import array_namespace as array_namespace
     from xpnet.arrays.ranges import PrecisionWarning as PrecisionWarning
     from xpnet.arrays.transfer import Transfers as Transfers, count_transfers as count_transfers
@@ -80,7 +79,6 @@ _PUBLIC = {
     "xpnet.arrays.device": "Device",
     "xpnet.arrays.device_errors": "DeviceError",
     "xpnet.arrays.libraries": "register_library",
-    "xpnet.arrays.matmul_precision": "matmul_precision",
     "xpnet.arrays.namespace": "array_namespace",
     "xpnet.arrays.ranges": "PrecisionWarning",
     "xpnet.arrays.transfer": "Transfers count_transfers",

@@ -1,6 +1,5 @@
 """Devices by name."""
 
-import contextlib
 import copy
 import pickle
 import re
@@ -201,23 +200,6 @@ def test_a_gpu_that_cannot_be_opened(monkeypatch, error, code, text):
         xpnet.Device("gpu:1")
     assert caught.value.code == code
     assert caught.value.__cause__ is error
-
-
-@pytest.mark.parametrize("word", ["gpu", "auto"])
-@pytest.mark.parametrize("precision", [None, "float32", "tf32"])
-def test_the_variable_of_tf32_applies_without_a_choice(monkeypatch, word, precision):
-    asked = []
-
-    def diagnose(index, *, tf32):
-        asked.append((index, tf32))
-        return NO_GPU
-
-    monkeypatch.setattr(DIAGNOSE, diagnose)
-    is_chosen = precision is not None
-    monkeypatch.setattr("xpnet.arrays.matmul_precision.is_precision_chosen", lambda: is_chosen)
-    with pytest.raises(xpnet.DeviceError) if word == "gpu" else contextlib.nullcontext():
-        xpnet.Device(word)
-    assert asked == [(0, is_chosen)]
 
 
 @pytest.mark.parametrize("word", ["gpu", "gpu:1", "cuda", "cupy", "cupy:1"])

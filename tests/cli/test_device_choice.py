@@ -9,22 +9,8 @@ import pytest
 
 from xpnet import add_device_argument, device_from_args, load
 from xpnet.arrays.device_errors import Diagnosis
-from xpnet.arrays.matmul_precision import is_precision_chosen
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.device_choice import in_precision
-
-
-@pytest.fixture
-def no_cupy(monkeypatch):
-    """Let there be no CuPy that could say that its GPU has no TF32."""
-    monkeypatch.setitem(sys.modules, "cupy", None)
-
-
-@pytest.fixture(autouse=True)
-def nothing_stays_chosen():
-    """Show that a command leaves no precision behind it."""
-    yield
-    assert not is_precision_chosen()
 
 
 @pytest.mark.usefixtures("strict_gpu")
@@ -107,89 +93,18 @@ def test_the_precision_is_the_dtype(xpnet, command, precision):
         assert found["in_bound"]
     else:
         assert found["network"].endswith(f"; {expected}, numpy")
-    if command[0] in {"evaluate", "predict"}:
-        assert found["compute_type"] == expected
 
 
-@pytest.mark.usefixtures("strict_gpu", "no_cupy")
-@pytest.mark.parametrize(
-    ("precision", "expected"),
-    [
-        ("tf32", ("float32", True)),
-        ("float32", ("float32", True)),
-        ("float64", ("float64", False)),
-        (None, ("float64", False)),
-    ],
-)
-def test_what_is_chosen_holds_as_long_as_the_command_runs(
-    xpnet, save_wide, monkeypatch, precision, expected
-):
-    from xpnet.inference import evaluate as room
-
-    seen, evaluate = [], room.evaluate
-
-    def spy(network, *columns, **options):
-        seen.append((str(network.dtype).rpartition(".")[2], is_precision_chosen()))
-        return evaluate(network, *columns, **options)
-
-    monkeypatch.setattr(room, "evaluate", spy)
-    words = () if precision is None else ("--precision", precision)
-    result = xpnet("evaluate", "--model", save_wide(), "--device", "gpu", *words)
-    assert (result.code, seen) == (0, [expected])
-
-
-@pytest.mark.usefixtures("strict_gpu", "no_cupy")
-def test_the_compute_type_is_that_of_the_computation(xpnet, command, monkeypatch):
-    def compute_type(_):
-        return "float32, TF32" if is_precision_chosen() else "float32"
-
-    monkeypatch.setattr("xpnet.arrays.matmul_precision.compute_type", compute_type)
-    result = xpnet(*command, "--device", "gpu", "--precision", "tf32", "--json")
-    found = json.loads(result.out)
-    if command[0] == "parity":
-        found = found["candidates"]["gpu:0"]
-    assert found["compute_type"] == "float32, TF32"
-
-
-@pytest.fixture
-def save_wide(tmp_path):
-    """Write the embedded network in float64; return its file."""
-
-    def write():
-        from xpnet import save
-
-        path = tmp_path / "wide.safetensors"
-        save(load("sample").astype("float64"), path)
-        return path
-
-    return write
-
-
-@pytest.mark.usefixtures("strict_gpu", "no_cupy")
+@pytest.mark.usefixtures("strict_gpu")
 def test_a_precision_that_the_gpu_has_not(refused, command):
     code, line = refused(*command, "--device", "gpu", "--precision", "bfloat16")
     assert code == 2
     assert "--precision bfloat16: array_api_strict has no floating-point dtype bfloat16" in line
 
 
-@pytest.mark.usefixtures("missing_gpu", "no_cupy")
-def test_tf32_where_auto_chooses_the_cpu(xpnet):
-    words = ("evaluate", "--rows", "5", "--device", "auto", "--precision", "tf32", "--json")
-    result = xpnet(*words)
-    found = json.loads(result.out)
-    assert (result.code, found["device"], found["compute_type"]) == (0, "cpu", "float32")
-    assert result.err == "xpnet: the CPU computes in float32: TF32 needs a GPU\n"
-
-
-@pytest.mark.usefixtures("no_cupy")
-def test_an_error_ends_the_choice(refused, tmp_path):
-    code, _ = refused("evaluate", tmp_path / "missing.csv", "--precision", "float32")
-    assert (code, is_precision_chosen()) == (3, False)
-
-
 @pytest.mark.parametrize(
     ("precision", "dtype"),
-    [(None, "float32"), ("tf32", "float32"), ("float16", "float16"), ("float64", "float64")],
+    [(None, "float32"), ("float16", "float16"), ("float64", "float64")],
 )
 def test_a_network_in_a_precision(precision, dtype):
     network = load("sample")

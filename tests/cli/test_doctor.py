@@ -20,7 +20,6 @@ FACTS = {
     "wheels": ["cupy-cuda13x"],
     "distributions": {"numpy": "2.4.6"},
     "duplicates": [],
-    "tf32": "off",
     "CUDA_VISIBLE_DEVICES": None,
     "CUPY_TF32": "1",
 }
@@ -41,9 +40,9 @@ def diagnosis(request, monkeypatch):
         assert checked == 1
         return FACTS
 
-    def diagnose(index, *, check=False, tf32=False):
+    def diagnose(index, *, check=False):
         if check:  # otherwise for the list of devices
-            assert (index, tf32) == (1, False)
+            assert index == 1
         return found if check else NO_DRIVER
 
     monkeypatch.setattr("xpnet.arrays.gpu.gpu_facts.gpu_facts", gpu_facts)
@@ -64,7 +63,6 @@ def test_the_text(xpnet, diagnosis):
         "cpu",
         "device_count",
         "cupy_version",
-        "tf32",
         "xpnet",
     ]
     lines = [line for group in groups for line in group.splitlines()]

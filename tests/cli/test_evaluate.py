@@ -23,7 +23,6 @@ def test_json_is_one_object_and_nothing_else(xpnet):
     assert found["seconds"]["device"] == 0  # there is no GPU to start
     assert (found["device"], found["device_reason"]) == ("cpu", "asked for cpu")
     assert (found["library"], found["library_version"]) == ("numpy", np.__version__)
-    assert found["compute_type"] == "float32"
     confusion = np.asarray(found["confusion"])
     assert confusion.shape == (10, 10)
     assert (int(np.trace(confusion)), int(confusion.sum())) == (found["correct"], 1000)

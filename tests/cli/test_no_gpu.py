@@ -132,9 +132,8 @@ BEHIND_THE_DRIVER = [
         program=one_gpu("pathfinder.find_nvidia_header_directory = lambda name: None"),
     ),
     Cause("device-too-old", "has compute capability 3.0; cupy", program=one_gpu(major=3)),
-    Cause("tf32-unreadable", "CUPY_TF32='on' is no", {"CUPY_TF32": "on"}, program=one_gpu()),
     Cause(
-        "tf32-unasked",
+        "tf32",
         "CUPY_TF32=1 would round the factors of float32 products to 10 bits, silently; unset",
         {"CUPY_TF32": "1"},
         program=one_gpu(),

@@ -34,7 +34,6 @@ GPU_FACTS = {
     "cupy_version": None,
     "wheels": ["cupy-cuda13x"],
     "duplicates": [],
-    "tf32": "off",
     "CUDA_VISIBLE_DEVICES": None,
 }
 MASKS = [

@@ -21,7 +21,6 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.gpu.gpu_facts import FIRST_WITH_TF32, compute_capability
 from xpnet.arrays.known_libraries import KNOWN
 from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.cli.main import main
@@ -101,14 +100,6 @@ def cupy():
     if REHEARSAL in {"array-api-strict", "dpnp"}:
         pytest.skip(f"a rehearsal with {REHEARSAL} has no CuPy")
     return pytest.importorskip("cupy", reason="needs CuPy")
-
-
-@pytest.fixture
-def tf32(gpu, cupy):
-    """Skip tests of TF32 on a GPU that lacks it."""
-    assert gpu.library == cupy.__name__
-    if compute_capability(gpu.handle.id) < FIRST_WITH_TF32:
-        pytest.skip("TF32 came with compute capability 8.0")
 
 
 @pytest.fixture

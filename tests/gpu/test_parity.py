@@ -1,4 +1,4 @@
-"""Networks on a GPU against float64: in bound in float32, out of bound with TF32."""
+"""Networks on a GPU against float64: correct ones in bound, a fault out of bound."""
 
 from dataclasses import replace
 
@@ -74,27 +74,3 @@ def test_a_fault_is_out_of_bound(gpu, wide, images):
     faulty = replace(wide, layers=(replace(first, weight=weight), *wide.layers[1:]))
     report = compare(wide, images[:100], {"gpu": faulty.to(gpu)})
     assert report.candidates["gpu"].first_out == "layer 1, relu"
-
-
-@pytest.mark.usefixtures("tf32")
-def test_tf32_is_out_of_bound(gpu, note, wide, images):
-    there = wide.to(gpu)
-    before = xpnet.predict_proba(there, images)
-    with xpnet.matmul_precision("tf32"):
-        report = compare(wide, images, {"gpu": there})
-        found = xpnet.predict_proba(there, images)
-    shares = {stage.name: stage.share for stage in report.candidates["gpu"].stages[1:]}
-    assert max(shares.values()) > 1
-    assert not np.array_equal(found, before)
-    assert np.all(np.isfinite(found))
-    # Measured, without a bound: the factors are rounded to 10 bits, but how far that moves the
-    # results of this network is unknown. After the first run on a GPU, assert that each stage is
-    # out of bound, if each one is by far, and a difference of probabilities.
-    for name, share in shares.items():
-        note("TF32, fractions of the bounds", name, share)
-    note("TF32, difference from float32", "probabilities", float(np.max(np.abs(found - before))))
-    # And it is as it was.
-    np.testing.assert_array_equal(xpnet.predict_proba(there, images), before)
-    assert compare(wide, images, {"gpu": there}).is_in_bound
-    with xpnet.matmul_precision("float32"):
-        np.testing.assert_array_equal(xpnet.predict_proba(there, images), before)

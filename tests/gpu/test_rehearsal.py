@@ -102,17 +102,6 @@ def test_the_real_cupy_takes_their_calls(on_stand_in, cupy_takes):
     assert refused(on_stand_in[-1], cupy_takes) == set()
 
 
-@pytest.mark.slow
-def test_a_gpu_without_tf32():
-    files = [FOLDER / f"test_{name}.py" for name in ("precision", "parity")]
-    where = {"XPNET_GPU_REHEARSAL": "cupy", "XPNET_STAND_IN_CAPABILITY": 75}
-    done, counts = run_pytest(*files, "-k", "not bound or tf32", **where)
-    assert done.returncode == 0, done.stdout[-4000:]
-    reason = r"SKIPPED \[(\d+)\] TF32 came with compute capability 8.0\n"
-    assert sum(map(int, re.findall(reason, done.stdout))) == 8
-    assert counts["passed"] >= 5
-
-
 MISTAKES = """
 import cupy
 x = cupy.ones((3, 4))

@@ -22,9 +22,8 @@ _lock: Final = threading.Lock()  # in several threads at once, the first use of 
 
 def _check_cupy(part: str) -> Diagnosis | None:
     from xpnet.arrays.gpu.diagnosis import diagnose
-    from xpnet.arrays.matmul_precision import is_precision_chosen
 
-    diagnosis = diagnose(int(part or 0), tf32=is_precision_chosen())
+    diagnosis = diagnose(int(part or 0))
     return None if diagnosis.usable else diagnosis
 
 

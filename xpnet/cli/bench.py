@@ -95,7 +95,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         "model": model.name,
         "network": network_text(network),
         "results": "values" if network.output == "values" else "labels",
-        **device_facts(device, network),
+        **device_facts(device),
         "device_reason": device.reason,
         "threads": options.threads,
         "reproducible": options.reproducible,
@@ -175,7 +175,6 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
 def _device_text(facts: Mapping[str, Any]) -> str:
     threads = facts["threads"]
     more = [] if threads is None else [f"{threads} thread{'s' * (threads > 1)}"]
-    more += ["TF32"] * facts["compute_type"].endswith("TF32")
     return device_text(facts, *more, *["reproducible"] * facts["reproducible"])
 
 

@@ -1,7 +1,6 @@
 """Choice of the device, the precision and the batches of a computation."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from xpnet.inference.result_hash import HashedRunner
     from xpnet.networks.network import Network
 
-_PRECISIONS = ("float16", "bfloat16", "float32", "tf32", "float64")
+_PRECISIONS = ("float16", "bfloat16", "float32", "float64")
 
 
 def add_device_arguments(
@@ -31,8 +30,7 @@ def add_device_arguments(
     """Add --device, --precision and the options for batches and bits that a command has."""
     add_device_argument(parser)
     add = partial(add_option, parser)
-    text = "dtype of the computation (default: that of the file); tf32 rounds the factors of"
-    text += " float32 products to 10 bits, by CuPy on a GPU"
+    text = "dtype of the computation (default: that of the file)"
     add("--precision", str, text, choices=_PRECISIONS)
     if batch_size:
         text = "images computed at a time (default: chosen for the device)"
@@ -82,27 +80,6 @@ class DeviceOptions:
         from xpnet.inference.batches import check_batch_size
 
         return check_batch_size(network, self.batch_size)
-
-
-@contextmanager
-def chosen_precision(options: DeviceOptions) -> Iterator[None]:
-    """Set the precision of matrix products on GPUs to --precision; raise UsageError for a CPU."""
-    precision: Any = options.precision
-    if precision not in {"float32", "tf32"}:
-        yield
-        return
-    words = options.devices or [options.device]
-    is_on_gpu = any(word.startswith(("auto", "cuda", "cupy", "gpu")) for word in words)
-    if precision == "tf32" and not is_on_gpu:
-        msg = f"--precision tf32 is for a GPU; got --device {options.device}"
-        raise UsageError(msg)
-    if precision == "tf32" and options.is_reproducible:
-        msg = "--precision tf32 does not go with --reproducible or --hash, whose products are exact"
-        raise UsageError(msg)
-    from xpnet.arrays.matmul_precision import matmul_precision
-
-    with matmul_precision(precision) if is_on_gpu else nullcontext():
-        yield
 
 
 def open_device(options: DeviceOptions, stopwatch: "Stopwatch") -> "Device":
@@ -167,7 +144,7 @@ def in_precision(network: "Network", precision: str | None) -> "Network":
     if precision is None:
         return network
     try:
-        return network.astype("float32" if precision == "tf32" else precision)
+        return network.astype(precision)
     except (TypeError, ValueError) as error:
         msg = f"--precision {precision}: {error}"
         raise UsageError(msg) from error

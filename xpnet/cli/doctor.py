@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # A group of rows starts with each of these.
 _FIRST_OF_GROUP: Final = frozenset(
-    {"cpu", "device", "device_count", "cupy_version", "library", "tf32", "transfers", "xpnet"}
+    {"cpu", "device", "device_count", "cupy_version", "library", "transfers", "xpnet"}
 )
 
 

@@ -6,9 +6,8 @@ import traceback
 from collections.abc import Sequence
 
 from xpnet.cli import exit_codes
-from xpnet.cli.arguments import UsageError, check_distinct_files, from_args, missing_file_hint
+from xpnet.cli.arguments import UsageError, check_distinct_files, missing_file_hint
 from xpnet.cli.data_arguments import is_memory_error
-from xpnet.cli.device_choice import DeviceOptions, chosen_precision
 from xpnet.cli.parser import parse
 from xpnet.cli.report import Stopwatch, print_outcome
 from xpnet.cli.signals import Signals
@@ -37,11 +36,10 @@ def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -
             with standard_output():  # if it is closed, fail before any work
                 pass
             check_distinct_files(args)
-            options = from_args(DeviceOptions, args)
             from xpnet.arrays.namespace import without_warnings
 
             # Commands themselves report results that are not finite.
-            with data_warnings_as_notes(), without_warnings(), chosen_precision(options):
+            with data_warnings_as_notes(), without_warnings():
                 outcome = args.run(args, Stopwatch())
                 code = outcome.code
                 print_outcome(outcome, as_json=getattr(args, "json", False))

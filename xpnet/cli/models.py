@@ -21,7 +21,6 @@ from xpnet.cli.device_choice import (
     open_device,
 )
 from xpnet.cli.input_range import RANGES, input_range
-from xpnet.cli.streams import print_note
 from xpnet.files.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -165,8 +164,6 @@ def open_model(
     device = open_device(device_options, stopwatch)  # its errors come first
     stopwatch.switch("loading")
     model = load_model(options)
-    if precision == "tf32" and device.library == "numpy":
-        print_note("the CPU computes in float32: TF32 needs a GPU")
     if device.library != "numpy" and precision not in {None, "bfloat16"}:
         # On the host, parameters that overflow are found.
         model = replace(model, network=in_precision(model.network, precision))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xpnet.arrays.namespace import dtype_name
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.device_choice import DeviceOptions, on_device, usable_device
 from xpnet.cli.models import ModelOptions, open_model
@@ -67,12 +68,17 @@ def open_candidates(
         raise UsageError(msg) from error
     for other in devices:
         there = on_device(network, other)
-        candidates[other.name] = there, device_facts(other, there)
+        candidates[other.name] = there, _place(other, there)
     for path in options.against:
         # A file may have the name of a device.
         name = f"file {path}" if path in candidates else path
         candidates[name] = _open_file(path, inputs, outputs_only=options.outputs_only)
     return candidates
+
+
+def _place(device: "Device", network: "Network") -> dict[str, str]:
+    """Return where and in which precision a network is computed."""
+    return device_facts(device) | {"compute_type": dtype_name(network.dtype)}
 
 
 def _open_file(path: str, inputs: ParityInputs, *, outputs_only: bool) -> "Candidate":
@@ -91,7 +97,7 @@ def _open_file(path: str, inputs: ParityInputs, *, outputs_only: bool) -> "Candi
         text = str(error).replace("outputs_only=True", "--outputs-only")
         what, hint = "not the same network", text.replace("`candidates`", "it")
         raise WeightsError(what, file=path, hint=hint) from error
-    return candidate, device_facts(inputs.device, candidate)
+    return candidate, _place(inputs.device, candidate)
 
 
 def _run_exact_file(path: str, inputs: ParityInputs) -> "Candidate":
@@ -124,7 +130,7 @@ def record_certificate(path: str, inputs: ParityInputs, *, force: bool) -> "Cand
     except ValueError as error:
         msg = f"--record: {error} by --rows"
         raise UsageError(msg) from error
-    where = device_facts(device, network)
+    where = _place(device, network)
     certificate = certify(network, rows, stage_results(network, rows), **where)
     write_certificate(path, certificate, force=force)
     return {device.name: (certificate.stages, dict(certificate.facts))}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.data_arguments import Data, computation_errors
-from xpnet.cli.device_choice import DeviceOptions, chosen_precision
+from xpnet.cli.device_choice import DeviceOptions
 from xpnet.cli.models import Model, place
 from xpnet.cli.scaled_rows import as_file_rows, depends_on_all_values, open_blocks
 from xpnet.cli.streams import collected_notes, data_warnings_as_notes
@@ -134,17 +134,16 @@ def predict_piece(
 
     from xpnet.arrays.namespace import without_warnings
 
-    first_row, options = piece.first_row, job.wanted.device
+    first_row, batch_size = piece.first_row, job.wanted.device.batch_size
     data = data.with_options(rows=piece.n_rows)
     with (
         collected_notes() as notes,
         data_warnings_as_notes(),
         without_warnings(),
-        chosen_precision(options),
-        computation_errors(data.path, options.batch_size),
+        computation_errors(data.path, batch_size),
     ):
         network, blocks = open_blocks(
-            data, _placed(job), options.batch_size, first_row=first_row, want_labels=False
+            data, _placed(job), batch_size, first_row=first_row, want_labels=False
         )
         rows = as_file_rows(data.path, network, blocks)
         predicted = predicted_blocks(job.wanted, network, rows, first_row=first_row)

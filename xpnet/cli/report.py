@@ -96,16 +96,13 @@ def table(rows: Rows) -> Iterator[str]:
         yield f"{name:{width}}  {text}"
 
 
-def device_facts(device: "Device", network: "Network") -> dict[str, str]:
-    """Return where and in which precision a network is computed."""
-    from xpnet.arrays.matmul_precision import compute_type
-
+def device_facts(device: "Device") -> dict[str, str]:
+    """Return where a network is computed."""
     return {
         "device": device.name,
         "library": device.library,
         "library_version": device.version,
         "hardware": device.hardware,
-        "compute_type": compute_type(network.layers[0].weight),
     }
 
 
@@ -123,7 +120,7 @@ def work_facts(
     computing = seconds["computing"]
     return {
         "network": network_text(network),
-        **device_facts(device, network),
+        **device_facts(device),
         "device_reason": device.reason,
         "batch_size": options.used_batch_size(network),
         "reproducible": options.is_reproducible,
@@ -135,7 +132,7 @@ def work_facts(
 
 def work_rows(facts: Mapping[str, Any]) -> dict[str, str | None]:
     """Return the facts of `work_facts` as rows of a table."""
-    seconds, rate, precision = facts["seconds"], facts["images_per_second"], facts["compute_type"]
+    seconds, rate = facts["seconds"], facts["images_per_second"]
     shown = {name: seconds[name] for name in _PHASE_NAMES if seconds[name] or name != "device"}
     is_telling = rate is not None and seconds["computing"] >= _TELLING_SECONDS
     return {
@@ -145,7 +142,6 @@ def work_rows(facts: Mapping[str, Any]) -> dict[str, str | None]:
         + ", reproducible" * facts["reproducible"],
         "seconds": ", ".join(f"{_PHASE_NAMES[name]} {s:.3f}" for name, s in shown.items()),
         "speed": f"{rate:,.0f} images per second" if is_telling else None,
-        "precision": precision if precision.endswith("TF32") else None,
         "transfers": transfers_text(facts["transfers"]),
         "chosen": chosen_text(facts["device_reason"]),
     }

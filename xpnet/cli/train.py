@@ -58,8 +58,6 @@ def add_parser(commands: Any) -> None:
     add_option(parser, "--size N", positive_integer, text)
     add_training_arguments(parser)
     add_device_argument(parser)
-    text = "tf32 rounds the factors of products to 10 bits, on a GPU"
-    parser.add_argument("--precision", choices=("float32", "tf32"), help=text)
     add_common_arguments(parser, run)
 
 

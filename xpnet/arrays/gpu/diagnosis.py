@@ -20,7 +20,6 @@ from xpnet.arrays.device_errors import Diagnosis
 from xpnet.arrays.gpu.gpu_errors import cause_of, diagnosis_of
 from xpnet.arrays.gpu.gpu_facts import (
     CUDA13_LIBRARIES,
-    FIRST_WITH_TF32,
     WHEELS,
     compiler_options,
     compute_capability,
@@ -32,7 +31,6 @@ from xpnet.arrays.gpu.gpu_facts import (
     one_line,
     result_or_error,
     result_or_none,
-    tf32_value,
     version_text,
     wheel_facts,
 )
@@ -46,23 +44,22 @@ _OLDEST_OF_CUDA12 = 50  # compute capability 5.0
 _INSUFFICIENT_DRIVER, _NO_DEVICE = 35, 100
 
 
-def diagnose(index: int = 0, *, check: bool = False, tf32: bool = False) -> Diagnosis:
+def diagnose(index: int = 0, *, check: bool = False) -> Diagnosis:
     """Return a `Diagnosis`: GPU `index` (from 0) is usable, or the first cause found and its fix.
 
     Nothing is raised, warned or printed. With `check`, a small product on the GPU is compared with
-    the host's; the first call takes seconds, to open a context and to compile. Unless `tf32` was
-    requested, a CUPY_TF32 that enables it or cannot be read is reported as a cause.
+    the host's; the first call takes seconds, to open a context and to compile.
     """
     cause = (
         _in_installation()
         or _in_driver(index)
         or _in_libraries()
         or _in_device(index)
-        or (None if tf32 else _in_tf32(index))
+        or _in_tf32()
     )
     if cause is not None or not check:
         return cause or diagnosis_of("usable", index=index)
-    error = result_or_error(lambda: _product_error(index, tf32=tf32))
+    error = result_or_error(lambda: _product_error(index))
     if isinstance(error, Exception):
         return cause_of(error, index)
     # `error <= 1` is false for NaN, which is wrong as well.
@@ -202,22 +199,17 @@ def _in_device(index: int) -> Diagnosis | None:
     return diagnosis_of("device-too-old", index=index, **numbers, **facts)
 
 
-def _in_tf32(index: int) -> Diagnosis | None:
-    value, text = tf32_value(), one_line(os.environ.get("CUPY_TF32"))
-    if value is None:
-        return diagnosis_of("tf32-unreadable", value=repr(text))
-    if value > 0 and compute_capability(index) >= FIRST_WITH_TF32:
-        return diagnosis_of("tf32-unasked", value=text)
-    return None
+def _in_tf32() -> Diagnosis | None:
+    value = os.environ.get("CUPY_TF32", "0")
+    return None if value == "0" else diagnosis_of("tf32", value=one_line(value))
 
 
-def _product_error(index: int, *, tf32: bool) -> float:
+def _product_error(index: int) -> float:
     """Return the largest error of the GPU's x @ weight + bias, in units of its rounding bound.
 
     The bound on the distance from the value in float64 is gamma (abs(x) @ abs(weight) + abs(bias)),
     where gamma = n u / (1 - n u), u = 2**-24 and n is the number of terms, for any order of
-    summation. With TF32, if the GPU supports it, the factors have ten bits after the point, which
-    adds 2**-9 + 2**-20 to gamma.
+    summation.
     """
     import cupy
     import numpy as np
@@ -234,7 +226,5 @@ def _product_error(index: int, *, tf32: bool) -> float:
     exact = x.astype(np.float64) @ weight.astype(np.float64) + bias
     rounding = (n_in + 1) * 2.0**-24
     gamma = rounding / (1 - rounding)
-    if tf32 and compute_capability(index) >= FIRST_WITH_TF32:
-        gamma += 2.0**-9 + 2.0**-20
     bound = gamma * (abs(x) @ abs(weight) + abs(bias))
     return float(np.max(abs(computed - exact) / bound))

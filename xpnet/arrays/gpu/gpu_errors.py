@@ -98,13 +98,9 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
         "GPU {index} has compute capability {capability}; {wheel} has NVRTC for {oldest} and newer",
         "use a newer GPU{or_swap}",
     ),
-    "tf32-unreadable": (
-        "CUPY_TF32={value} is not an integer, and CuPy fails at every product",
-        "unset CUPY_TF32",
-    ),
-    "tf32-unasked": (
+    "tf32": (
         "CUPY_TF32={value} would round the factors of float32 products to 10 bits, silently",
-        "unset CUPY_TF32, or request TF32 by --precision tf32 or xpnet.matmul_precision",
+        "unset CUPY_TF32",
     ),
     "device-busy": (
         "GPU {index} is busy: another program has exclusive use of it, or computing is disabled",

@@ -14,7 +14,6 @@ from typing import Any, Final, TypeVar
 
 __all__ = [
     "CUDA13_LIBRARIES",
-    "FIRST_WITH_TF32",
     "WHEELS",
     "compiler_options",
     "compute_capability",
@@ -31,7 +30,6 @@ __all__ = [
     "one_line",
     "result_or_error",
     "result_or_none",
-    "tf32_value",
     "version_text",
     "wheel_facts",
 ]
@@ -47,7 +45,6 @@ CUDA13_LIBRARIES: Final = ("nvidia-cublas", "nvidia-cuda-nvrtc", "nvidia-cuda-ru
 
 # The version of the driver's kernel module, on Linux.
 _DRIVER_FILE = Path("/proc/driver/nvidia/version")
-FIRST_WITH_TF32: Final = 80  # compute capability 8.0
 _VERSION_HEADER = "cuda_runtime_api.h"
 _CUDA12_LIBRARIES: Final = tuple(f"{name}-cu12" for name in CUDA13_LIBRARIES)
 _OTHERS: Final = ("numpy", "array-api-compat", "cuda-pathfinder", "cuda-toolkit")
@@ -128,11 +125,6 @@ def header_version() -> str | None:
     text = folder and result_or_none(lambda: Path(folder, _VERSION_HEADER).read_text("utf-8"))
     number = re.search(r"^#define\s+CUDART_VERSION\s+([0-9]+)", text or "", re.MULTILINE)
     return number and version_text(int(number[1]))
-
-
-def tf32_value() -> int | None:
-    """Return CUPY_TF32 as CuPy reads it (above 0: on); None if it is not an integer."""
-    return result_or_none(lambda: int(os.environ.get("CUPY_TF32", "0")))
 
 
 def import_cupy() -> Any:
@@ -240,7 +232,6 @@ def gpu_facts(checked: int | None = None) -> dict[str, object]:
         "wheels": list(wheels),
         "distributions": {name: editions_of(name)[0][0] for name in installed(names)},
         "duplicates": _duplicates(names),
-        "tf32": _tf32_text(),
         **{name: os.environ.get(name) for name in _VARIABLES},
     }
 
@@ -291,10 +282,3 @@ def _cublas_version(path: str | None) -> str | None:
 
     # libraryPropertyType: 0 is the major version, 1 the minor version, 2 the patch level.
     return path and result_or_none(lambda: ".".join(map(part, range(3))))
-
-
-def _tf32_text() -> str:
-    value, text = tf32_value(), os.environ.get("CUPY_TF32")
-    if value is None:
-        return f"not an integer (CUPY_TF32={text})"
-    return f"on (CUPY_TF32={text})" if value > 0 else "off"
