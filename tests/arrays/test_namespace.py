@@ -1,8 +1,6 @@
 """Array namespaces and dtypes."""
 
 import math
-import sys
-import types
 import warnings
 from types import SimpleNamespace
 
@@ -182,10 +180,6 @@ def test_limits(xp_backend, dtype, bits, eps):
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 def test_a_floating_dtype_by_its_name(xp_backend, dtype):
-    if dtype == "bfloat16" and xp_backend.library == "cupy":
-        ml_dtypes = pytest.importorskip("ml_dtypes", reason="CuPy has bfloat16 of ml_dtypes")
-        assert floating_dtype(dtype, xp_backend.xp) == ml_dtypes.bfloat16
-        return
     if hasattr(xp_backend.xp, dtype):
         assert floating_dtype(dtype, xp_backend.xp) == getattr(xp_backend.xp, dtype)
         return
@@ -205,57 +199,8 @@ def test_other_names_are_no_floating_dtypes(xp_backend, name):
         floating_dtype(name, xp_backend.xp)
 
 
-@pytest.fixture
-def bfloat16():
-    """CuPy's bfloat16, a NumPy dtype of ml_dtypes."""
-    return np.dtype(pytest.importorskip("ml_dtypes").bfloat16)
-
-
-@pytest.fixture
-def fake_cupy():
-    """A stand-in for CuPy's namespace, whose isdtype rejects bfloat16."""
-
-    def isdtype(dtype, kind):
-        raise TypeError(dtype, kind)
-
-    xp = types.ModuleType("array_api_compat.cupy")
-    vars(xp).update(float32="f", isdtype=isdtype)
-    return xp
-
-
-def test_bfloat16_of_cupy(bfloat16, fake_cupy):
-    assert floating_dtype("bfloat16", fake_cupy) == bfloat16
-    assert floating_dtype("float32", fake_cupy) == "f"
-    assert is_real(np.zeros(2, bfloat16), fake_cupy)
-    limits = limits_of(bfloat16, fake_cupy)
-    assert (limits.bits, float(limits.eps)) == (16, 2.0**-7)
-    assert float(limits.max) == 2.0**128 - 2.0**120
-
-
-def test_bfloat16_of_cupy_needs_ml_dtypes(monkeypatch, fake_cupy):
-    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
-    match = "bfloat16 in CuPy needs ml_dtypes: pip install ml_dtypes"
-    with pytest.raises(TypeError, match=match):
-        floating_dtype("bfloat16", fake_cupy)
-
-
-def test_bfloat16_of_cupy_is_computed_in_float32(bfloat16):
-    x = np.asarray([1.0, 3.0, 2.0**128 - 2.0**120]).astype(bfloat16)
-    seen = []
-
-    def third(x, _):
-        seen.append(x.dtype)
-        return x / 3.0
-
-    with np.errstate(all="raise"):
-        y = compute(third, x, xp=np)
-        beyond = compute(lambda x, _: x * 1.003, x[2:], xp=np)
-    assert (seen, y.dtype) == ([np.float32], bfloat16)
-    assert np.max(np.abs(y.astype(float)[:2] - [1 / 3, 1.0])) <= 2.0**-9
-    assert float(beyond[0]) == math.inf
-
-
-def test_numpy_does_not_compute_in_bfloat16(bfloat16):
+def test_numpy_does_not_compute_in_bfloat16():
+    bfloat16 = np.dtype(pytest.importorskip("ml_dtypes").bfloat16)
     assert not is_real(np.zeros(2, bfloat16), np)
     with pytest.raises(TypeError, match="`x` must hold real numbers; got dtype bfloat16"):
         as_floating(np.zeros(2, bfloat16))

@@ -34,7 +34,6 @@ __all__ = [
     "largest",
     "library_of",
     "limits_of",
-    "sign",
     "widest_floating",
     "without_warnings",
 ]
@@ -220,17 +219,12 @@ def is_kind(dtype: Any, xp: Any, kind: str | tuple[str, ...]) -> bool:
     try:
         return bool(xp.isdtype(dtype, kind))
     except TypeError:  # structured dtypes, and dtypes of other packages
-        # CuPy computes in bfloat16, which array-api-compat does not support; NumPy does not.
-        return dtype.name == "bfloat16" and xp is not np and "real floating" in kind
+        return False
 
 
 @functools.cache  # NumPy's own cache takes as long as a small product
 def limits_of(dtype: Any, xp: Any) -> Any:
-    """Return ``finfo`` of a dtype, including CuPy's bfloat16."""
-    if getattr(dtype, "name", None) == "bfloat16":
-        import ml_dtypes
-
-        return ml_dtypes.finfo(dtype)
+    """Return ``finfo`` of a dtype."""
     return xp.finfo(dtype)
 
 
@@ -250,13 +244,6 @@ def floating_dtype(dtype: Any, xp: Any) -> Any:
     if name not in _FLOATING:
         msg = f"`dtype` must be one of {', '.join(_FLOATING)}; got {dtype!r}"
         raise TypeError(msg)
-    if name == "bfloat16" and library == "cupy":
-        try:
-            import ml_dtypes
-        except ImportError as error:
-            msg = f"bfloat16 in CuPy needs ml_dtypes: pip install ml_dtypes ({error})"
-            raise TypeError(msg) from error
-        return np.dtype(ml_dtypes.bfloat16)
     if not hasattr(xp, name):
         msg = f"{library} has no floating-point dtype {name}"
         raise TypeError(msg)
@@ -319,11 +306,3 @@ def as_numbers(condition: Any, like: Any, xp: Any) -> Any:
     """
     # As in `cast`; scalars have the method, too.
     return condition.astype(like.dtype) if xp is np else xp.astype(condition, like.dtype)
-
-
-def sign(x: Any, xp: Any) -> Any:
-    """Return the sign of each number: -1, 0 or 1 in the dtype of `x`; NaN stays NaN."""
-    if xp.__name__ != "array_api_compat.cupy":  # whose `sign` uses a mask, which synchronizes
-        return xp.sign(x)
-    signs = as_numbers(x > 0.0, x, xp) - as_numbers(x < 0.0, x, xp)
-    return signs + 0.0 * bounded(x, xp, -1.0, 1.0)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from xpnet._typing import ArrayT
-from xpnet.arrays.namespace import apply, as_numbers, bounded, sign
+from xpnet.arrays.namespace import apply, as_numbers, bounded
 from xpnet.functions.activation import EXACT, Activation, OnnxOperator, UlpBounds, finite, share
 
 __all__ = ["identity", "leaky_relu", "relu", "relu6", "step", "threshold"]
@@ -31,7 +31,7 @@ def step(x: ArrayT, /) -> ArrayT:
 
 
 def _step(x: Any, xp: Any) -> Any:
-    return bounded(sign(x, xp), xp, low=0.0)
+    return as_numbers(x > 0.0, x, xp) + 0.0 * bounded(x, xp, -1.0, 1.0)  # NaN stays NaN
 
 
 STEP = Activation(_step, jumps=lambda: (0.0,), ulp=EXACT)

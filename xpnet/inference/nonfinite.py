@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.dask_blocks import warn
-from xpnet.arrays.namespace import array_namespace, cast, dtype_name, limits_of, without_warnings
+from xpnet.arrays.namespace import array_namespace, dtype_name, without_warnings
 from xpnet.arrays.ranges import are_finite, wider_dtypes
 from xpnet.networks.execution import layer_results
 from xpnet.networks.network import Network
@@ -89,8 +89,6 @@ def lost_rows(network: Network, rows: Any, y: Any) -> Any | None:
     if network.output == "values" or (isinstance(y, np.ndarray) and are_finite(y)):
         return None
     xp = array_namespace(y)
-    if limits_of(y.dtype, xp).bits < 32:
-        y = cast(y, xp.float32, xp)  # CuPy lacks functions of bfloat16
     is_lost = ~xp.isfinite(xp.max(y, axis=1))
     if isinstance(rows, np.ndarray) and rows.dtype.kind == "f":
         is_lost &= np.isfinite(rows).all(axis=1)

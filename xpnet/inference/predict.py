@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from xpnet.arrays.dask_blocks import is_dask, map_blocks
-from xpnet.arrays.namespace import array_namespace, cast, current_device, largest
+from xpnet.arrays.namespace import array_namespace, current_device, largest
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.inference.batches import BatchOptions, TransferPolicy, is_stream
 from xpnet.inference.class_labels import labels_of
@@ -245,7 +245,7 @@ def _probabilities(network: Network, y: Any, is_lost: Any | None) -> Any:
     if network.output == "logits":
         pair = _activated(network, "sigmoid", -y), _activated(network, "sigmoid", y)
     else:
-        pair = cast(1.0 - y, y.dtype, xp), y  # CuPy subtracts bfloat16 in float32
+        pair = 1.0 - y, y
     return xp.concat(pair, axis=1)
 
 

@@ -229,8 +229,8 @@ class Network:
         Raises
         ------
         TypeError
-            If `dtype` is another one, or the library or device does not support it: NumPy has no
-            "bfloat16", and CuPy needs the package ml_dtypes for it.
+            If `dtype` is another one, or the library or device does not support it: NumPy and
+            CuPy have no "bfloat16".
         ValueError
             If a finite parameter of a NumPy network overflows; others are not checked.
         """
