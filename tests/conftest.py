@@ -13,11 +13,15 @@ import sys
 import threading
 from collections import Counter
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from xpnet import Device, DeviceError
+from xpnet.arrays.device_errors import Diagnosis
+from xpnet.arrays.known_libraries import KNOWN
 from xpnet.datasets import sample
 from xpnet.datasets.fetch import FILES, DataSet
 
@@ -75,6 +79,23 @@ def import_benchmark():
         for name in set(sys.modules) - before:
             if (folder / name.partition(".")[0]).is_dir() or (folder / f"{name}.py").exists():
                 del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def gpu():
+    """Return the first GPU; skip the test where none is usable, with the reason."""
+    try:
+        return Device("gpu")
+    except DeviceError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    """Let no GPU be usable, with or without CuPy."""
+    cause = Diagnosis("not-installed", "CuPy is not installed", "pip install it")
+    gpu = replace(KNOWN["cupy"], module="numpy", check=lambda _: cause)
+    monkeypatch.setitem(KNOWN, "cupy", gpu)
 
 
 @pytest.fixture

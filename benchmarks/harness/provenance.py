@@ -93,20 +93,16 @@ def blas() -> dict[str, str]:
 
 
 def gpu_facts() -> dict[str, Any]:
-    """Return card, driver and CUDA versions, as ``xpnet doctor --json`` finds them."""
+    """Return card, driver and CuPy's version, as ``xpnet doctor --json`` finds them."""
     command = [sys.executable, "-m", "xpnet", "doctor", "--json"]
     # Exit code 5 means that the GPU is unusable, which is a result here.
     done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 (our own)
     found = json.loads(done.stdout)["facts"]
-    cards = [card or {"name": "unknown"} for card in found["devices"]] or [{"name": "none"}]
     file = Path("/sys/module/nvidia/version")
-    driver = file.read_text("utf-8").strip() if file.exists() else "unknown"
     return {
-        "card": cards[0]["name"],
-        "driver": f"{driver} (CUDA {found['driver_version']})",
-        "cupy": found["cupy_version"] or "missing",
-        "cuda": found["runtime_version"] or "missing",
-        "cards": found["devices"],
+        "card": found.get("hardware", "none"),
+        "driver": file.read_text("utf-8").strip() if file.exists() else "unknown",
+        "cupy": found.get("version", "missing"),
     }
 
 

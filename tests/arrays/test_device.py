@@ -14,13 +14,9 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.device_errors import Diagnosis
 from xpnet.arrays.namespace import array_namespace, device_of, dtype_name
 from xpnet.testing.built_in import jax_settings
 
-NO_GPU = Diagnosis("no-driver", "no NVIDIA driver was found", "install one")
-GPU = Diagnosis("usable", "GPU 0 is usable", "")
-DIAGNOSE = "xpnet.arrays.gpu.diagnosis.diagnose"
 WORDS = (
     "cpu",
     "array-api-strict",
@@ -53,23 +49,9 @@ def device(request):
     return opened(request.param)
 
 
-@pytest.fixture
-def no_gpu(monkeypatch):
-    monkeypatch.setattr(DIAGNOSE, lambda *_, **__: NO_GPU)
-
-
-class CUDARuntimeError(RuntimeError):
-    """A stand-in for CuPy's error of this name."""
-
-    def __init__(self, status, text):
-        super().__init__(text)
-        self.status = status
-
-
 class CudaDevice:
     """A stand-in for CuPy's device."""
 
-    error = None
     entered: list = []  # noqa: RUF012 (of the class, on purpose)
 
     def __init__(self, index):
@@ -77,8 +59,6 @@ class CudaDevice:
 
     def synchronize(self):
         self.n_waits += 1
-        if self.error is not None:
-            raise self.error
 
     def __enter__(self):
         self.entered.append(self)
@@ -96,7 +76,7 @@ def fake_gpu(monkeypatch):
     cuda.Device, cuda.runtime = CudaDevice, runtime
     cupy = types.ModuleType("cupy")
     cupy.cuda, cupy.__version__ = cuda, "14.0"
-    monkeypatch.setattr(DIAGNOSE, lambda *_, **__: GPU)
+    monkeypatch.setattr("xpnet.arrays.gpu.open_gpu.open_gpu", CudaDevice)
     bus = types.SimpleNamespace(
         upload=lambda _: types.SimpleNamespace(device=CudaDevice.entered[-1])
     )
@@ -164,9 +144,8 @@ def test_words_for_a_gpu(word, name, card):
     assert (device.name, device.library, device.hardware) == (name, "cupy", card)
     assert device.version == "14.0"
     assert device.xp.__name__ == "fake"
-    assert device.handle.n_waits == 1  # so that errors of opening the context are raised here
     device.synchronize()
-    assert device.handle.n_waits == 2
+    assert device.handle.n_waits == 1
 
 
 @pytest.mark.usefixtures("fake_gpu")
@@ -175,48 +154,19 @@ def test_the_reason_for_the_gpu():
     assert xpnet.Device("gpu:1").reason == "asked for gpu:1"
 
 
-@pytest.mark.usefixtures("fake_gpu")
-def test_auto_chooses_the_cpu_if_the_gpu_cannot_be_opened(monkeypatch):
-    monkeypatch.setattr(CudaDevice, "error", CUDARuntimeError(46, "unavailable"))
-    device = xpnet.Device("auto")
-    assert device.name == "cpu"
-    assert device.reason.startswith("auto chose cpu: GPU 0 is busy: another program")
-
-
-@pytest.mark.usefixtures("fake_gpu")
-@pytest.mark.parametrize(
-    ("error", "code", "text"),
-    [
-        (CUDARuntimeError(46, "unavailable"), "device-busy", "GPU 1 is busy: another program"),
-        (CUDARuntimeError(2, "out of memory"), "out-of-memory", "GPU 1 has no memory left (out of"),
-        (CUDARuntimeError(999, "unknown error"), "cuda-error", "CUDA error: unknown error"),
-        (RuntimeError("no context"), "cuda-error", "CUDA error: no context"),
-    ],
-    ids=lambda value: getattr(value, "status", None),
-)
-def test_a_gpu_that_cannot_be_opened(monkeypatch, error, code, text):
-    monkeypatch.setattr(CudaDevice, "error", error)
-    with pytest.raises(xpnet.DeviceError, match=re.escape(text)) as caught:
-        xpnet.Device("gpu:1")
-    assert caught.value.code == code
-    assert caught.value.__cause__ is error
-
-
 @pytest.mark.parametrize("word", ["gpu", "gpu:1", "cuda", "cupy", "cupy:1"])
 @pytest.mark.usefixtures("no_gpu")
 def test_no_gpu_is_an_error_with_its_cause_and_fix(word):
-    with pytest.raises(
-        xpnet.DeviceError, match=r"no NVIDIA driver was found.*install one"
-    ) as caught:
+    with pytest.raises(xpnet.DeviceError, match="CuPy is not installed; pip install") as caught:
         xpnet.Device(word)
-    assert caught.value.code == "no-driver"
+    assert caught.value.code == "not-installed"
 
 
 @pytest.mark.usefixtures("no_gpu")
 def test_the_reason_for_the_cpu():
     device = xpnet.Device("auto")
     assert device.name == "cpu"
-    assert device.reason.startswith("auto chose cpu: no NVIDIA driver was found")
+    assert device.reason.startswith("auto chose cpu: CuPy is not installed")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from xpnet import add_device_argument, device_from_args, load
-from xpnet.arrays.device_errors import Diagnosis
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.device_choice import in_precision
 
@@ -35,18 +34,11 @@ def test_a_note_tells_what_was_chosen(xpnet, command):
     assert (result.code, result.err) == (0, "xpnet: auto chose gpu: GPU 0 is usable\n")
 
 
-@pytest.fixture
-def missing_gpu(monkeypatch):
-    """Let there be no usable GPU."""
-    missing = Diagnosis("not-installed", "CuPy is not installed", "pip install it")
-    monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.diagnose", lambda *_, **__: missing)
-
-
-@pytest.mark.usefixtures("missing_gpu")
+@pytest.mark.usefixtures("no_gpu")
 def test_without_a_gpu_auto_is_the_cpu(xpnet):
     found = json.loads(xpnet("evaluate", "--device", "auto", "--json").out)
-    reason = "auto chose cpu: CuPy is not installed; pip install it"
-    assert (found["device"], found["device_reason"]) == ("cpu", reason)
+    assert found["device"] == "cpu"
+    assert found["device_reason"].startswith("auto chose cpu: CuPy is not installed; pip install")
     assert found["seconds"]["device"] == 0
 
 
@@ -145,18 +137,18 @@ def test_arguments_open_the_device(words, name):
     assert device_from_args(parser.parse_args(words)).name == name
 
 
+@pytest.mark.usefixtures("no_gpu")
 def test_without_a_gpu_a_script_ends_with_one_line(monkeypatch, capsys):
-    cause = Diagnosis("no-driver", "no driver:\nline 2", "install one")
-    monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.diagnose", lambda _, **__: cause)
     monkeypatch.setattr(sys, "argv", ["/home/me/script.py"])
     with pytest.raises(SystemExit) as ending:
         device_from_args(argparse.Namespace(device="gpu"))
     assert ending.value.code == 5
-    expected = "script.py: error: no driver: line 2; install one\n"
-    assert capsys.readouterr() == ("", expected)
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith("script.py: error: CuPy is not installed; pip install")
 
 
-@pytest.mark.usefixtures("missing_gpu")
+@pytest.mark.usefixtures("no_gpu")
 def test_auto_needs_no_gpu(capsys):
     assert device_from_args(argparse.Namespace(device="auto")).name == "cpu"
     assert capsys.readouterr() == ("", "")

@@ -20,22 +20,12 @@ import numpy as np
 import pytest
 
 from xpnet import Dense, Device, Network, Scale, load, sample, save
-from xpnet.arrays.device_errors import Diagnosis
 from xpnet.arrays.known_libraries import KNOWN
 from xpnet.inference import throughput
 from xpnet.inference.throughput import Throughput
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 WRITES = bool(os.environ.get("XPNET_WRITE_TRANSCRIPTS"))
-NO_CUPY = Diagnosis("not-installed", "CuPy is not installed", "pip install it")
-GPU_FACTS = {
-    "device_count": 1,
-    "devices": [{"name": "Tesla", "memory_bytes": 1024}],
-    "cupy_version": None,
-    "wheels": ["cupy-cuda13x"],
-    "duplicates": [],
-    "CUDA_VISIBLE_DEVICES": None,
-}
 MASKS = [
     (r"numpy \S+, HARDWARE", "numpy VERSION, HARDWARE"),
     (r"\([\d,]+ bytes\)", "(SIZE bytes)"),
@@ -104,10 +94,10 @@ def folder(files, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def machine(monkeypatch):
+def machine(monkeypatch, no_gpu):
     """Make this a machine of known speed without a usable GPU."""
-    monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.diagnose", lambda *_, **__: NO_CUPY)
-    monkeypatch.setattr("xpnet.arrays.gpu.gpu_facts.gpu_facts", lambda **_: GPU_FACTS)
+    assert no_gpu is None
+    monkeypatch.setattr("xpnet.arrays.gpu.open_gpu.cupy_config", lambda: "CuPy Version : 14\n")
     two = {name: KNOWN[name] for name in ("numpy", "cupy")}
     monkeypatch.setattr("xpnet.arrays.libraries.libraries", lambda: two)
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.gpu.diagnosis import diagnose
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
@@ -569,14 +568,14 @@ def test_several_classes_per_row_are_rejected():
         small().fit(X, np.stack([IDS, IDS], axis=1))
 
 
-@pytest.mark.skipif(diagnose().usable, reason="there is a GPU")
+@pytest.mark.usefixtures("no_gpu")
 def test_no_gpu_is_an_error():
     with pytest.raises(xpnet.DeviceError):
         small(device="gpu").fit(X, IDS)
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not diagnose().usable, reason="needs a CUDA GPU")
+@pytest.mark.usefixtures("gpu")
 def test_host_rows_are_computed_on_the_gpu():
     mlp, expected = small(device="gpu").fit(X, IDS), small().fit(X, IDS)
     assert mlp.network_.library == "cupy"

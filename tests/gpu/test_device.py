@@ -1,30 +1,18 @@
 """Properties of a GPU, and transfers of arrays to it and back."""
 
 import pickle
-from typing import Any
 
 import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.gpu.diagnosis import diagnose
-from xpnet.arrays.gpu.gpu_facts import gpu_facts
 
 pytestmark = pytest.mark.gpu
 
 
-def test_it_computes_a_product_within_its_bound(cupy):
-    assert cupy is not None
-    found = diagnose(check=True)
-    assert found.usable, found
-    assert found.product_error is not None
-    assert 0 < found.product_error < 1
-
-
-def test_its_facts(gpu, cupy):
-    facts: dict[str, Any] = dict(gpu_facts())
-    assert facts["cupy_version"] == gpu.version == cupy.__version__
-    assert facts["devices"][0]["name"] == gpu.hardware
+def test_its_name_and_version(gpu, cupy):
+    assert gpu.version == cupy.__version__
+    assert gpu.hardware
     gpu.synchronize()
 
 

@@ -7,7 +7,6 @@ import pytest
 
 import xpnet
 from xpnet.arrays.device_errors import DeviceError
-from xpnet.arrays.gpu.diagnosis import diagnose
 
 
 @pytest.mark.parametrize(
@@ -83,15 +82,14 @@ def test_invalid_options(sizes, options, error, message):
         xpnet.init_network(sizes, **options)
 
 
-@pytest.mark.skipif(diagnose().usable, reason="there is a GPU")
+@pytest.mark.usefixtures("no_gpu")
 def test_a_missing_gpu_is_an_error():
     with pytest.raises(DeviceError):
         xpnet.init_network([3, 2], device="gpu")
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not diagnose().usable, reason=str(diagnose()))
-def test_the_same_bits_on_a_gpu():
-    host, device = (xpnet.init_network([3, 2], device=word) for word in ("cpu", "gpu"))
+def test_the_same_bits_on_a_gpu(gpu):
+    host, device = (xpnet.init_network([3, 2], device=word) for word in ("cpu", gpu))
     assert device.library == "cupy"
     np.testing.assert_array_equal(device.to("cpu").layers[0].weight, host.layers[0].weight)

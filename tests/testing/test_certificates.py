@@ -432,23 +432,15 @@ def test_without_git_the_commit_is_left_out(path, monkeypatch):
     assert recorded(path, halve, X).content["commit"] == ""
 
 
-@pytest.mark.parametrize(
-    ("facts", "words"),
-    [
-        (
-            {"driver_number": "580.95", "driver_version": "13.0"},
-            "14.2.0, NVIDIA H100, driver 580.95",
-        ),
-        ({"driver_number": None, "driver_version": "13.0"}, "14.2.0, NVIDIA H100, driver 13.0"),
-        ({"driver_number": None, "driver_version": None}, "14.2.0, NVIDIA H100"),
-    ],
-)
-def test_the_card_and_its_driver(monkeypatch, facts, words):
+def test_the_card_and_its_driver(monkeypatch, tmp_path):
     library = SimpleNamespace(version="14.2.0", hardware_of=lambda _: "NVIDIA H100")
     backend = SimpleNamespace(array_library=library, device="<CUDA Device 0>")
     monkeypatch.setattr(certificates, "open_backend", lambda _: backend)
-    monkeypatch.setattr("xpnet.arrays.gpu.gpu_facts.gpu_facts", lambda: facts)
-    assert certificates._machine.__wrapped__("cupy") == words  # noqa: SLF001
+    monkeypatch.setattr(certificates, "_DRIVER_VERSION", tmp_path / "version")
+    machine = certificates._machine.__wrapped__  # noqa: SLF001
+    assert machine("cupy") == "14.2.0, NVIDIA H100"
+    (tmp_path / "version").write_text("580.95\n", "utf-8")
+    assert machine("cupy") == "14.2.0, NVIDIA H100, driver 580.95"
 
 
 @pytest.mark.parametrize(

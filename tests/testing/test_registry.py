@@ -6,7 +6,7 @@ import pytest
 
 import xpnet
 from xpnet.arrays import libraries as libraries_module
-from xpnet.arrays.device_errors import Diagnosis
+from xpnet.arrays.device_errors import DeviceError, Diagnosis
 from xpnet.testing.backends import open_backend
 from xpnet.testing.marks import verdicts_of
 from xpnet.testing.registry import (
@@ -174,9 +174,11 @@ def test_settings_that_a_variant_cannot_have_are_its_reason():
 
 @pytest.mark.usefixtures("fresh_reasons")
 def test_a_device_without_a_driver_is_unavailable(monkeypatch):
-    cause = Diagnosis("no-driver", "no driver", "buy one")
+    def open_gpu(_):
+        raise DeviceError(Diagnosis("no-driver", "no driver", "buy one"))
+
     monkeypatch.setattr("importlib.util.find_spec", lambda _: "found")
-    monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.diagnose", lambda *_, **__: cause)
+    monkeypatch.setattr("xpnet.arrays.gpu.open_gpu.open_gpu", open_gpu)
     for name in ("cupy", "cupy:1", "cupy:7"):
         assert unavailable_reason(name) == "no driver; buy one"
 

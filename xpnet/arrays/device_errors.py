@@ -3,21 +3,22 @@
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["DeviceError", "Diagnosis", "device_text"]
+__all__ = ["DeviceError", "Diagnosis", "device_text", "one_line"]
+
+# Foreign strings are cut to this length, so that a message has at most 400 characters.
+_LONGEST = 240
 
 
 @dataclass(frozen=True)
 class Diagnosis:
     """The cause of an unusable device: its short code ("usable" without a cause), message and fix.
 
-    The fix is empty if the device is usable. `product_error` is the largest error of a test product
-    on a GPU, in units of its bound; None if not computed.
+    The fix is empty if the device is usable.
     """
 
     code: str
     message: str
     fix: str
-    product_error: float | None = None
 
     @property
     def usable(self) -> bool:
@@ -51,3 +52,9 @@ def device_text(device: Any, /) -> str:
         return str(device)
     except ValueError:
         return "part of a device"
+
+
+def one_line(text: object, /) -> str:
+    """Return a string as one line, cut to 240 characters."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."

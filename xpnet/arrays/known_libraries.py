@@ -20,23 +20,10 @@ _halves: Final[dict[tuple[str, int], Any]] = {}
 _lock: Final = threading.Lock()  # in several threads at once, the first use of dpnp may never end
 
 
-def _check_cupy(part: str) -> Diagnosis | None:
-    from xpnet.arrays.gpu.diagnosis import diagnose
-
-    diagnosis = diagnose(int(part or 0))
-    return None if diagnosis.usable else diagnosis
-
-
 def _open_cupy(part: str) -> Any:
-    """Open the CUDA context of a GPU, so that its errors are raised here."""
-    from xpnet.arrays.gpu.gpu_errors import cause_of
+    from xpnet.arrays.gpu.open_gpu import open_gpu
 
-    try:
-        device = import_module("cupy").cuda.Device(int(part or 0))
-        device.synchronize()
-    except Exception as error:
-        raise DeviceError(cause_of(error, int(part or 0))) from error
-    return device
+    return open_gpu(int(part or 0))
 
 
 def _to_cupy(x: NDArray[Any], device: Any) -> Any:
@@ -213,8 +200,8 @@ _LIST = (
         # A new object: it keeps which GPU was current before.
         current=lambda device: import_module("cupy").cuda.Device(device.id),
         hardware=_cupy_card,
-        check=_check_cupy,
-        install="pip install cupy-cuda13x, or cupy-cuda12x",
+        install='pip install "cupy-cuda13x[ctk]", or "cupy-cuda12x[ctk]" for a driver older than'
+        " 580",
     ),
     Library(
         "dpnp",

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.device_errors import DeviceError, Diagnosis
+from xpnet.arrays.device_errors import DeviceError, Diagnosis, one_line
 
 __all__ = ["CREATORS", "NARROW", "Library", "namespace_of", "no_devices", "unusable"]
 
@@ -87,8 +87,8 @@ class Library:
 
     def cause(self, part: str = "") -> Diagnosis | None:
         """Return the cause for which a device is unusable; None if opening it must show that."""
-        try:  # CuPy's check tells why it is missing
-            return (self.root != "cupy" and self.missing()) or self.check(part)
+        try:
+            return self.missing() or self.check(part)
         except Exception as error:  # noqa: BLE001 - for example, of a damaged installation
             return unusable(self.name, part, error)
 
@@ -174,8 +174,6 @@ def namespace_of(xp: Any) -> Any:
 
 def unusable(name: str, part: str, error: Exception) -> Diagnosis:
     """Return the diagnosis of an error that opening a device raised."""
-    from xpnet.arrays.gpu.gpu_facts import one_line
-
     word = f"{name}:{part}" if part else name
     text = one_line(error) or type(error).__name__
     text = "there is no such device" if isinstance(error, IndexError) else text

@@ -167,8 +167,7 @@ def computation_errors(
     """Add the data file or the batch size to the errors of a computation.
 
     A value too large for the network's dtype becomes a DataError; `has_precision` is true if the
-    command has a --precision with wider dtypes. A MemoryError gets a note with the batch size. If
-    CuPy cannot write its cache, DeviceError is raised.
+    command has a --precision with wider dtypes. A MemoryError gets a note with the batch size.
     """
     from xpnet.arrays.ranges import RangeError
 
@@ -181,14 +180,8 @@ def computation_errors(
         found, rule, hint = error.value, error.rule, f"{wider}scale the values"
         raise DataError(what, file=path, found=found, expected=rule, hint=hint) from error
     except (MemoryError, OSError) as error:
-        from xpnet.arrays.device_errors import DeviceError
-        from xpnet.arrays.gpu.gpu_errors import cause_of, is_from_cupy
-
         if batch_size is not None and is_memory_error(error):
             error.add_note(f"in batches of {batch_size:,}: try a smaller --batch-size")
-        elif isinstance(error, OSError) and is_from_cupy(error):
-            # Outside, it would get the name of the file that a command writes.
-            raise DeviceError(cause_of(error)) from error
         raise
 
 

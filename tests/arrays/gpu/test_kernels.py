@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xpnet.arrays.gpu.gpu_facts import one_line
+from xpnet.arrays.device_errors import one_line
 from xpnet.functions.activations import ACTIVATIONS
 
 HERE = Path(__file__).parent

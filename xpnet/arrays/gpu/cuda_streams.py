@@ -7,9 +7,8 @@ from typing import Any, Literal, Self, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from xpnet.arrays.device_errors import DeviceError, Diagnosis
-from xpnet.arrays.gpu.gpu_errors import code_of
-from xpnet.arrays.gpu.gpu_facts import one_line
+from xpnet.arrays.device_errors import DeviceError, Diagnosis, one_line
+from xpnet.arrays.gpu.open_gpu import cause_of
 
 __all__ = ["Bus", "DeviceMemoryError", "Streams", "bus_to"]
 
@@ -137,7 +136,7 @@ class Bus:
 
     def is_out_of_memory(self, error: BaseException, /) -> bool:
         """Return whether an error means that device memory, or memory to pin, is exhausted."""
-        return isinstance(error, MemoryError) or code_of(error) == "out-of-memory"
+        return cause_of(error).code == "out-of-memory"
 
 
 def bus_to(x: Any, /) -> Bus | None:

@@ -1,0 +1,130 @@
+"""Opening of an NVIDIA GPU by CuPy.
+
+The frequent causes of an unusable GPU have a sentence and a fix of their own. For all others,
+CuPy's own error is given; docs/how-to/gpu-not-found.md explains them.
+"""
+
+import contextlib
+import io
+import os
+import warnings
+from functools import cache
+from typing import Any
+
+from xpnet.arrays.device_errors import DeviceError, Diagnosis, one_line
+
+__all__ = ["cause_of", "cupy_config", "is_from_cupy", "open_gpu"]
+
+_NO_DEVICE = 100  # a value of cudaError_t
+# By the names of CuPy's errors: cuBLAS's can be imported only where it is installed.
+_OUT_OF_MEMORY = {("CUDARuntimeError", 2), ("CUDADriverError", 2), ("CUBLASError", 3)}
+
+
+def open_gpu(index: int) -> Any:
+    """Return CuPy's device of a GPU, which becomes the current one; raise DeviceError if unusable.
+
+    The first time in a process, a product is compared with the host's. The first time on a machine,
+    this takes seconds, to compile.
+    """
+    try:
+        import cupy
+
+        _check_driver(cupy.cuda.runtime, index)
+        _check_product(index)
+        device = cupy.cuda.Device(index)
+        device.use()
+    except DeviceError:
+        raise
+    except Exception as error:
+        raise DeviceError(cause_of(error, index)) from error
+    return device
+
+
+def _check_driver(runtime: Any, index: int) -> None:
+    """Raise DeviceError for a cause that is known before the GPU is opened."""
+    if (tf32 := os.environ.get("CUPY_TF32", "0")) != "0":
+        message = f"CUPY_TF32={one_line(tf32)} would round the factors of products to 10 bits"
+        raise DeviceError(Diagnosis("tf32", message, "unset CUPY_TF32"))
+    driver, needed = runtime.driverGetVersion(), runtime.runtimeGetVersion()
+    if driver == 0:  # CuPy would report "driver version is insufficient"
+        fix = "install one from nvidia.com/drivers (WSL: in Windows; container: --gpus all)"
+        raise DeviceError(Diagnosis("no-driver", "no NVIDIA driver was found", fix))
+    if driver // 1000 < needed // 1000:  # 12040 is CUDA 12.4
+        has, needs = (f"CUDA {x // 1000}.{x % 1000 // 10}" for x in (driver, needed))
+        message = f"the NVIDIA driver supports {has}, too old for {needs} of CuPy"
+        fix = "update the driver, or install an older CuPy (docs/how-to/gpu-not-found.md)"
+        raise DeviceError(Diagnosis("driver-too-old", message, fix))
+    try:
+        n_devices = runtime.getDeviceCount()
+    except runtime.CUDARuntimeError as error:
+        if error.status != _NO_DEVICE:
+            raise
+        n_devices = 0
+    if n_devices == 0:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        is_set = "is not set" if visible is None else f"is {one_line(visible)!r}"
+        message = f"the NVIDIA driver finds no GPU, and CUDA_VISIBLE_DEVICES {is_set}"
+        fix = "check that nvidia-smi -L lists one that it does not hide (container: --gpus all)"
+        raise DeviceError(Diagnosis("no-device", message, fix))
+    if index >= n_devices:
+        message = f"no GPU {index}: {n_devices} visible, counted from 0"
+        fix = f"choose gpu:{n_devices - 1} or lower; CUDA_VISIBLE_DEVICES may hide others"
+        raise DeviceError(Diagnosis("no-such-device", message, fix))
+
+
+@cache
+def _check_product(index: int) -> None:
+    """Raise ArithmeticError if a GPU computes x @ weight + bias wrongly.
+
+    The bound on the distance from the value in float64 is gamma (abs(x) @ abs(weight) + abs(bias)),
+    where gamma = n u / (1 - n u), u = 2**-24 and n is the number of terms, for any order of
+    summation.
+    """
+    import cupy
+    import numpy as np
+
+    n_in = 64
+    draw = np.random.default_rng(0).standard_normal
+    x, weight, bias = (draw(shape, dtype=np.float32) for shape in ((32, n_in), (n_in, 16), 16))
+    with cupy.cuda.Device(index):
+        on_device = cupy.asarray(x) @ cupy.asarray(weight) + cupy.asarray(bias)
+        # This reduction compiles CUB, which fails with the headers of another CUDA (cupy#9719).
+        (on_device > 0).any()
+        computed = cupy.asnumpy(on_device).astype(np.float64)
+    # The float32 values are exact in float64, in which the host computes the reference.
+    exact = x.astype(np.float64) @ weight.astype(np.float64) + bias
+    rounding = (n_in + 1) * 2.0**-24
+    bound = rounding / (1 - rounding) * (abs(x) @ abs(weight) + abs(bias))
+    error = float(np.max(abs(computed - exact) / bound))
+    if not error <= 1:  # NaN is wrong as well
+        msg = f"the error of x @ weight + bias is {error:.3g} times its bound"
+        raise ArithmeticError(msg)
+
+
+def is_from_cupy(error: BaseException) -> bool:
+    """Return whether CuPy raised an error."""
+    return type(error).__module__.startswith("cupy")
+
+
+def cause_of(error: BaseException, index: int = 0) -> Diagnosis:
+    """Return the diagnosis of an error that CuPy raised on a GPU."""
+    # For a failed import, CuPy raises a page of advice from the error.
+    text = one_line(error.__cause__ or error) or type(error).__name__
+    kind = type(error).__name__, getattr(error, "status", None)
+    if isinstance(error, MemoryError) or kind in _OUT_OF_MEMORY:
+        fix = "end other programs on it (nvidia-smi lists them), or choose another GPU"
+        return Diagnosis("out-of-memory", f"GPU {index} has no memory left ({text})", fix)
+    fix = "see docs/how-to/gpu-not-found.md"
+    return Diagnosis("unusable", f"GPU {index} is unusable: {text}", fix)
+
+
+def cupy_config() -> str | None:
+    """Return the text of ``cupy.show_config()``; None if CuPy cannot be imported."""
+    text = io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(text):
+        warnings.simplefilter("ignore")  # that there is no GPU
+        with contextlib.suppress(Exception):  # `open_gpu` reports it
+            import cupy
+
+            cupy.show_config()
+    return text.getvalue() or None
