@@ -64,6 +64,9 @@ class Device(_Current):
             raise runtime.CUDARuntimeError(101)
         return super().__enter__()
 
+    def use(self):
+        Device._entered()[-1] = self
+
     def synchronize(self):
         pass
 
