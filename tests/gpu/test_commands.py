@@ -129,9 +129,7 @@ def test_certificates_of_each_other(command, tmp_path):
 def test_doctor(command, cupy):
     result = command("doctor", "--json")
     assert (result.code, json.loads(result.out)["code"]) == (0, "usable")
-    facts = json.loads(result.out)["facts"]
-    assert facts["cupy_version"] == cupy.__version__
-    assert facts["device_count"] == len(facts["devices"]) >= 1
+    assert json.loads(result.out)["facts"]["version"] == cupy.__version__
 
 
 @pytest.fixture

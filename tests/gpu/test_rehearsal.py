@@ -175,7 +175,7 @@ def test_a_wrong_function_is_seen(tmp_path):
 
 
 def test_without_a_gpu_they_are_skipped_and_say_why():
-    done, counts = run_pytest(FOLDER / "test_two_gpus.py", CUDA_VISIBLE_DEVICES="")
+    done, counts = run_pytest(FOLDER / "test_device.py", CUDA_VISIBLE_DEVICES="")
     assert done.returncode == 0, done.stdout[-4000:]
     assert counts.keys() == {"skipped"}
     assert re.search(r"SKIPPED \[\d+\] no GPU: \S+ .*\n", done.stdout)
