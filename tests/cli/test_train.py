@@ -50,7 +50,7 @@ def test_a_network_that_loads(xpnet, output):
     ("function", "names"),
     [
         (init_network, "activation seed"),
-        (train, "epochs batch_size optimizer learning_rate schedule patience distort seed"),
+        (train, "epochs batch_size optimizer learning_rate schedule patience seed"),
     ],
 )
 def test_the_defaults_are_those_of_python(function, names):
@@ -170,7 +170,6 @@ def test_the_same_again(xpnet, output, usual):
         ["--hidden", "100,50"],
         ["--classes", "12"],
         ["--rows", "39"],
-        ["--distort", "1.5"],
         ["--optimizer", "momentum"],
         ["--optimizer", "adam"],
         ["--weight-decay", "0.1"],

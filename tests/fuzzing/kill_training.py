@@ -32,7 +32,7 @@ _EXIT_CODES = {
     signal.SIGKILL: -signal.SIGKILL,
 }
 _N_EPOCHS = 12
-_WORDS = ("train", "sample", "--rows", "400", "--hidden", "20", "--distort", "0.5")
+_WORDS = ("train", "sample", "--rows", "400", "--hidden", "20", "--augment", "1")
 _FILES = ("--epochs", str(_N_EPOCHS), "-o", "model.safetensors", "--history", "history.json")
 # Before this line, Python handles signals, not xpnet. While it is written, signals are handled as
 # xpnet handles them.

@@ -39,7 +39,7 @@ def start(**options):
     return xpnet.init_network([784, 8, 10], preprocessing=xpnet.Scale(1 / 255), **options)
 
 
-OPTIONS = {"epochs": 4, "batch_size": 25, "validation": 0.25, "augment": 1, "distort": 0.5}
+OPTIONS = {"epochs": 4, "batch_size": 25, "validation": 0.25, "augment": 1}
 
 
 class StopError(Exception):
@@ -213,7 +213,6 @@ OTHERS = {
     "validation": {"validation": 0.5},
     "patience": {"patience": 3},
     "augment": {"augment": 2},
-    "distort": {"distort": 0.25},
     "seed": {"seed": 1},
 }
 

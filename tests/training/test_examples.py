@@ -44,8 +44,8 @@ def test_batches_are_the_rows_in_their_order(monkeypatch, batch_size, at_a_time,
     objective = objective_of(3)
     labels = np.arange(12) % 3
     order = np.random.default_rng(0).permutation(12)[:11]
-    # By 0 pixels, but in another thread.
-    shift = partial(Augmentation((2, 2)), random=np.random.default_rng(1)) if augment else None
+    # By 0 pixels.
+    shift = partial(Augmentation((2, 2), 0), random=np.random.default_rng(1)) if augment else None
     found = [*batches(Examples(ROWS, labels), order, objective, batch_size, augment=shift)]
     sizes = [len(batch.rows) for batch in found]
     assert sizes == [min(batch_size, 11 - i) for i in range(0, 11, batch_size)]
@@ -57,7 +57,7 @@ def test_batches_are_the_rows_in_their_order(monkeypatch, batch_size, at_a_time,
 
 def test_the_random_numbers_of_parts_come_in_their_order(monkeypatch):
     monkeypatch.setattr(module, "_ROWS_AT_A_TIME", 2)
-    augmentation = Augmentation((2, 2), 1, 0.5)
+    augmentation = Augmentation((2, 2), 1)
     order = np.arange(12)
     augment = partial(augmentation, random=np.random.default_rng(5))
     found = batches(Examples(ROWS, order % 3), order, objective_of(3), 2, augment=augment)
@@ -66,15 +66,13 @@ def test_the_random_numbers_of_parts_come_in_their_order(monkeypatch):
         np.testing.assert_array_equal(batch.rows, augmentation(ROWS[2 * i : 2 * i + 2], random))
 
 
-def test_an_error_of_an_augmentation_comes_through(monkeypatch):
-    def failing(*_, **__):
+def test_an_error_of_an_augmentation_comes_through():
+    def failing(_rows):
         msg = "cannot be moved"
         raise MemoryError(msg)
 
-    monkeypatch.setattr("xpnet.training.augmentation.shift", failing)
-    augment = partial(Augmentation((2, 2), 1), random=np.random.default_rng(0))
     examples = Examples(ROWS, np.zeros(12, int))
-    stream = batches(examples, np.arange(12), objective_of(3), 2, augment=augment)
+    stream = batches(examples, np.arange(12), objective_of(3), 2, augment=failing)
     with pytest.raises(MemoryError, match="cannot be moved"):
         next(stream)
 

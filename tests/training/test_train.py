@@ -115,9 +115,7 @@ def test_preprocessing_and_classes_are_kept(digits, assert_same_bits):
     assert_same_bits(run, xpnet.train(old, *digits, epochs=1))
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"augment": 1}, {"distort": 1.0}, {"augment": 2, "distort": 0.5}]
-)
+@pytest.mark.parametrize("options", [{}, {"augment": 1}])
 def test_the_same_seed_gives_the_same_bits(digits, options, assert_same_bits):
     one, same, other = (
         xpnet.train(start(), *digits, epochs=2, seed=seed, **options) for seed in (1, 1, 2)
@@ -143,11 +141,10 @@ def test_each_epoch_has_its_own_order(monkeypatch):
 
 
 def test_augmentation_changes_images(digits):
-    plain, moved, bent = (
-        xpnet.train(start(), *digits, epochs=1, **options).history[0].loss
-        for options in ({}, {"augment": 2}, {"distort": 2.0})
+    plain, moved = (
+        xpnet.train(start(), *digits, epochs=1, augment=n).history[0].loss for n in (0, 2)
     )
-    assert len({plain, moved, bent}) == 3
+    assert plain != moved
 
 
 def there(network, xp_backend, dtype="float32"):
@@ -504,7 +501,7 @@ def read_only(x):
     return x
 
 
-@pytest.mark.parametrize("options", [{}, {"augment": 1, "distort": 1.0}])
+@pytest.mark.parametrize("options", [{}, {"augment": 1}])
 def test_images_of_a_mapped_file_can_be_learned(digits, tmp_path, options, assert_same_bits):
     np.save(tmp_path / "images.npy", digits[0])
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
@@ -554,11 +551,8 @@ def test_torchs_graph_does_not_grow():
         ({"validation": -0.1}, ValueError, "from 0 to below 1; got -0.1"),
         ({"augment": -1}, ValueError, "`augment` must be at least 0; got -1"),
         ({"augment": 28}, ValueError, "`augment` .* to below 28 pixels, the image size; got 28"),
-        ({"distort": 1e30}, ValueError, "`distort` must be from 0 to below 28 pixels"),
         ({"seed": -1}, ValueError, "`seed` must be at least 0; got -1"),
         ({"validation": (1, 2, 3)}, ValueError, r"must be a pair, \(images, labels\); got 3 items"),
-        ({"distort": -0.5}, ValueError, "`distort` must be from 0 to below 28 pixels.*; got -0.5"),
-        ({"distort": np.nan}, ValueError, "`distort` must be from 0 to below 28 pixels.*; got nan"),
         ({"patience": 3}, ValueError, "held-out images: `validation` must be larger"),
         ({"patience": 3, "validation": 0.001}, ValueError, "`patience` needs held-out images"),
         ({"patience": 0, "validation": 0.5}, ValueError, "`patience` must be at least 1; got 0"),

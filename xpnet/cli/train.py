@@ -117,15 +117,14 @@ def _untrained(
     from xpnet.training.augmentation import Augmentation, image_shape
 
     images, names = examples.images, examples.names
-    if options.augment or options.distort:
+    if options.augment:
         shape = as_data_error(data.path, image_shape, images.shape)
         try:
-            Augmentation(shape, options.augment or 0, options.distort)
+            Augmentation(shape, options.augment)
         except ValueError as error:
             raise UsageError(str(error)) from error
-    if options.reproducible and (options.distort or options.preprocessing):
-        given = "distort" if options.distort else options.preprocessing
-        option = "whiten" if given in {"pca", "zca"} else given
+    if options.reproducible and options.preprocessing:
+        option = "whiten" if options.preprocessing in {"pca", "zca"} else options.preprocessing
         msg = f"--{option} does not go with --reproducible: its result depends on the machine"
         raise UsageError(msg)
     if options.patience and not options.n_held_out(len(images)):

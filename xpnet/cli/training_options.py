@@ -28,7 +28,7 @@ _PRINTED = (
 # Options that are arguments of `xpnet.train`.
 _SAME_NAMES = (
     *("epochs", "batch_size", "learning_rate", "validation", "patience"),
-    *("augment", "distort", "seed"),
+    *("augment", "seed"),
 )
 _USUAL_SHARE, _FEW_ROWS = 0.1, 500
 _SHIFTED = " (images with blank edges: shifted in each epoch, unless --augment 0)"
@@ -42,8 +42,6 @@ def _add_image_arguments(parser: argparse.ArgumentParser) -> None:
     text = "shift each image at random by up to N pixels in each epoch (default: 1 for bytes with"
     text += " blank edges, else 0)"
     add("--augment N", not_negative_integer, text)
-    text = "rotate, scale and bend each image at random by about X pixels in each epoch"
-    add("--distort X", not_negative_number, text, default="0")
     preprocessing = parser.add_mutually_exclusive_group()
     text = "subtract each input's mean, divide by its standard deviation: the default for tables"
     standardize: Any = {"action": "store_const", "const": "standardize", "dest": "preprocessing"}
@@ -103,7 +101,7 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
         "stop after N epochs without a better one (default: never)",
     )
     add("--seed N", not_negative_integer, "random seed", default=0)
-    text = "learn weights that have the same bits on every device and library; not with --distort,"
+    text = "learn weights that have the same bits on every device and library; not with"
     text += " --standardize and --whiten"
     parser.add_argument("--reproducible", action="store_true", help=text)
     _add_file_arguments(parser)
@@ -144,7 +142,6 @@ class TrainArguments:
     patience: int | None
     seed: int
     augment: int | None
-    distort: float
     classes: int | None
     exclude: str | None
     preprocessing: Literal["standardize", "pca", "zca"] | None

@@ -99,7 +99,7 @@ def as_examples(
         msg = f"`images` must hold real numbers; got dtype {rows.dtype}"
         raise TypeError(msg)
     if on_host and not is_in_host_memory(rows) and transfers == "forbid":
-        msg = "`augment` and `distort` run on the host and must be 0 with transfers='forbid'"
+        msg = "`augment` runs on the host and must be 0 with transfers='forbid'"
         raise ValueError(msg)
     answers = as_class_ids(network, labels) if objective.has_classes else _values(labels, objective)
     shape = (rows.shape[0],) if objective.has_classes else (rows.shape[0], network.n_out)

@@ -40,7 +40,6 @@ def train(
     validation: float | tuple[Any, Any] = 0.0,
     patience: int | None = None,
     augment: int = 0,
-    distort: float = 0.0,
     seed: int = 0,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: Resume = False,
@@ -56,7 +55,7 @@ def train(
     network : Network
         Initial network, on the device that computes; it is not modified. With a `reproducible`
         one, the trained network and its scores have the same bits everywhere. This needs an
-        optimizer and a schedule of xpnet, and no `distort`.
+        optimizer and a schedule of xpnet.
     images : array of shape (n, n_in), (n, height, width) ...
         Copied to the network's device a few thousand at a time. Or a data frame, as in `predict`.
     labels : array of shape (n,), or of shape (n, n_out)
@@ -85,8 +84,6 @@ def train(
         Stop after this number of epochs without improvement; by default, run all epochs.
     augment : int, default 0
         Shift each image in each epoch by up to this number of pixels in both directions.
-    distort : float, default 0
-        Rotate, stretch and bend each image in each epoch by about this number of pixels.
     seed : int, default 0
         Random seed of the held-out images, the order of the others, and their augmentation; the
         same on every device.
@@ -159,7 +156,7 @@ def train(
     _check_numbers(rate, validation)
     check_transfers(transfers)
     if network.is_reproducible:
-        _check_reproducible(optimizer, schedule, distort)
+        _check_reproducible(optimizer, schedule)
         if type(schedule) is Cosine:
             schedule = ReproducibleCosine(warmup=schedule.warmup)
     images = with_scaling_warning(network, as_array(images, "images"), is_trained=True)
@@ -167,12 +164,12 @@ def train(
     batch_size = (
         usual_batch_size(n) if batch_size is None else check_batch_size(network, batch_size)
     )
-    is_augmented = bool(augment or distort)
-    shape = image_shape(tuple(images.shape)) if is_augmented else None
+    shape = image_shape(tuple(images.shape)) if augment else None
     with locked(checkpoint, resume=resume), count_transfers() as counted:
         weights = as_sample_weight(sample_weight, n)
+        on_host = bool(augment)
         examples = as_examples(
-            objective, images, labels, transfers, weights=weights, on_host=is_augmented
+            objective, images, labels, transfers, weights=weights, on_host=on_host
         )
         used = np.arange(n) if weights is None else np.flatnonzero(weights)
         share = 0.0 if isinstance(validation, tuple) else validation
@@ -190,7 +187,7 @@ def train(
             raise ValueError(msg)
         augmentation = None
         if shape is not None:
-            augmentation = Augmentation(shape, augment, distort, float(examples.rows.min()))
+            augmentation = Augmentation(shape, augment, float(examples.rows.min()))
         options = TrainingOptions(epochs, batch_size, rate, schedule, patience, augmentation, seed)
         trainer = Trainer(objective, optimizer)
         loop = Loop(trainer, examples, kept, held_out, options=options, transfers=counted)
@@ -217,17 +214,13 @@ def usual_batch_size(n_images: int) -> int:
     return min(100, max(8, n_images // 8))
 
 
-def _check_reproducible(optimizer: Optimizer, schedule: Schedule, distort: float) -> None:
-    """Raise TypeError or ValueError for what cannot promise the same bits everywhere."""
+def _check_reproducible(optimizer: Optimizer, schedule: Schedule) -> None:
+    """Raise TypeError for what cannot promise the same bits everywhere."""
     for name, value in (("optimizer", optimizer), ("schedule", schedule)):
         if type(value).__module__.partition(".")[0] != "xpnet":
             kind = type(value).__name__
             msg = f"`{name}` must be one of xpnet for a reproducible network; got {kind}"
             raise TypeError(msg)
-    if distort:
-        rule = "must be 0 for a reproducible network: its result depends on the machine"
-        msg = f"`distort` {rule}; got {distort}"
-        raise ValueError(msg)
 
 
 def _check_integers(least: int, /, **options: int | None) -> None:
