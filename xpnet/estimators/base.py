@@ -29,7 +29,7 @@ from xpnet.estimators.validation import (
 )
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, Output
-from xpnet.training.examples import Examples, dense
+from xpnet.training.examples import Examples
 from xpnet.training.run import Epoch
 
 __all__ = ["BaseMLP"]
@@ -89,7 +89,7 @@ class BaseMLP(BaseEstimator):
 
         Parameters
         ----------
-        X : array, data frame or sparse matrix of shape (n, n_features)
+        X : array or data frame of shape (n, n_features)
             Computed in its dtype if that is float32 or float64, else in float64.
         y : array of shape (n,) or (n, n_outputs)
             On the host, or of any library.
@@ -192,16 +192,16 @@ class BaseMLP(BaseEstimator):
         return network
 
     def _rows(self, X: Any) -> Any:
-        """Return the validated rows to predict; sparse matrices as an iterator of dense parts."""
+        """Return the validated rows to predict."""
         check_is_fitted(self, "network_")
-        return dense(validate_rows(self, X))
+        return validate_rows(self, X)
 
     def predict(self, X: Any) -> Any:
         """Return the class or the values of each row; for multilabel targets, 0 or 1 per label.
 
         Parameters
         ----------
-        X : array, data frame or sparse matrix of shape (n, n_features)
+        X : array or data frame of shape (n, n_features)
             On the host, or in the library and on the device of the X of `fit`.
 
         Returns
@@ -220,8 +220,3 @@ class BaseMLP(BaseEstimator):
         """Return the accuracy of a classifier, or the R^2 of a regressor, computed on the host."""
         found, y, weights = to_numpy(self.predict(X)), on_host(y), on_host(sample_weight)
         return float(self._metric(y, found, sample_weight=weights))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags

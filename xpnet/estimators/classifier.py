@@ -47,9 +47,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     epsilon : float, default 1e-8
         See the Notes.
     device : str or Device, default "cpu"
-        Device, by a word of `Device`, that computes NumPy arrays, lists, data frames and sparse
-        matrices; results are returned on the host. Arrays of other libraries are computed on
-        their own device.
+        Device, by a word of `Device`, that computes NumPy arrays, lists and data frames;
+        results are returned on the host. Arrays of other libraries are computed on their own
+        device.
     predict_batch_size : int, optional
         Rows per batch in predictions; the default suits the device.
 

@@ -1,6 +1,6 @@
 """Validation of the options and the input arrays of the estimators.
 
-NumPy arrays, lists, data frames and sparse matrices are validated by scikit-learn. Arrays of other
+NumPy arrays, lists and data frames are validated by scikit-learn. Arrays of other
 libraries stay on their device, and need none of scikit-learn's array-API settings.
 """
 
@@ -135,10 +135,10 @@ def on_host(x: Any) -> Any:
 
 
 def validate_rows(estimator: Any, X: Any) -> Any:
-    """Return rows to predict, as a float32 or float64 array or sparse matrix, after validation."""
+    """Return rows to predict, as a float32 or float64 array, after validation."""
     if is_other_library(X):
         return _validate_array(estimator, X, reset=False)
-    return validate_data(estimator, on_host(X), accept_sparse="csr", dtype=_FLOATING, reset=False)
+    return validate_data(estimator, on_host(X), dtype=_FLOATING, reset=False)
 
 
 def validate_examples(
@@ -155,7 +155,6 @@ def validate_examples(
             estimator,
             on_host(X),
             y,
-            accept_sparse="csr",
             dtype=_FLOATING,
             multi_output=True,
             y_numeric=is_regression,
@@ -163,11 +162,9 @@ def validate_examples(
         )
     else:
         X = _validate_array(estimator, X, reset=reset)
-        dtype = "numeric" if is_regression else None
-        y = check_array(y, dtype=dtype, ensure_2d=False, input_name="y")
         check_consistent_length(range(X.shape[0]), y)
-    if hasattr(y, "toarray"):
-        y = y.toarray()
+    dtype = "numeric" if is_regression else None
+    y = check_array(y, dtype=dtype, ensure_2d=False, input_name="y")
     return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
 

@@ -24,7 +24,7 @@ from xpnet.networks.preprocessing import preprocessed
 from xpnet.training.backward import Objective
 
 __all__ = ["Batch", "Examples", "all_finite", "as_examples", "as_sample_weight", "batches"]
-__all__ += ["check_finite_rows", "dense", "is_sparse", "split", "weight_column"]
+__all__ += ["check_finite_rows", "split", "weight_column"]
 
 # Rows gathered and copied to a device at a time: a few megabytes of images.
 _ROWS_AT_A_TIME = 4096
@@ -33,7 +33,7 @@ _ROWS_AT_A_TIME = 4096
 class Examples(NamedTuple):
     """Rows, their answers and their weights.
 
-    Rows, an array or sparse matrix of shape (n, n_in), and answers, class ids of shape (n,) or
+    Rows, of shape (n, n_in), and answers, class ids of shape (n,) or
     values of shape (n, n_out), are on the network's device or on the host. Weights of the rows in
     the loss, of shape (n,), are on the host.
     """
@@ -52,9 +52,6 @@ class Examples(NamedTuple):
         moved: Any = order
         taken = []
         for x in self.arrays:
-            if is_sparse(x):
-                taken.append(x[order])
-                continue
             xp, index = array_namespace(x), order
             if xp is not np:
                 index = moved = move(moved, xp, device_of(x))  # once for rows and answers
@@ -179,24 +176,9 @@ def all_finite(x: Any) -> bool:
 
 def check_finite_rows(rows: Any) -> None:
     """Raise ValueError if rows hold NaN or infinity."""
-    values = rows.data if is_sparse(rows) else rows
-    xp = array_namespace(values)
-    if xp.isdtype(values.dtype, "real floating") and not all_finite(values):
+    if array_namespace(rows).isdtype(rows.dtype, "real floating") and not all_finite(rows):
         msg = "`images` must be finite numbers; got NaN or infinity"
         raise ValueError(msg)
-
-
-def is_sparse(rows: Any) -> bool:
-    """Return whether rows are a sparse matrix of SciPy, which the estimators accept."""
-    return hasattr(rows, "toarray")
-
-
-def dense(rows: Any) -> Any:
-    """Return a sparse matrix as an iterator of dense parts, and other rows unchanged."""
-    if not is_sparse(rows):
-        return rows
-    starts = range(0, rows.shape[0], _ROWS_AT_A_TIME)
-    return (rows[start : start + _ROWS_AT_A_TIME].toarray() for start in starts)
 
 
 def split(n: int, validation: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -219,8 +201,6 @@ def batches(
     n_at_a_time = max(_ROWS_AT_A_TIME // batch_size, 1) * batch_size
     for start in range(0, len(order), n_at_a_time):
         rows, answers, weights = examples.take(order[start : start + n_at_a_time])
-        if is_sparse(rows):
-            rows = rows.toarray()
         if augment is not None:
             rows = augment(rows)
         rows, answers = (on_network_device(network, x) for x in (rows, answers))

@@ -28,7 +28,7 @@ from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augmentation
 from xpnet.training.backward import Objective
 from xpnet.training.checkpoints import Checkpoint, CheckpointFile, Resume
-from xpnet.training.examples import Examples, batches, check_finite_rows, dense, weight_column
+from xpnet.training.examples import Examples, batches, check_finite_rows, weight_column
 from xpnet.training.optimizers import State
 from xpnet.training.run import MOST_MEASURED, ChanceWarning, Epoch, Run, RunawayError
 from xpnet.training.schedules import Schedule
@@ -222,7 +222,7 @@ def loss_and_accuracy(
     """
     if not examples.rows.shape[0]:
         return None, None
-    outputs = run(network, dense(examples.rows), lambda _network, y, _: y, BatchOptions())
+    outputs = run(network, examples.rows, lambda _network, y, _: y, BatchOptions())
     answers = examples.answers
     if not stay_together(outputs, answers):
         outputs, answers = to_numpy(outputs), to_numpy(answers)
