@@ -1,9 +1,7 @@
-"""The table of array libraries, and libraries that users and packages add."""
+"""The table of array libraries, and libraries that users add."""
 
 import copy
-import functools
 import importlib.machinery
-import inspect
 import pickle
 import subprocess
 import sys
@@ -18,7 +16,7 @@ from xpnet.arrays import libraries as libraries_module
 from xpnet.arrays.device_errors import DeviceError, Diagnosis
 from xpnet.arrays.known_libraries import KNOWN
 from xpnet.arrays.libraries import libraries, library_named, library_with
-from xpnet.arrays.library import Library, namespace_of
+from xpnet.arrays.library import namespace_of
 from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.arrays.transfer import Transfers, count_transfers, is_in_host_memory, move, to_numpy
 from xpnet.testing import backends, parity
@@ -412,64 +410,6 @@ def test_a_block_makes_the_device_current_and_the_timer_waits_for_it():
     events.clear()
     device.xp.zeros(2)
     assert events == ["enter second", "leave second"]
-
-
-# Libraries of packages
-
-
-@pytest.fixture
-def entry_points(monkeypatch, table):
-    """Return a function that sets the entry points of the group xpnet.libraries."""
-    del table
-
-    def install(**objects):
-        def points(*, group):
-            assert group == "xpnet.libraries"
-            return [types.SimpleNamespace(name=x, load=load) for x, load in objects.items()]
-
-        monkeypatch.setattr("importlib.metadata.entry_points", points)
-        read = inspect.unwrap(vars(libraries_module)["_from_entry_points"])
-        monkeypatch.setattr(libraries_module, "_from_entry_points", functools.cache(read))
-
-    return install
-
-
-@pytest.mark.usefixtures("foreign")
-def test_a_package_adds_a_library(entry_points):
-    library = Library("foreign", "foreign.arrays", open_foreign, to_numpy=lambda x: x.values)
-    entry_points(foreign=lambda: library)
-    assert libraries()["foreign"] is library
-    assert library_named("foreign") is library
-    assert xpnet.Device("foreign:second").handle == "second"
-    assert to_numpy(asarray(X)).tolist() == X.tolist()
-    assert "foreign" in default_names()
-
-
-@pytest.mark.usefixtures("foreign")
-def test_a_registered_library_replaces_that_of_a_package(entry_points):
-    entry_points(foreign=lambda: Library("foreign", "no_such_module"))
-    xpnet.register_library("foreign", "foreign.arrays")
-    assert xpnet.Device("foreign").library == "foreign"
-
-
-def test_a_package_cannot_replace_a_library_that_xpnet_knows(entry_points):
-    entry_points(numpy=lambda: Library("numpy", "no_such_module"))
-    assert library_named("numpy") is KNOWN["numpy"]
-    assert libraries()["numpy"] is KNOWN["numpy"]
-
-
-def test_a_broken_package_is_no_fault_of_other_libraries(entry_points):
-    def fail():
-        msg = "broken needs repair"
-        raise ImportError(msg)
-
-    entry_points(broken=fail)
-    assert xpnet.Device("cpu").name == "cpu"
-    with pytest.raises(xpnet.DeviceError, match="no array library 'other' is known"):
-        xpnet.Device("other")
-    with pytest.raises(xpnet.DeviceError, match="broken needs repair"):
-        xpnet.Device("broken")
-    assert "numpy" in default_names()
 
 
 # Libraries like MLX: arrays without a device, functions without `device` and `copy`

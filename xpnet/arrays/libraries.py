@@ -1,13 +1,11 @@
-"""The table of array libraries: those that xpnet knows, those of packages, and those of users."""
+"""The table of array libraries: those that xpnet knows, and those of users."""
 
 import re
 from collections.abc import Mapping
-from functools import cache, partial
 from typing import Any, Final
 
-from xpnet.arrays.device_errors import Diagnosis
 from xpnet.arrays.known_libraries import KNOWN
-from xpnet.arrays.library import Library, unusable
+from xpnet.arrays.library import Library
 
 __all__ = ["libraries", "library_named", "library_with", "register_library"]
 
@@ -18,9 +16,6 @@ _registered: Final[dict[str, Library]] = {}
 
 def register_library(name: str, module: str, /, **options: Any) -> None:
     """Add an array library: to the words for devices, to transfers and to the test kit.
-
-    A package can do this, too, by an entry point of the group ``xpnet.libraries`` that names a
-    `Library`.
 
     Parameters
     ----------
@@ -77,37 +72,14 @@ def register_library(name: str, module: str, /, **options: Any) -> None:
     _registered[name] = Library(name, module, **(fix | options))
 
 
-def _same(cause: Diagnosis, _: str) -> Diagnosis:
-    return cause
-
-
-@cache
-def _from_entry_points() -> dict[str, Library]:
-    """Return the libraries of installed packages; those of broken ones are unusable."""
-    from importlib.metadata import entry_points
-
-    found = {}
-    for point in entry_points(group="xpnet.libraries"):
-        try:
-            library = point.load()
-            if not isinstance(library, Library):
-                msg = f"{point.value} is no Library"
-                raise TypeError(msg)  # noqa: TRY301
-        except Exception as error:  # noqa: BLE001 - whatever its import raises
-            cause = unusable(point.name, "", error)
-            library = Library(point.name, "xpnet", check=partial(_same, cause))
-        found[point.name] = library
-    return found
-
-
 def libraries() -> Mapping[str, Library]:
-    """Return all libraries by name; those of xpnet cannot be replaced."""
-    return {**KNOWN, **_from_entry_points(), **_registered, **KNOWN}
+    """Return all libraries by name."""
+    return {**KNOWN, **_registered}
 
 
 def library_named(name: str, /) -> Library | None:
     """Return a library by its name; None if it is unknown."""
-    return KNOWN.get(name) or libraries().get(name)
+    return KNOWN.get(name) or _registered.get(name)
 
 
 def library_with(xp: Any, /) -> Library:
