@@ -1,6 +1,6 @@
 """What runs on each array library: xpnet's functions, networks, training, exact bits, test kit.
 
-    python benchmarks/studies/libraries.py --devices dpnp,dpnp:cpu.1 --json results/libraries.json
+    python benchmarks/studies/libraries.py --devices dpnp,torch:cpu --json results/libraries.json
     python benchmarks/studies/libraries.py --table libraries.json --page docs/reference/libraries.md
 
 Each word of `--devices` is measured in a process of its own, and replaces its entry in the file of
@@ -32,7 +32,7 @@ import xpnet
 from xpnet.testing import parity
 
 WORDS = (
-    *("cpu", "array-api-strict", "torch:cpu", "jax:cpu", "dask", "cupy", "dpnp", "dpnp:cpu.1"),
+    *("cpu", "array-api-strict", "torch:cpu", "jax:cpu", "dask", "cupy", "dpnp"),
     *("ndonnx", "cubed", "mlx", "mparray"),
 )
 FAMILIES = (

@@ -2,6 +2,7 @@
 
 import copy
 import importlib.machinery
+import os
 import pickle
 import subprocess
 import sys
@@ -173,6 +174,16 @@ def test_torch_is_not_imported_to_find_that_it_has_no_cuda(monkeypatch, version,
     monkeypatch.setattr("importlib.util.find_spec", lambda _: "found")
     monkeypatch.setitem(sys.modules, "torch", None)
     assert getattr(KNOWN["torch"].cause(part), "code", None) == code
+
+
+def test_dpnp_without_a_driver_names_the_variable_and_leaves_it_alone(monkeypatch):
+    monkeypatch.delenv("OCL_ICD_FILENAMES", raising=False)
+    monkeypatch.setitem(sys.modules, "dpnp", types.ModuleType("dpnp"))
+    dpctl = types.SimpleNamespace(get_devices=list)
+    monkeypatch.setitem(sys.modules, "dpctl", dpctl)
+    with pytest.raises(xpnet.DeviceError, match=r"OCL_ICD_FILENAMES=.*libintelocl\.so"):
+        xpnet.Device("dpnp:cpu")
+    assert "OCL_ICD_FILENAMES" not in os.environ
 
 
 def test_a_device_is_opened_without_other_libraries():

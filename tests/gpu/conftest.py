@@ -2,7 +2,6 @@
 
 With ``XPNET_GPU_REHEARSAL=1``, array-api-strict's devices stand in for GPUs in the tests that only
 need another library on another device: their logic is tested on machines without a GPU. With
-``XPNET_GPU_REHEARSAL=dpnp``, the halves of a processor do, whose arrays are in device memory. With
 ``XPNET_GPU_REHEARSAL=cupy``, the package in stand_in/ replaces CuPy, in subprocesses as well.
 ``XPNET_GPU_ULP=FILE`` writes what is measured as JSON: the largest errors of functions in ULP, and
 numbers whose bounds are to be set after the first run on a GPU.
@@ -27,7 +26,7 @@ from xpnet.cli.main import main
 from xpnet.inference.batches import default_batch_size
 
 # What stands in for a GPU; empty on a card.
-STAND_INS = {"0": "", "1": "array-api-strict", "cupy": "cupy", "dpnp": "dpnp"}
+STAND_INS = {"0": "", "1": "array-api-strict", "cupy": "cupy"}
 REHEARSAL = STAND_INS[os.environ.get("XPNET_GPU_REHEARSAL", "0")]
 # By name and, for example, dtype: the largest number.
 MEASURED: pytest.StashKey[dict[str, dict[str, float]]] = pytest.StashKey()
@@ -42,11 +41,9 @@ if REHEARSAL == "cupy":
 def substitute():
     """Return the entry of a library whose devices stand in for GPUs."""
     library = KNOWN[REHEARSAL]
-    words = {"array-api-strict": "device{}", "dpnp": "cpu.{}"}
-    first = 1 if REHEARSAL == "array-api-strict" else 0
 
     def open_device(part):
-        return library.open(words[REHEARSAL].format(int(part or 0) + first))
+        return library.open(f"device{int(part or 0) + 1}")
 
     return replace(library, name="cupy", open=open_device)
 
@@ -55,7 +52,7 @@ def substitute():
 def rehearsal():
     """Replace GPUs by stand-in devices, in a rehearsal."""
     with pytest.MonkeyPatch.context() as patch:
-        if REHEARSAL in {"array-api-strict", "dpnp"}:
+        if REHEARSAL == "array-api-strict":
             patch.setitem(KNOWN, "cupy", substitute())
             # Chunks of 128 rows, so that a few rows are several chunks.
             patch.setattr("xpnet.inference.batches._VALUES_IN_CACHE", 128 * N_IN)
@@ -97,8 +94,8 @@ def on_card():
 @pytest.fixture
 def cupy():
     """Return CuPy, or its stand-in."""
-    if REHEARSAL in {"array-api-strict", "dpnp"}:
-        pytest.skip(f"a rehearsal with {REHEARSAL} has no CuPy")
+    if REHEARSAL == "array-api-strict":
+        pytest.skip("a rehearsal with array-api-strict has no CuPy")
     return pytest.importorskip("cupy", reason="needs CuPy")
 
 
@@ -186,7 +183,7 @@ def command(capsys, monkeypatch):
 @pytest.fixture
 def process():
     """Run Python in a process of its own, with variables of the environment."""
-    if REHEARSAL in {"array-api-strict", "dpnp"}:
+    if REHEARSAL == "array-api-strict":
         pytest.skip(f"{REHEARSAL} cannot stand in for a GPU in another process")
 
     def run(*words, **variables):

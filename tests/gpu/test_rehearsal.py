@@ -82,7 +82,7 @@ def test_they_pass_on_array_api_strict(tmp_path):
 def on_stand_in(tmp_path_factory):
     """Return a run of the tests with the stand-in, its counts, and the file of its calls.
 
-    Left out are those that need no more than device memory, which dpnp has.
+    Left out are those that need no more than device memory, which array-api-strict has.
     """
     file = tmp_path_factory.mktemp("stand_in") / "calls.txt"
     where = {"XPNET_GPU_REHEARSAL": "cupy", "XPNET_STAND_IN_CALLS": file}

@@ -328,9 +328,6 @@ def test_the_kit_needs_arrays_and_files_and_no_diagnosis_of_gpus():
         ("torch:meta", "torch"),
         ("torch:cuda", "torch"),
         ("jax", "jax"),
-        ("dpnp", "dpnp:cpu.0"),
-        ("dpnp:cpu.0", "dpnp:cpu.1"),
-        ("dpnp:cpu.1", "dpnp:cpu.0"),
     ],
 )
 def test_eager_libraries_with_several_devices_have_another_one(name, other):

@@ -21,7 +21,6 @@ from xpnet.testing.run_settings import use
 NUMPY = ("numpy:readonly", "numpy:strided")
 TORCH = ("torch:cuda", "torch:mps", "torch:meta", "torch:grad")
 CUPY = ("cupy:0", "cupy:1")
-DPNP = ("dpnp:cpu.0", "dpnp:cpu.1")
 DEFAULT = (
     "numpy",
     "array-api-strict",
@@ -75,7 +74,7 @@ def test_the_default_backends_are_these():
         ("numpy*,-numpy:strided", ("numpy", "numpy:readonly")),
         (
             "all,-default,-torch:*,-jax:*,-array-api-strict:*",
-            (*NUMPY, "dask:chunks", *CUPY, *DPNP, "mlx"),
+            (*NUMPY, "dask:chunks", *CUPY, "mlx"),
         ),
         ("torch*,numpy:*,-torch", NUMPY),
         ("cupy:*,array-api-strict:2024.12,jax", ("array-api-strict:2024.12", "jax", *CUPY)),

@@ -1,9 +1,8 @@
-"""The cause of an unusable device, the error that names it, and devices as text."""
+"""The cause of an unusable device, and the error that names it."""
 
 from dataclasses import dataclass
-from typing import Any
 
-__all__ = ["DeviceError", "Diagnosis", "device_text", "one_line"]
+__all__ = ["DeviceError", "Diagnosis", "one_line"]
 
 # Foreign strings are cut to this length, so that a message has at most 400 characters.
 _LONGEST = 240
@@ -44,14 +43,6 @@ class DeviceError(RuntimeError):
     def __init__(self, diagnosis: Diagnosis, /) -> None:
         super().__init__(diagnosis)
         self.diagnosis, self.code = diagnosis, diagnosis.code
-
-
-def device_text(device: Any, /) -> str:
-    """Return a device as text; dpnp has none for a part of a processor."""
-    try:
-        return str(device)
-    except ValueError:
-        return "part of a device"
 
 
 def one_line(text: object, /) -> str:

@@ -1,11 +1,8 @@
 """The array libraries that xpnet knows."""
 
-import os
 import re
 import sys
-import threading
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -15,9 +12,6 @@ from xpnet.arrays.device_errors import DeviceError, Diagnosis
 from xpnet.arrays.library import Library, no_devices
 
 __all__ = ["KNOWN"]
-
-_halves: Final[dict[tuple[str, int], Any]] = {}
-_lock: Final = threading.Lock()  # in several threads at once, the first use of dpnp may never end
 
 
 def _open_cupy(part: str) -> Any:
@@ -95,33 +89,15 @@ def _wait_for_jax(_: Any) -> None:
 
 def _check_dpnp(_: str) -> Diagnosis | None:
     """Name Intel's OpenCL driver for processors, which pip installs where no loader looks."""
-    name, driver = "OCL_ICD_FILENAMES", Path(sys.prefix) / "lib" / "libintelocl.so"
-    if "dpctl" not in sys.modules and name not in os.environ and driver.exists():
-        os.environ[name] = str(driver)
     if import_module("dpctl").get_devices():
         return None
-    fix = f"set {name}={driver} before Python starts"
+    fix = f"set OCL_ICD_FILENAMES={sys.prefix}/lib/libintelocl.so before Python starts"
     return Diagnosis("no-device", "dpnp finds no device", fix)
 
 
 def _open_dpnp(part: str) -> Any:
-    """Return a device by a filter such as "gpu" or "0"; "cpu.1" is the second half of "cpu"."""
-    with _lock:
-        dpctl, dpnp = import_module("dpctl"), import_module("dpnp")
-        word, _, half = part.partition(".")
-        try:
-            device = dpctl.SyclDevice(word) if word else dpctl.SyclDevice()
-        except dpctl.SyclDeviceCreationError as error:
-            found = ", ".join(f"dpnp:{x.filter_string}" for x in dpctl.get_devices())
-            message = f"dpnp finds no device {word or 'by default'}"
-            raise DeviceError(Diagnosis("no-device", message, f"use one of {found}")) from error
-        if not half:
-            return dpnp.zeros(1, device=device).device
-        key = device.filter_string, int(half)
-        if key not in _halves:  # another queue of the same half would be another device
-            halves = device.create_sub_devices(partition=max(1, device.max_compute_units // 2))
-            _halves[key] = dpnp.zeros(1, sycl_queue=dpctl.SyclQueue(halves[int(half)])).device
-        return _halves[key]
+    """Return a device by a filter of SYCL such as "gpu" or "0"."""
+    return import_module("dpnp").zeros(1, device=part or None).device
 
 
 def _open_strict(part: str) -> Any:

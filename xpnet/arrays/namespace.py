@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from xpnet.arrays.device_errors import device_text
 from xpnet.arrays.library import namespace_of
 
 __all__ = [
@@ -132,8 +131,7 @@ def array_namespace(*arrays: Any) -> Any:
         other = device_of(x)
         device = other if device is None else device
         if other is not None and other != device:
-            places = " and ".join(map(device_text, (device, other)))
-            msg = f"all arrays must be on one device; got {places}"
+            msg = f"all arrays must be on one device; got {device} and {other}"
             raise ValueError(msg)
     return xp
 

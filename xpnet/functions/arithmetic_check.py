@@ -9,7 +9,7 @@ from math import nan
 from operator import mul, neg, truediv
 from typing import Any, NamedTuple
 
-from xpnet.arrays.device_errors import DeviceError, Diagnosis, device_text
+from xpnet.arrays.device_errors import DeviceError, Diagnosis
 from xpnet.arrays.libraries import library_with
 from xpnet.arrays.namespace import device_of, library_of, without_warnings
 from xpnet.functions.exact_division import exact_quotient
@@ -38,7 +38,7 @@ def check_arithmetic(like: Any, xp: Any) -> bool:
         others.append(division._replace(text="the corrected x / y", compute=_corrected))
     for operation in (*others, *_row_operations()):
         if fault := _fault(operation, like, xp):
-            place = f"{library_of(like)} ({device_text(device_of(like))})"
+            place = f"{library_of(like)} ({device_of(like)})"
             message = f"exact results would have other bits on {place}, which computes {fault}"
             fix = "use another library or device, such as cpu"
             raise DeviceError(Diagnosis("inexact", message, fix))

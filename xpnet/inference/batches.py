@@ -6,7 +6,6 @@ from typing import Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 
-from xpnet.arrays.device_errors import device_text
 from xpnet.arrays.namespace import array_namespace, as_array, device_of, library_of
 from xpnet.arrays.transfer import is_in_host_memory, move
 from xpnet.networks.network import Network
@@ -142,4 +141,4 @@ def check_transfer(x: Any, network: Network, transfers: str, name: str = "images
 def _place(x: Any) -> str:
     if is_in_host_memory(x):
         return "the host"
-    return f"gpu:{x.device.id}" if library_of(x) == "cupy" else device_text(device_of(x))
+    return f"gpu:{x.device.id}" if library_of(x) == "cupy" else str(device_of(x))

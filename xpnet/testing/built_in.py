@@ -142,7 +142,5 @@ BUILT_IN: Final[dict[str, dict[str, Any]]] = {
     "cupy:0": _device("0"),
     "cupy:1": _device("1"),
     "dpnp": _device("", default=True),
-    "dpnp:cpu.0": _device("cpu.0"),
-    "dpnp:cpu.1": _device("cpu.1"),
     "mlx": _hidden(),
 }

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from xpnet.arrays.device_errors import device_text
 from xpnet.files.errors import DataError
 from xpnet.files.record import RecordFormat, sha256, sha256_of_array
 from xpnet.files.writing import atomic_write
@@ -218,7 +217,7 @@ def _machine(name: str) -> str:
     backend = open_backend(name)
     library = backend.array_library
     words = [library.version, library.hardware_of(backend.device)]
-    if "cuda" in device_text(backend.device).lower():
+    if "cuda" in str(backend.device).lower():
         with suppress(OSError):  # only Linux has this file
             words.append(f"driver {_DRIVER_VERSION.read_text('utf-8').strip()}")
     return ", ".join(words)
