@@ -25,7 +25,7 @@ NEEDS = re.compile(r"^<!-- needs: (.*) -->$", re.MULTILINE)
 LARGEST_PICTURE = 60_000  # bytes
 # Pages whose code takes more than a second.
 SLOW = ["how-to/bring-a-network", "how-to/gpu-certificate", "how-to/scikit-learn"]
-SLOW += ["how-to/test-array-code", "how-to/web-service", "how-to/your-own-images"]
+SLOW += ["how-to/test-array-code", "how-to/your-own-images"]
 SLOW += ["how-to/reproducible-results", "how-to/write-a-function", "how-to/dask-cluster"]
 SLOW += ["tutorial/07-batches", "reference/testing"]
 
