@@ -1,28 +1,19 @@
-"""A GPU: copies and products alone, and the speed of xpnet beside torch.
+"""A GPU: the speed of xpnet beside torch, and the rates that limit both.
 
     python benchmarks/gpu.py                  # writes benchmarks/results/gpu-CARD-DATE.json
     python benchmarks/gpu.py --quick --json gpu.json
-    python benchmarks/gpu.py --table --page docs/explanation/gpu-transfers.md
 
 First, networks on the GPU are compared with derived bounds, and labels with those of float64: if
-they are wrong, nothing is timed. Then come the rates that limit everything, of copies from pinned
-memory and of matrix products; the rows per second from bytes on the host to labels on the host; and
-the time from rows on the GPU to logits there. All of one question are timed in turn, round by
-round. The file is written after each question. Without a usable GPU the exit code is 5; with
-`--device cpu`, NumPy takes CuPy's part: a rehearsal, whose numbers mean nothing.
-
-Do you have a card that is not in the table of docs/explanation/gpu-transfers.md? Install xpnet for
-it, `pip install '.[cuda13]'` or `'.[cuda12]'`, and torch with CUDA, if you can; run
-`python benchmarks/gpu.py` from a clean checkout, on a machine that does nothing else, and then the
-line with --table. Open a pull request with the new file and the page.
+they are wrong, nothing is timed. Then come the rates of copies and of matrix products; the time
+from bytes on the host to labels on the host; and the time from rows on the GPU to logits there. All
+of one question are timed in turn, round by round. The file is written after each question. Without
+a usable GPU the exit code is 5; with `--device cpu`, NumPy takes CuPy's part, to try the script.
 """
 
-import argparse
 import json
 import operator
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -33,14 +24,12 @@ import numpy as np
 from harness.measuring import mean_seconds, spread, turns, wall_seconds
 from harness.options import make_parser, parse, write_json
 from harness.provenance import about, file_name, headline
-from harness.reporting import markdown_table, show_table
 from harness.rivals.torch import Torch, module_of
 from harness.workload import Shape, Workload
 
 import xpnet
 
 RESULTS = Path(__file__).resolve().parent / "results"
-NOTHING = "Run on: no GPU yet. Not yet run on: every GPU. So no speed on a GPU is claimed."
 TURN = 0.05  # seconds of calls that make one time
 
 
@@ -59,26 +48,12 @@ SMALL = Plan(("784-50-100-10:sigmoid", "784-64-64-10:relu"), 20_000, (256, 1), 2
 
 
 def main() -> int:
-    """Run the benchmark, or print the tables of earlier results."""
-    parser = make_parser(str(__doc__), 7, device="gpu")
-    text = "measure nothing: use benchmarks/results/gpu-*.json"
-    parser.add_argument("--table", action="store_true", help=text)
-    parser.add_argument("--page", metavar="FILE", help="replace the tables in FILE")
-    args = parse(parser)
-    if args.table:
-        show_table(args.page, "gpu.py", markdown(read_results(RESULTS)))
-        return 0
-    os.environ["CUPY_TF32"] = "0"  # float32 means float32
-    return measure(args, SMALL if args.quick else Plan())
-
-
-def measure(args: argparse.Namespace, plan: Plan) -> int:
     """Answer one question after the other; return the exit code, 1 if a check failed."""
+    args = parse(make_parser(str(__doc__), 7, device="gpu"))
+    plan = SMALL if args.quick else Plan()
     facts = about("cupy-cuda12x", "cupy-cuda13x", "torch", device=args.device)
     card = facts["gpu"]["card"] if args.device == "gpu" else "none"
-    is_rehearsal = args.device == "cpu" or "rehearsal" in card
-    result: dict[str, Any] = {"about": facts, "card": card, "quick": args.quick}
-    result |= {"rehearsal": is_rehearsal, "rounds": args.rounds}
+    result = {"about": facts, "card": card, "quick": args.quick, "rounds": args.rounds}
     print(headline(facts))
     path = Path(args.json) if args.json else RESULTS
     if path.is_dir():
@@ -109,10 +84,9 @@ def check(device: xpnet.Device, plan: Plan, _: int) -> list[dict[str, Any]]:
     return found
 
 
-def rates(device: xpnet.Device, plan: Plan, rounds: int) -> dict[str, Any]:
+def rates(device: xpnet.Device, plan: Plan, rounds: int) -> dict[str, float]:
     """Return the bytes per second of copies to the device, and the operations of products."""
-    host = pinned(device, (plan.copied,))
-    host[:] = np.random.default_rng(0).integers(0, 256, plan.copied, np.uint8)
+    host = np.random.default_rng(0).integers(0, 256, plan.copied, np.uint8)
     draw = np.random.default_rng(0).standard_normal
     a, b = (device.asarray(draw((plan.product,) * 2, np.float32)) for _ in range(2))
     actions = {
@@ -128,15 +102,9 @@ def end_to_end(device: xpnet.Device, plan: Plan, rounds: int) -> dict[str, Any]:
     """Return the seconds from bytes on the host to labels there, of xpnet and of torch."""
     block = Workload(Shape.parse(plan.shapes[0]), min(plan.host_rows, 2**18))
     rows = np.resize(block.images, (plan.host_rows, block.images.shape[1]))
-    fixed = pinned(device, rows.shape)
-    np.copyto(fixed, rows)
-    network = block.network.to(device)
-    actions = {
-        "xpnet, pinned": partial(xpnet.predict, network, fixed),
-        "xpnet, pageable": partial(xpnet.predict, network, rows),
-    }
+    actions = {"xpnet": partial(xpnet.predict, block.network.to(device), rows)}
     for torch in rivals(device):
-        actions["torch, pageable"] = partial(torch.labeller(block), rows)
+        actions["torch"] = partial(torch.labeller(block), rows)
     return {"rows": plan.host_rows, "seconds": timed(device, actions, rounds, 0.0)}
 
 
@@ -146,12 +114,11 @@ def resident(device: xpnet.Device, plan: Plan, rounds: int) -> list[dict[str, An
     for shape in map(Shape.parse, plan.shapes):
         for n_rows in plan.device_rows:
             work = Workload(shape, n_rows)
-            network = work.network.to(device)
-            actions = {"xpnet": partial(network, device.asarray(work.rows))}
+            actions = {"xpnet": partial(work.network.to(device), device.asarray(work.rows))}
             for torch in rivals(device):
-                actions |= torch_on_device(torch, work)
-            entry = {"network": str(shape), "rows": n_rows}
-            entry["operations"] = shape.operations * n_rows
+                actions["torch"] = torch_on_device(torch, work)
+            operations = shape.operations * n_rows
+            entry = {"network": str(shape), "rows": n_rows, "operations": operations}
             found.append(entry | {"seconds": timed(device, actions, rounds)})
     return found
 
@@ -164,15 +131,6 @@ QUESTIONS: Mapping[str, Callable[[xpnet.Device, Plan, int], Any]] = {
 }
 
 
-def pinned(device: xpnet.Device, shape: tuple[int, ...]) -> Any:
-    """Return host memory that the device can read directly."""
-    if device.name == "cpu":
-        return np.empty(shape, np.uint8)
-    import cupyx
-
-    return cupyx.empty_pinned(shape, np.uint8)
-
-
 def rivals(device: xpnet.Device) -> Iterator[Torch]:
     """Yield torch, if it is installed and can use the device."""
     if find_spec("torch"):
@@ -181,24 +139,12 @@ def rivals(device: xpnet.Device) -> Iterator[Torch]:
             yield torch
 
 
-def torch_on_device(torch: Torch, work: Workload) -> dict[str, partial[Any]]:
-    """Return torch's forward pass, as it is and compiled, with the scaling in the first weights."""
+def torch_on_device(torch: Torch, work: Workload) -> partial[Any]:
+    """Return torch's forward pass, with the scaling in the first weights."""
     import torch as library
 
     module = module_of(library, work.folded_parameters, work.shape.activation).to(torch.place)
-    rows = library.from_numpy(work.rows).to(torch.place)
-    ways = {"torch": module}
-    if torch.place == "cuda":
-        library.backends.cuda.matmul.allow_tf32 = False
-        for mode in ("default", "reduce-overhead"):
-            compiled = library.compile(module, mode=mode, dynamic=False)
-            ways[f"torch.compile, {mode}"] = compiled
-
-    def call(function: Callable[[Any], Any]) -> Any:
-        with library.no_grad():
-            return function(rows)
-
-    return {name: partial(call, function) for name, function in ways.items()}
+    return partial(library.no_grad()(module), library.from_numpy(work.rows).to(torch.place))
 
 
 def timed(
@@ -221,51 +167,6 @@ def timed(
         found = mean_seconds(actions[name], turn if i >= 0 else 0.0, clock)
         seconds[name] += [found] * (i >= 0)
     return {name: spread(each) for name, each in seconds.items()}
-
-
-def read_results(folder: Path) -> list[Mapping[str, Any]]:
-    """Return the results of cards in a folder; rehearsals and quick runs are none."""
-    paths = sorted(folder.glob("gpu-*.json"))
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    return [each for each in found if not each["rehearsal"] and not each["quick"]]
-
-
-def markdown(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the provenance of results and a table with a line for each; or that there is none."""
-    if not results:
-        return [NOTHING]
-    said = (
-        "Million rows per second from bytes on the host to labels there; in brackets, the share of"
-        " what copying alone allows. For many rows on the card, the time of the fastest torch"
-        " divided by xpnet's, and xpnet's share of the rate of a large matrix product."
-    )
-    header = ["card", "pinned", "pageable", "times torch", "narrow", "wide", "of products"]
-    lines = [f"{headline(x['about'])} Best of {x['rounds']} rounds." for x in results]
-    table = markdown_table(header, map(_line, results))
-    return [*lines, "", "Not yet run on: every other GPU.", "", said, "", *table]
-
-
-def _line(result: Mapping[str, Any]) -> list[str]:
-    end, rates = result["end_to_end"], result["rates"]
-    best = {name: each["best"] for name, each in end["seconds"].items()}
-    copied = end["rows"] * 784 / rates["bytes"]  # seconds
-    speeds = [
-        f"{end['rows'] / seconds / 1e6:.1f} ({copied / seconds:.0%})"
-        for seconds in (best["xpnet, pinned"], best["xpnet, pageable"])
-    ]
-    other = best.get("torch, pageable")
-    ratio = f"{other / best['xpnet, pageable']:.1f}" if other else "-"
-    most = max(each["rows"] for each in result["resident"])
-    narrow, wide = (each for each in result["resident"] if each["rows"] == most)
-    share = wide["operations"] / wide["seconds"]["xpnet"]["best"] / rates["operations"]
-    card = str(result["card"]).replace("|", "/")  # a bar would end the cell
-    return [card, *speeds, ratio, *map(_ratio, (narrow, wide)), f"{share:.0%}"]
-
-
-def _ratio(entry: Mapping[str, Any]) -> str:
-    best = {name: each["best"] for name, each in entry["seconds"].items()}
-    others = [seconds for name, seconds in best.items() if name != "xpnet"]
-    return f"{min(others) / best['xpnet']:.2f}" if others else "-"
 
 
 if __name__ == "__main__":

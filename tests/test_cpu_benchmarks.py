@@ -262,19 +262,10 @@ def test_a_worker_answers_or_names_its_failure(modules):
             worker.ask("index", 7)
 
 
-def test_a_copy_without_git_has_the_commit_that_is_given(modules, monkeypatch):
-    monkeypatch.setattr(modules.provenance.shutil, "which", lambda _: None)
-    monkeypatch.delenv("XPNET_COMMIT", raising=False)
-    assert modules.provenance.about()["commit"] == "unknown"
-    monkeypatch.setenv("XPNET_COMMIT", "0123abc")
-    assert modules.provenance.about()["commit"] == "0123abc (given)"
-
-
 @pytest.mark.parametrize(
     ("name", "slug"),
     [
         ("NVIDIA GeForce RTX 4090 (Laptop)", "nvidia-geforce-rtx-4090-laptop"),
-        ("none (rehearsal)", "none-rehearsal"),
     ],
 )
 def test_a_card_names_its_file(modules, name, slug):

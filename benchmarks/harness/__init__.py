@@ -2,6 +2,5 @@
 
 `options` is the command line; `workload` has networks, rows and true labels; `rivals` are the
 libraries, by name in `registry`; `measuring`, `processes`, `server` and `contest` time them; and
-`provenance` and `reporting` describe the results, with `pictures`. `requirements` serves
-benchmarks/first_card.sh.
+`provenance` and `reporting` describe the results, with `pictures`.
 """

@@ -115,13 +115,11 @@ def _versions(*packages: str) -> dict[str, str]:
 
 
 def _commit() -> str:
-    """Return the commit of the sources, marked if files differ from it, or as it was given."""
-    given = os.environ.get("XPNET_COMMIT")  # for a copy without .git
-    unknown = f"{given} (given)" if given else "unknown"
+    """Return the commit of the sources, marked if files differ from it."""
     words = ["describe", "--always", "--exclude=*", "--abbrev=40", "--dirty= with changes"]
     if (git := shutil.which("git")) is None:
-        return unknown
+        return "unknown"
     done = subprocess.run(  # noqa: S603 (a fixed command)
         [git, "-C", str(Path(__file__).parent), *words], capture_output=True, text=True, check=False
     )
-    return done.stdout.strip() or unknown
+    return done.stdout.strip() or "unknown"
