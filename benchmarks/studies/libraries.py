@@ -3,9 +3,9 @@
     python benchmarks/studies/libraries.py --devices dpnp,torch:cpu --json results/libraries.json
     python benchmarks/studies/libraries.py --table libraries.json --page docs/reference/libraries.md
 
-Each word of `--devices` is measured in a process of its own, and replaces its entry in the file of
-`--json`, so that libraries in several environments fill one table. A library that is not known to
-xpnet is registered here. CuPy needs a GPU; without one, its entry tells that.
+Each word of `--devices` replaces its entry in the file of `--json`, so that libraries in several
+environments fill one table. A library that is not known to xpnet is registered here. CuPy needs a
+GPU; without one, its entry tells that.
 """
 
 import argparse
@@ -14,7 +14,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +30,7 @@ from harness.reporting import markdown_table, show_table
 import xpnet
 from xpnet.testing import parity
 
+os.environ["JAX_ENABLE_X64"] = "1"  # for exact bits
 WORDS = (
     *("cpu", "array-api-strict", "torch:cpu", "jax:cpu", "dask", "cupy", "dpnp"),
     *("ndonnx", "cubed", "mlx", "mparray"),
@@ -46,6 +46,8 @@ NOT_KNOWN: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "mparray": ("mparray", lambda x: np.asarray(x._data, dtype=np.float64)),  # noqa: SLF001
 }
 X = np.linspace(-4.0, 4.0, 24, dtype=np.float32).reshape(4, 6)
+IMAGES, LABELS = xpnet.sample()
+IMAGES = IMAGES.reshape(len(IMAGES), -1)
 
 
 def main() -> int:
@@ -56,24 +58,15 @@ def main() -> int:
     add("--json", metavar="FILE", help="add the results to FILE")
     add("--table", metavar="FILE", help="measure nothing; use the results in FILE")
     add("--page", metavar="FILE", help="replace the table in FILE")
-    add("--one", metavar="WORD", help="measure one device in this process; print JSON")
     args = parser.parse_args()
-    if args.one:
-        print(json.dumps(measure(args.one)))
-        return 0
     if args.table:
         found = json.loads(Path(args.table).read_text("utf-8"))
-        show_table(args.page, "studies/libraries.py", table(found))
-        return 0
-    path = Path(args.json) if args.json else None
-    found = json.loads(path.read_text("utf-8")) if path is not None and path.exists() else {}
-    for word in args.devices.split(","):
-        command = [sys.executable, __file__, "--one", word]
-        env = os.environ | {"JAX_ENABLE_X64": "1"}  # for exact bits
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)  # noqa: S603
-        found[word] = json.loads(done.stdout.splitlines()[-1])
-        print("\n".join(table({word: found[word]})), flush=True)
-    write_json(args.json, {word: found[word] for word in WORDS if word in found})
+    else:
+        known = args.json and Path(args.json).exists()
+        found = json.loads(Path(args.json).read_text("utf-8")) if known else {}
+        found |= {word: measure(word) for word in args.devices.split(",")}
+        write_json(args.json, {word: found[word] for word in WORDS if word in found})
+    show_table(args.page, "studies/libraries.py", table(found))
     return 0
 
 
@@ -105,16 +98,12 @@ def table(found: dict[str, Any]) -> list[str]:
         for column in COLUMNS:
             # For example "yes", "33 of 33", or "32 of 33: reason".
             answer, _, reason = result.get(column, "").partition(": ")
+            text = f"`{word}`, {column}: {reason}" if reason else ""
             if "unusable" in result:
-                answer, reason = "not run", result["unusable"]
-            if reason:
-                reason = (
-                    f"`{word}`: {reason}"
-                    if answer == "not run"
-                    else f"`{word}`, {column}: {reason}"
-                )
-                reasons += [reason] * (reason not in reasons)
-                answer += f" ({reasons.index(reason) + 1})"
+                answer, text = "not run", f"`{word}`: {result['unusable']}"
+            if text:
+                reasons += [text] * (text not in reasons)
+                answer += f" ({reasons.index(text) + 1})"
             cells.append(answer)
         rows.append([f"`{word}`", result.get("version", "not run"), *cells])
     places = (f"{x['date']}, {x['hardware']}, commit {x['commit'][:12]}" for x in found.values())
@@ -123,70 +112,66 @@ def table(found: dict[str, Any]) -> list[str]:
     return [f"{'; '.join(dict.fromkeys(places))}.", "", *lines, "", *notes]
 
 
-def _answer(check: Callable[[xpnet.Device], str], device: xpnet.Device) -> str:
+def _answer(check: Callable[..., str], *arguments: Any) -> str:
     try:
-        return check(device)
+        return check(*arguments)
     except Exception as error:  # noqa: BLE001 - the reason is the result
-        text = " ".join(str(error).split())
-        return f"no: {type(error).__name__}: {text[:200]}"
+        return f"no: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def _close(found: Any, expected: Any, bound: float) -> str:
+    error = np.max(np.abs(found - expected))
+    return "yes" if error < bound else f"no: off by {error:.3g}"
 
 
 def _functions(device: xpnet.Device) -> str:
-    right, names, reasons = 0, [], {}
+    n_right, n, wrong = 0, 0, dict[str, str]()
     for family in FAMILIES:
         module = importlib.import_module(f"xpnet.functions.{family}")
         for name in module.__all__:
+            function = vars(module)[name]
             try:
-                expected = vars(module)[name](X)
+                expected = function(X)
             except TypeError:  # it needs two arrays
                 continue
             if isinstance(expected, np.ndarray):
-                names.append(name)
-                reason = _answer(lambda d: _one(d, vars(module)[name], expected), device)  # noqa: B023
-                right += reason == "yes"
-                reasons[reason] = name
-    wrong = "; ".join(
-        f"{name}: {reason[4:]}" for reason, name in reasons.items() if reason != "yes"
-    )
-    return f"{right} of {len(names)}{f': {wrong}' if wrong else ''}"
+                answer = _answer(_one, device, function, expected)
+                n, n_right = n + 1, n_right + (answer == "yes")
+                wrong |= {} if answer == "yes" else {answer[4:]: name}
+    reasons = "; ".join(f"{name}: {reason}" for reason, name in wrong.items())
+    return f"{n_right} of {n}{f': {reasons}' if reasons else ''}"
 
 
 def _one(device: xpnet.Device, function: Callable[[Any], Any], expected: Any) -> str:
     y = function(device.asarray(X))
     if xpnet.array_namespace(y) != device.xp:
         return "no: the result is of another library"
-    error = np.max(np.abs(device.to_numpy(y) - expected))
-    return "yes" if error < 1e-5 else f"no: off by {error:.3g}"
+    return _close(device.to_numpy(y), expected, 1e-5)
 
 
 def _forward(device: xpnet.Device) -> str:
-    rows = _images()[:200].astype(np.float32)
-    here = xpnet.load("sample")
-    there = device.to_numpy(here.to(device)(device.asarray(rows)))
-    error = np.max(np.abs(there - here(rows)))
-    return "yes" if error < 1e-3 else f"no: off by {error:.3g}"
+    here, rows = xpnet.load("sample"), IMAGES[:200].astype(np.float32)
+    return _close(device.to_numpy(here.to(device)(device.asarray(rows))), here(rows), 1e-3)
 
 
 def _predict(device: xpnet.Device) -> str:
     network = xpnet.load("sample")
-    labels = device.to_numpy(xpnet.predict(network.to(device), _images()))
-    n = np.count_nonzero(labels != xpnet.predict(network, _images()))
+    labels = device.to_numpy(xpnet.predict(network.to(device), IMAGES))
+    n = np.count_nonzero(labels != xpnet.predict(network, IMAGES))
     return "yes" if n == 0 else f"no: {n} of 1,000 labels differ"
 
 
 def _train(device: xpnet.Device) -> str:
-    images, labels = xpnet.sample()
-    start = xpnet.init_network(
-        [784, 20, 10], activation="sigmoid", preprocessing=xpnet.Scale(1 / 255)
-    )
-    runs = [xpnet.train(start.to(place), images, labels, epochs=2) for place in ("cpu", device)]
-    here, there = (xpnet.evaluate(run.network, images, labels).accuracy for run in runs)
+    scale = xpnet.Scale(1 / 255)
+    start = xpnet.init_network([784, 20, 10], activation="sigmoid", preprocessing=scale)
+    runs = [xpnet.train(start.to(place), IMAGES, LABELS, epochs=2) for place in ("cpu", device)]
+    here, there = (xpnet.evaluate(run.network, IMAGES, LABELS).accuracy for run in runs)
     return "yes" if abs(there - here) <= 0.01 else f"no: accuracy {there:.3f} instead of {here:.3f}"
 
 
 def _same_bits(device: xpnet.Device) -> str:
     network = xpnet.load("sample")
-    here, there = (xpnet.result_hash(network.to(place), _images()) for place in ("cpu", device))
+    here, there = (xpnet.result_hash(network.to(place), IMAGES) for place in ("cpu", device))
     return "yes" if there == here else f"no: hash {there} instead of {here}"
 
 
@@ -201,11 +186,6 @@ def _kit(device: xpnet.Device) -> str:
     except AssertionError:
         return "yes"
     return "no: a function that converts to NumPy passes"
-
-
-def _images() -> Any:
-    images = xpnet.sample()[0]
-    return images.reshape(len(images), -1)
 
 
 if __name__ == "__main__":
