@@ -36,7 +36,7 @@ def draw_speed(path: str | os.PathLike[str], result: Mapping[str, Any]) -> None:
             cells = {
                 cell["network"]: cell
                 for cell in result["cells"]
-                if not cell["coretype"] and cell["rows"] in sizes and cell["threads"] == threads
+                if cell["rows"] in sizes and cell["threads"] == threads
             }
             _draw_part(axes, list(cells.values()), sizes[-1])
             axes.set_title(title, fontweight="normal")

@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, Self
 
@@ -11,8 +11,6 @@ from threadpoolctl import threadpool_limits
 
 # Libraries read these variables when they are loaded.
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-# These make OpenBLAS ignore the real processor: workers have them only if a benchmark asks.
-KERNEL_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
 class WorkerError(RuntimeError):
@@ -23,7 +21,7 @@ class Worker:
     """An object in a process of its own, made by ``make(*arguments)``, whose methods are called.
 
     Separate processes share neither thread pools nor memory caches. The process may use `threads`
-    processors, and libraries `library_threads` threads. `environment` has variables for it.
+    processors, and libraries `library_threads` threads.
     """
 
     is_shared = is_tiled = False  # set by harness.registry.serving
@@ -35,7 +33,6 @@ class Worker:
         *arguments: Any,
         threads: int,
         library_threads: int | None = None,
-        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         limit = threads if library_threads is None else library_threads
@@ -44,9 +41,7 @@ class Worker:
         given = (theirs, make, arguments, threads, limit)
         self._process = context.Process(target=_serve, args=given, daemon=True)
         kept = dict(os.environ)
-        for variable in KERNEL_VARIABLES:
-            os.environ.pop(variable, None)
-        os.environ.update(dict.fromkeys(VARIABLES, str(limit)) | dict(environment or {}))
+        os.environ.update(dict.fromkeys(VARIABLES, str(limit)))
         try:
             self._process.start()
         finally:

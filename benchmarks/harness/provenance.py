@@ -17,7 +17,7 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 import xpnet
-from harness.processes import KERNEL_VARIABLES, Worker
+from harness.processes import Worker
 from xpnet.arrays.cpu.processors import cpu_facts
 
 # Environment variables that may change the speed of products or functions, by how they begin.
@@ -56,10 +56,7 @@ def headline(facts: dict[str, Any]) -> str:
     gpu = f"{facts['gpu']['card']}, driver {facts['gpu']['driver']}, " if "gpu" in facts else ""
     kernel = "{library} {version}, kernel {kernel}".format_map(facts["blas"])
     machine = f"{gpu}{facts['hardware']} ({processor_kind(facts)}; {kernel}; {features})"
-    given = facts["environment"].items()
-    forced = " ".join(f"{name}={value}" for name, value in given if name in KERNEL_VARIABLES)
-    loud = f"SET FROM OUTSIDE (AND REMOVED FOR WORKER PROCESSES): {forced}! " if forced else ""
-    return f"{loud}{facts['date']}, {machine}, commit {facts['commit']}; {names}."
+    return f"{facts['date']}, {machine}, commit {facts['commit']}; {names}."
 
 
 def processor() -> dict[str, str]:

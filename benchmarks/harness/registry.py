@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -28,7 +28,7 @@ class Entry:
         return getattr(import_module(f"harness.rivals.{module}"), name)
 
 
-# From rows to labels or logits; xpnet comes first.
+# From rows to labels; xpnet comes first.
 RIVALS: Mapping[str, Entry] = {
     OURS: Entry("xpnet:Xpnet"),
     EXACT: Entry("xpnet:Xpnet", options={"is_reproducible": True}),
@@ -37,23 +37,9 @@ RIVALS: Mapping[str, Entry] = {
     "NumPy in place": Entry("numpy:InPlace", is_host_only=True),
     "scikit-learn": Entry("scikit_learn:ScikitLearn", "sklearn.neural_network", is_host_only=True),
     "torch": Entry("torch:Torch", "torch"),
-    "torch.compile": Entry("torch:Torch", "torch", {"mode": "default"}),
     "ONNX Runtime": Entry("onnx:OnnxRuntime", "onnxruntime onnx"),
     "OpenVINO": Entry("onnx:OpenVino", "openvino onnx", is_host_only=True),
-    "JAX jit": Entry("jax:Jax", "jax"),
 }
-# Array code cannot be faster than the matrix products of its library.
-LIMITS: Mapping[str, Entry] = {
-    "products": Entry("numpy:Products", is_host_only=True),
-    "products, transposed": Entry("numpy:TransposedProducts", is_host_only=True),
-    "products, in blocks": Entry("xpnet:ProductsInBlocks", is_host_only=True),
-}
-# Others' networks without activations, to compare their products with NumPy's.
-OTHER_PRODUCTS: Mapping[str, Entry] = {
-    f"{name}, products": replace(RIVALS[name], options={"activation": "identity"})
-    for name in ("torch", "ONNX Runtime", "OpenVINO")
-}
-ENTRIES = {**RIVALS, **LIMITS, **OTHER_PRODUCTS}
 TRAININGS: Mapping[str, Entry] = {
     "xpnet": Entry("xpnet:Training"),
     "xpnet, steps alone": Entry("xpnet:Steps"),
@@ -61,7 +47,6 @@ TRAININGS: Mapping[str, Entry] = {
     "torch, fused Adam": Entry("torch:Training", "torch", {"fused": True}),
     "torch, Adam": Entry("torch:Training", "torch"),
     "scikit-learn": Entry("scikit_learn:Training", "sklearn", is_host_only=True),
-    "JAX jit": Entry("jax:Training", "jax"),
 }
 
 
@@ -79,24 +64,21 @@ def missing(entries: Mapping[str, Entry], device: str = "cpu") -> dict[str, str]
 
 
 @contextmanager
-def serving(
-    names: Iterable[str], threads: int, device: str, environment: Mapping[str, str]
-) -> Iterator[list[Worker]]:
+def serving(names: Iterable[str], threads: int, device: str) -> Iterator[list[Worker]]:
     """Run a worker process for each rival; with several threads of a CPU, one more.
 
     There, a pool of threads computes chunks of rows, and the library itself uses one thread. Rivals
-    that cut rows into chunks themselves have no such worker. `environment` has variables for all.
+    that cut rows into chunks themselves have no such worker.
     """
-    limits: dict[str, Any] = {"threads": threads, "environment": environment}
     with ExitStack() as stack:
         workers = []
         for name in names:
-            entry = ENTRIES[name]
+            entry = RIVALS[name]
             is_tiled = entry.load().is_tiled
             may_share = device == "cpu" and threads > 1 and not is_tiled
             for n_threads, n_parallel in [(threads, 1)] + [(1, threads)] * may_share:
                 given = (entry, device, n_threads, n_parallel)
-                worker = Worker(name, Server, *given, library_threads=n_threads, **limits)
+                worker = Worker(name, Server, *given, threads=threads, library_threads=n_threads)
                 worker.is_shared, worker.is_tiled = n_parallel > 1, is_tiled
                 workers.append(stack.enter_context(worker))
         yield workers

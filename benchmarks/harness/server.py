@@ -2,13 +2,11 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from harness.measuring import mean_seconds
-from harness.provenance import blas
 from harness.workload import Workload
 
 
@@ -22,22 +20,12 @@ class Server:
         self._rival = entry.load()(device, threads, **entry.options)
         self._pool = ThreadPoolExecutor(n_parallel) if n_parallel > 1 else None
 
-    def kernel(self) -> str:
-        """Return the BLAS kernel of this process."""
-        return blas()["kernel"]
-
     def prepare(self, workload: Workload) -> int:
-        """Prepare the rival for rows on the host; return the number of wrong labels.
-
-        Its option ``activation`` takes the place of the network's.
-        """
+        """Prepare the rival for rows on the host; return the number of wrong labels."""
         if obstacle := self._rival.obstacle():
             raise LookupError(obstacle)
-        if activation := self._rival.options.get("activation"):
-            workload = replace(workload, shape=replace(workload.shape, activation=activation))
-        self._label, self._rows = self._rival.labeller(workload), self._rival.inputs(workload)
-        found = self._label(self._rows)
-        return workload.n_wrong(found) if found.ndim == 1 else 0
+        self._label, self._rows = self._rival.labeller(workload), workload.images
+        return workload.n_wrong(self._label(self._rows))
 
     def time(self, chunk: int | None, turn: float) -> float:
         """Return the mean seconds of calls on all rows, `chunk` rows at a time.

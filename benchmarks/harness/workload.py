@@ -97,7 +97,7 @@ def _truth(workload: Workload, n: int) -> tuple[NDArray[np.int64], NDArray[np.bo
 
 @cache
 def _network(shape: Shape) -> xpnet.Network:
-    scheme: Any = "he" if shape.activation in {"relu", "gelu"} else "xavier"
+    scheme: Any = "he" if shape.activation == "relu" else "xavier"
     draw = np.random.default_rng(1).normal
     start = xpnet.init_network(
         shape.widths,

@@ -30,10 +30,6 @@ class Rival:
             raise LookupError(msg)
         return known[name]
 
-    def inputs(self, workload: Any) -> Array:
-        """Return the rows that the labeller takes: raw bytes on the host."""
-        return workload.images
-
     def labeller(self, workload: Any) -> Labeller:
         """Return the function from rows on the host to labels on the host."""
         raise NotImplementedError

@@ -1,6 +1,5 @@
-"""NumPy by hand: the book's code, float32 code, code in place, and matrix products alone."""
+"""NumPy by hand: the book's code, float32 code, and code in place."""
 
-from functools import reduce
 from math import sqrt
 from typing import Any
 
@@ -41,13 +40,10 @@ class ByHand(Rival):
 
     def labeller(self, workload: Any) -> Labeller:
         """Return a function of a few lines."""
-        half_root = np.float32(0.7978845608)
         known = {
             "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
             "relu": lambda x: np.maximum(x, 0),
             "tanh": np.tanh,
-            # NumPy has no erf: the usual substitute.
-            "gelu": lambda x: 0.5 * x * (1 + np.tanh(half_root * (x + 0.044715 * (x * x * x)))),
         }
         activation = self.activation(workload, known)
         *hidden, last = workload.parameters
@@ -93,28 +89,6 @@ def _sigmoid(x: Array) -> None:
     np.exp(x, out=x)
     x += 1
     np.reciprocal(x, out=x)
-
-
-class Products(Rival):
-    """Matrix products alone, which array code cannot beat."""
-
-    def inputs(self, workload: Any) -> Array:
-        """Return the rows scaled."""
-        return workload.images.astype(np.float32) * np.float32(FACTOR)
-
-    def labeller(self, workload: Any) -> Labeller:
-        """Return the products."""
-        weights = [weight for weight, _ in workload.parameters]
-        return lambda x: reduce(np.matmul, weights, x)
-
-
-class TransposedProducts(Products):
-    """The same as ``(weight.T @ x.T).T``, of weights in Fortran order."""
-
-    def labeller(self, workload: Any) -> Labeller:
-        """Return the products."""
-        weights = [np.asfortranarray(weight).T for weight, _ in workload.parameters]
-        return lambda x: reduce(lambda y, weight: weight @ y, weights, x.T).T
 
 
 class Training:

@@ -66,7 +66,7 @@ def model_of(workload: Any) -> bytes:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    kind = workload.shape.activation.capitalize()  # Sigmoid, Relu, Tanh, Gelu, Identity
+    kind = workload.shape.activation.capitalize()  # Sigmoid, Relu, Tanh
     tensors = [numpy_helper.from_array(np.asarray(FACTOR, np.float32), "factor")]
     nodes = [
         helper.make_node("Cast", ["images"], ["numbers"], to=TensorProto.FLOAT),

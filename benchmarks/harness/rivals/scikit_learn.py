@@ -8,7 +8,7 @@ import numpy as np
 from harness.rivals.base import FACTOR, Array, Labeller, Rival
 from harness.workload import digits
 
-_ACTIVATIONS = {"sigmoid": "logistic", "relu": "relu", "tanh": "tanh", "identity": "identity"}
+_ACTIVATIONS = {"sigmoid": "logistic", "relu": "relu", "tanh": "tanh"}
 
 
 class ScikitLearn(Rival):

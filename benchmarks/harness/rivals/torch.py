@@ -1,4 +1,4 @@
-"""PyTorch: eager and compiled, on the CPU and on CUDA."""
+"""PyTorch, on the CPU and on CUDA."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ _PLACES = {"cpu": "cpu", "gpu": "cuda"}
 
 
 class Torch(Rival):
-    """Modules, as they are or compiled; the option ``mode`` is the mode of ``torch.compile``."""
+    """A module in inference mode."""
 
     def __init__(self, device: str, threads: int, **options: Any) -> None:
         import torch
@@ -30,17 +30,10 @@ class Torch(Rival):
         torch, place = self._torch, self.place
         module = module_of(torch, workload.parameters, workload.shape.activation).to(place)
 
-        def label(images: Any) -> Any:
-            return module(images.float() * FACTOR).argmax(1)
-
-        if "mode" in self.options:
-            # What was compiled for eight workloads would not be compiled for a ninth.
-            torch.compiler.reset()
-            label = torch.compile(label, mode=self.options["mode"])
-
         def predict(images: Array) -> Array:
             with torch.inference_mode():
-                return np.asarray(label(torch.from_numpy(images).to(place)).cpu())
+                x = torch.from_numpy(images).to(place).float() * FACTOR
+                return np.asarray(module(x).argmax(1).cpu())
 
         return predict
 
@@ -48,8 +41,7 @@ class Torch(Rival):
 def module_of(torch: Any, parameters: Any, activation: str) -> Any:
     """Return a sequence of layers with these weights and biases."""
     nn = torch.nn
-    kinds = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
-    kinds["identity"] = nn.Identity
+    kinds = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh}
     modules: list[Any] = []
     for weight, bias in parameters:
         linear = nn.Linear(*weight.shape)

@@ -6,7 +6,6 @@ import numpy as np
 
 import xpnet
 from harness.rivals.base import Array, Labeller, Rival
-from harness.rivals.numpy import Products
 from harness.workload import digits, untrained
 from xpnet.training.backward import Objective
 from xpnet.training.examples import Examples, batches
@@ -25,16 +24,6 @@ class Xpnet(Rival):
             network = xpnet.reproducible(network)
         threads = self.threads if self.device == "cpu" else None
         return lambda images: np.asarray(xpnet.predict(network, images, threads=threads))
-
-
-class ProductsInBlocks(Products):
-    """xpnet's matrix products alone: layers without activations, of biases that are zero."""
-
-    def labeller(self, workload: Any) -> Labeller:
-        """Return the products."""
-        layers = [xpnet.Dense(w, np.zeros_like(b)) for w, b in workload.parameters]
-        network = xpnet.Network(layers)
-        return lambda x: np.asarray(network(x))
 
 
 class Training:
