@@ -142,22 +142,6 @@ def test_a_library_that_is_not_installed(monkeypatch, name):
     assert not cause.usable
 
 
-@pytest.mark.parametrize("version", ["2.3", "2.6.0", "2.4.1.dev3"])
-def test_an_old_array_api_strict_is_unusable(monkeypatch, version):
-    pytest.importorskip("array_api_strict")
-    monkeypatch.setattr("importlib.metadata.version", lambda _: version)
-    cause = KNOWN["array-api-strict"].cause()
-    needed = "2.6.1 or newer is needed; pip install -U array-api-strict"
-    assert str(cause) == f"array-api-strict {version} is too old: {needed}"
-
-
-@pytest.mark.parametrize("version", ["2.6.1", "3.0", "2.7rc1", "2.7.dev0+g1234", "2.6.1.post1"])
-def test_a_new_array_api_strict_is_usable(monkeypatch, version):
-    pytest.importorskip("array_api_strict")
-    monkeypatch.setattr("importlib.metadata.version", lambda _: version)
-    assert KNOWN["array-api-strict"].cause() is None
-
-
 @pytest.mark.parametrize(
     ("version", "part", "code"),
     [

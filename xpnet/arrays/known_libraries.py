@@ -1,6 +1,5 @@
 """The array libraries that xpnet knows."""
 
-import re
 import sys
 from importlib import import_module
 from typing import Any, Final
@@ -104,18 +103,6 @@ def _open_strict(part: str) -> Any:
     return import_module("array_api_strict").Device(part or "CPU_DEVICE")
 
 
-def _check_strict(_: str) -> Diagnosis | None:
-    from importlib.metadata import version
-
-    name = "array-api-strict"
-    found = version(name)
-    # Older versions lack a device without float64, or promote float32 arguments to float64.
-    if tuple(map(int, re.findall(r"\d+", found)[:3])) >= (2, 6, 1):
-        return None
-    message = f"{name} {found} is too old: 2.6.1 or newer is needed"
-    return Diagnosis("too-old", message, f"pip install -U {name}")
-
-
 def _to_mlx(x: NDArray[Any], _: Any) -> Any:
     mx = import_module("mlx.core")
     dtype = getattr(mx, "bool_" if x.dtype == bool else x.dtype.name, None)
@@ -139,7 +126,6 @@ _LIST = (
         "array_api_strict",
         _open_strict,
         to_numpy=lambda x: x.to_device(_open_strict("")),
-        check=_check_strict,
     ),
     Library("dask", "dask.array", on_host=lambda _: True, is_lazy=True, thread_safe=False),
     Library(
