@@ -155,20 +155,6 @@ def check_picture(drawn):
     assert sizes[0] == pytest.approx(sizes[1], rel=0.1)
 
 
-@pytest.mark.parametrize(
-    "block",
-    [
-        pytest.param(block, id=f"{name_of(page)}:{block.line}")
-        for page in ENGLISH
-        for block in blocks_of(page)
-        if block.reason
-    ],
-)
-def test_a_block_that_is_not_run(block):
-    assert block.kind in {"bash", "python"}
-    pytest.skip(f"not run: {block.reason}")
-
-
 @pytest.mark.parametrize("page", [CHINESE_README, *sorted(CHINESE.glob("*.md"))], ids=name_of)
 def test_a_chinese_page_has_the_same_blocks_and_a_link(page):
     def contents(path):
