@@ -48,7 +48,7 @@ def test_help_names_every_command(xpnet, words):
     result = xpnet(*words)
     assert (result.code, result.err) == (0, "")
     assert [name for name in COMMANDS if f"    {name}" not in result.out] == []
-    codes = "0 done, 1 out of bound, 2 usage, 3 data, 4 weights, 5 device or cluster,"
+    codes = "0 done, 1 out of bound, 2 usage, 3 data, 4 weights, 5 device,"
     codes += " 70 an internal error, 71 out of memory, 130 interrupted, 143 terminated."
     assert codes in " ".join(result.out.split())
 

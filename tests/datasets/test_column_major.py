@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from xpnet.datasets import read
-from xpnet.datasets.preview import count_images
 from xpnet.files import DataError
 
 IMAGES = np.asfortranarray(np.random.default_rng(0).integers(0, 256, (50, 4, 3), np.uint8))
@@ -34,12 +33,6 @@ def test_compressed_file_of_another_size(tmp_path, content, message):
     path.write_bytes(gzip.compress(content))
     with pytest.raises(DataError, match=re.escape(f"{path}: {message}")):
         read(path)
-
-
-def test_rows_are_counted_from_the_header(tmp_path):
-    path = tmp_path / "images"
-    path.write_bytes(gzip.compress(npy(IMAGES.astype("f8"))[:-100]))
-    assert count_images(path) == (50, 8, False)
 
 
 def test_labels_in_a_column(tmp_path):

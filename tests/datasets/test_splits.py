@@ -1,12 +1,10 @@
 """The training and test part of npz files, and data without parts."""
 
-import warnings
-
 import numpy as np
 import pytest
 
 from xpnet.datasets import read, sample
-from xpnet.datasets.preview import count_images, preview
+from xpnet.datasets.preview import preview
 from xpnet.datasets.read_options import ReadOptions
 from xpnet.files import DataWarning
 
@@ -49,12 +47,6 @@ def test_a_default_is_noted(keras, part, other, n_images):
         images, _ = read(keras(), default_split=part)
     assert len(given) == 1
     assert len(images) == n_images
-
-
-def test_nothing_is_noted_for_a_count(keras):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert count_images(keras(), ReadOptions(default_split="test"))[:2] == (20, 1)
 
 
 def test_preview(keras):

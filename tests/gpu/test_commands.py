@@ -95,16 +95,6 @@ def test_predict_writes_the_same_bytes(command, written, tmp_path, which):
     assert len(files[0].splitlines()) == 1001
 
 
-def test_workers_with_a_gpu_write_the_same_parts(process, written, tmp_path):
-    pytest.importorskip("distributed", reason="dask[distributed] is not installed")
-    for word in ("cpu", "gpu"):
-        words = ["predict", str(written[1]), "--workers", "2", "--piece-rows", "300"]
-        done = process("-m", "xpnet", *words, "--device", word, "-o", str(tmp_path / word))
-        assert (done.code, done.err) == (0, "")
-    cpu, gpu = (np.load(tmp_path / word / "digits.npz")["labels"] for word in ("cpu", "gpu"))
-    np.testing.assert_array_equal(cpu, gpu)
-
-
 @pytest.mark.parametrize("model", ["sample", "random"])
 def test_parity(command, model):
     report = as_json(command("parity", "--devices", "cpu,gpu", "--model", model, "--json"))

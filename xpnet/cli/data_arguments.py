@@ -29,14 +29,11 @@ DATA_HELP = (
 )
 
 
-def add_data_arguments(
-    parser: argparse.ArgumentParser, *, several: bool = False, **options: Any
-) -> None:
-    """Add DATA and the options for reading it, the fields of `Data`; `several` are `paths`."""
+def add_data_arguments(parser: argparse.ArgumentParser, **options: Any) -> None:
+    """Add DATA and the options for reading it, the fields of `Data`."""
     text = f"{DATA_HELP} (default: sample)"
-    name, nargs, default = ("paths", "*", ["sample"]) if several else ("path", "?", "sample")
     parser.add_argument(
-        name, nargs=nargs, type=file_name, default=default, metavar="DATA", help=text
+        "path", nargs="?", type=file_name, default="sample", metavar="DATA", help=text
     )
     add_reading_arguments(parser, **options)
 

@@ -68,14 +68,13 @@ def _code_and_message(error: Exception, device: str) -> tuple[int, str]:
     """Return the exit code and the message of an error; INTERNAL if the user cannot fix it."""
     from xpnet.arrays.device_errors import DeviceError
     from xpnet.arrays.gpu.open_gpu import cause_of, is_from_cupy
-    from xpnet.inference.cluster import ClusterError
 
     if is_from_cupy(error):
         index = device.rpartition(":")[2]
         error = DeviceError(cause_of(error, int(index) if index.isdigit() else 0))
     message = str(error)
     # Before a MemoryError, which a DeviceError may be as well.
-    if isinstance(error, DeviceError | ClusterError):
+    if isinstance(error, DeviceError):
         return exit_codes.DEVICE, " ".join(message.split())  # it may quote many lines of a compiler
     if isinstance(error, OSError):
         message = error.strerror or message

@@ -168,10 +168,5 @@ def open_model(
         # On the host, parameters that overflow are found.
         model = replace(model, network=in_precision(model.network, precision))
     with stopwatch.measure("loading" if device.library == "numpy" else "device"):
-        return place(model, device, device_options), device
-
-
-def place(model: Model, device: "Device", options: DeviceOptions) -> Model:
-    """Return the model with its network on a device, in --precision, reproducible if asked for."""
-    network = in_precision(on_device(model.network, device), options.precision)
-    return replace(model, network=exact_if_asked(network, options))
+        network = in_precision(on_device(model.network, device), precision)
+        return replace(model, network=exact_if_asked(network, device_options)), device

@@ -151,7 +151,7 @@ def build_parser(names: Sequence[str] = _COMMANDS) -> tuple[_Parser, dict[str, _
         prog="xpnet",
         description="Neural networks written once against the array API, on NumPy or CuPy.",
         epilog="Exit codes: 0 done, 1 out of bound, 2 usage, 3 data, 4 weights,\n"
-        "5 device or cluster, 70 an internal error, 71 out of memory, 130 interrupted,\n"
+        "5 device, 70 an internal error, 71 out of memory, 130 interrupted,\n"
         "143 terminated.",
         examples=("evaluate", "help evaluate", "train --hidden 30 -o model.safetensors"),
     )

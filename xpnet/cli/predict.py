@@ -52,7 +52,7 @@ def add_parser(commands: Any) -> None:
         ),
         common="--rows --model --device --top --proba --output --force",
     )
-    add_data_arguments(parser, several=True, labels=False)
+    add_data_arguments(parser, labels=False)
     add_device_arguments(parser, reproducible=True, hashes=True)
     add_model_arguments(parser)
     columns = parser.add_mutually_exclusive_group()
@@ -62,16 +62,6 @@ def add_parser(commands: Any) -> None:
     columns.add_argument("--proba", action="store_true", help=text)
     text = "a CSV file, or an .npz file, whose arrays must fit into memory; - is standard output"
     add_output_arguments(parser, text, default="-")
-    group = parser.add_argument_group("several processes or machines, by Dask")
-    text = "start N processes, divide the images among them, and write into the folder -o FOLDER"
-    text += " an npz file for each DATA (also a pattern, such as 'images/*.npy'); what is there"
-    text += " already, from an interrupted run, is kept"
-    where = group.add_mutually_exclusive_group()
-    add_option(where, "--workers N", positive_integer, text)
-    text = "the same on the cluster whose scheduler is there, such as tcp://10.0.0.1:8786"
-    add_option(where, "--cluster ADDRESS", str, text)
-    text = "images that a worker computes at a time"
-    add_option(group, "--piece-rows N", positive_integer, text, default=100_000)
     add_common_arguments(parser, run)
 
 
@@ -79,28 +69,18 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
     from xpnet.arrays.transfer import count_transfers
 
-    options, model_options = from_args(DeviceOptions, args), ModelOptions.from_args(args)
-    path, *others = args.paths
-    data, wanted = Data.from_args(args, path), Wanted(args.top, args.proba, options)
-    output, force = args.output, args.force
-    if args.workers or args.cluster is not None:
-        from xpnet.cli.predict_parts import ClusterOptions, predict_parts
-
-        where = from_args(ClusterOptions, args)
-        return predict_parts(data, model_options, wanted, where, stopwatch)
-    if others:
-        msg = "several DATA need --workers N or --cluster ADDRESS; a folder of pictures is one DATA"
-        raise UsageError(msg)
+    options, output = from_args(DeviceOptions, args), args.output
+    data, wanted = Data.from_args(args, args.path), Wanted(args.top, args.proba, options)
     to_stdout = output in {"-", "/dev/stdout"}
     if args.json and to_stdout:
         msg = "--json needs -o FILE: standard output cannot hold both"
         raise UsageError(msg)
-    model, device = open_model(model_options, options, stopwatch)
+    model, device = open_model(ModelOptions.from_args(args), options, stopwatch)
     wanted.check(model)
     if to_stdout and options.device == "auto":
         print_note(device.reason)
     stdout = nullcontext(SimpleNamespace(write=_write_output))
-    target = stdout if to_stdout else atomic_write(output, force=force)
+    target = stdout if to_stdout else atomic_write(output, force=args.force)
     with target as file, count_transfers() as transfers:
         is_npz = output.lower().endswith(".npz")
         network, found = _predict(wanted, data, model, stopwatch, file, is_npz=is_npz)

@@ -42,7 +42,12 @@ def stream_rows(
     `xpnet.predict` for batches, `task` is the text at the progress bar, which appears after a
     second, and `options` are further ones of `xpnet.datasets.stream`.
     """
-    network, blocks = open_blocks(data, model, batching.get("batch_size"), **options)
+    from xpnet.inference.batches import as_rows, check_batch_size
+
+    n_batch = check_batch_size(model.network, batching.get("batch_size"))
+    block_rows = n_batch * -(-_BLOCK_ROWS // n_batch)
+    blocks = data.stream(block_rows=block_rows, features=model.network.n_in, **options)
+    network, blocks = blocks_in_range(model, data.path, blocks)
     first = next(blocks)
     if network.library != "numpy":
         with stopwatch.measure("device"):
@@ -50,45 +55,12 @@ def stream_rows(
 
     def counted() -> "Iterator[Block]":
         with progress_bar(total=data.rows, desc=task, delay=1.0) as bar:
-            for images, labels in as_file_rows(data.path, network, chain([first], blocks)):
-                yield images, labels
+            for images, labels in chain([first], blocks):
+                yield as_data_error(data.path, as_rows, images, network.n_in), labels
                 if bar is not None:
                     bar.update(len(images))
 
     return network, counted()
-
-
-def open_blocks(
-    data: Data, model: Model, batch_size: int | None, **options: Any
-) -> "tuple[Network, Iterator[Block]]":
-    """Return the network that takes the images of DATA, and an iterator over blocks of them."""
-    from xpnet.inference.batches import check_batch_size
-
-    n_batch = check_batch_size(model.network, batch_size)
-    block_rows = n_batch * -(-_BLOCK_ROWS // n_batch)
-    blocks = data.stream(block_rows=block_rows, features=model.network.n_in, **options)
-    return blocks_in_range(model, data.path, blocks)
-
-
-def as_file_rows(path: str, network: "Network", blocks: "Iterable[Block]") -> "Iterator[Block]":
-    """Yield blocks of images as rows; raise DataError if they do not fit the network."""
-    from xpnet.inference.batches import as_rows
-
-    for images, labels in blocks:
-        yield as_data_error(path, as_rows, images, network.n_in), labels
-
-
-def depends_on_all_values(model: Model, itemsize: int) -> bool:
-    """Return whether the scaling of numbers of some bytes, or a note, depends on more than a block.
-
-    Then a file must be read from its first row to its last.
-    """
-    from xpnet.networks.input_range import InputRange
-
-    if itemsize == 1 or model.input_range == "0..255":
-        return False
-    is_unit = model.expects is InputRange.UNIT
-    return is_unit or model.input_range is not None or model.factor is not None
 
 
 def _warm_up(network: "Network", images: "NDArray[Any]", batching: Mapping[str, Any]) -> None:

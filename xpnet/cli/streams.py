@@ -5,13 +5,11 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from typing import Any, TextIO
 
 from xpnet.files.errors import DataWarning, as_line
 
 _LINE_LIMIT = 400
-_collected: ContextVar[list[str] | None] = ContextVar("_collected", default=None)
 
 
 @contextmanager
@@ -36,21 +34,7 @@ def flush_output() -> None:
 
 def print_note(message: str) -> None:
     """Print a warning or an error to standard error, as one line of at most 400 characters."""
-    if (notes := _collected.get()) is not None:
-        notes.append(message)
-        return
     write_error_text(f"{as_line(f'xpnet: {message}', _LINE_LIMIT)}\n")
-
-
-@contextmanager
-def collected_notes() -> Iterator[list[str]]:
-    """Yield a list that gets the notes of this thread, instead of standard error."""
-    notes: list[str] = []
-    token = _collected.set(notes)
-    try:
-        yield notes
-    finally:
-        _collected.reset(token)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Previews of image files, from their headers and first rows."""
 
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,9 @@ from xpnet.datasets.locate import locate
 from xpnet.datasets.read import labels_beside, open_data
 from xpnet.datasets.read_options import FilePath, ReadOptions
 from xpnet.datasets.stored_array import BLOCK_BYTES
-from xpnet.files import DataError, DataWarning
+from xpnet.files import DataError
 
-__all__ = ["count_images", "preview"]
+__all__ = ["preview"]
 
 _ROWS = 100
 _LABELS_SHOWN = 10
@@ -75,29 +74,3 @@ def _preview(path: FilePath, options: ReadOptions) -> dict[str, Any]:
         if data_format.name == "folder":
             found["bytes"] = source.incoming.size
     return found
-
-
-def count_images(
-    path: FilePath, options: ReadOptions | None = None
-) -> tuple[int | None, int, bool]:
-    """Return the number of images in a file, the bytes per value, and whether it can skip rows.
-
-    `first_row` may be given if rows can be skipped: in an npy or IDX file, not compressed. The
-    number is None for standard input and pipes, or if only reading to the end would show it; then
-    the bytes per value are 1. Raise OSError or DataError as `preview` does.
-    """
-    options = replace(options or ReadOptions(), want_labels=False)
-    with warnings.catch_warnings():  # given when the data are read
-        warnings.simplefilter("ignore", DataWarning)
-        path, options = locate(path, options)
-        # Standard input and pipes can be read only once.
-        if path == "-" or Path(path).is_fifo() or Path(path).is_char_device():
-            return None, 1, False
-        with open_data(path) as source:
-            data_format = detect_data_format(source)
-            if data_format.name == "csv":
-                return None, 1, False
-            images = data_format.open_images(source, options)
-            if images.array is None:
-                return images.count, 1, False
-            return images.count, images.array.image_dtype.itemsize, images.array.can_skip

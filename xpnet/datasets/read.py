@@ -198,9 +198,6 @@ def _blocks(source: "Source", options: ReadOptions) -> Iterator[Block]:
     if msg is not None:
         raise DataError(msg, file=source.name, found=name)
     images = data_format.open_images(source, options)
-    if options.first_row and not (images.array and images.array.can_skip):
-        msg = f"`first_row` must be 0 for {source.name}, whose rows cannot be skipped"
-        raise ValueError(msg)
     if options.invert:
         images = replace(images, blocks=_inverted(images.blocks, source.name))
     header = images.columns and images.columns.header
@@ -216,9 +213,6 @@ def _blocks(source: "Source", options: ReadOptions) -> Iterator[Block]:
     if path is None:
         yield from images.blocks
         return
-    if options.first_row:  # which not every format of labels passes over
-        msg = f"`first_row` must be 0 with labels from {path}; got {options.first_row}"
-        raise ValueError(msg)
     # The labels of all images: their number must match the file's, whatever `rows` is.
     all_rows = replace(options, rows=None)
     with open_source(path) as labels_source:

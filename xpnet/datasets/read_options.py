@@ -16,7 +16,6 @@ _WORDS = {
 }
 _RANGES = {
     "rows": (0, None),
-    "first_row": (0, None),
     "features": (1, None),
     "size": (1, None),
     "classes": (1, 256),
@@ -48,7 +47,7 @@ class ReadKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """`ReadKeywords` with their defaults, and two options of the command line.
+    """`ReadKeywords` with their defaults, and an option of the command line.
 
     Raise TypeError if a number is not an integer, and ValueError if an option has an invalid value.
     """
@@ -68,8 +67,6 @@ class ReadOptions:
     split: str | None = None
     drop: Sequence[str] = ()
     block_rows: int = 4096
-    # From 0; only for an array whose rows `StoredArray.can_skip`.
-    first_row: int = 0
     # Read, with a DataWarning, if `split` is None and the data set has both parts.
     default_split: str | None = None
 

@@ -61,11 +61,6 @@ class StoredArray:
         """Number of bytes of the array."""
         return self.shape[0] * self.row_bytes
 
-    @property
-    def can_skip(self) -> bool:
-        """Whether rows can be passed over without reading them, or the whole file."""
-        return self.stream is self.source and self.source.file is not None and not self.is_fortran
-
     def blocks(self, options: "ReadOptions") -> Iterator[NDArray[Any]]:
         """Yield at least one writable block of rows, with the shape ``(n, *shape[1:])``.
 
@@ -73,13 +68,10 @@ class StoredArray:
         column-major order is too large for memory.
         """
         count = self.shape[0]
-        first = min(options.first_row, count)
-        end = count if options.rows is None else min(first + options.rows, count)
-        if first:
-            self.source.skip(first * self.row_bytes)
+        end = count if options.rows is None else min(options.rows, count)
         stream = self._by_rows(options) if self.is_fortran else self.stream
         step = max(1, min(options.block_rows, BLOCK_BYTES // self.row_bytes))
-        for start in range(first, max(end, first + 1), step):
+        for start in range(0, max(end, 1), step):
             n_rows = min(step, end - start)
             content = take(stream, n_rows * self.row_bytes)
             if len(content) < n_rows * self.row_bytes:
@@ -162,7 +154,7 @@ class StoredArray:
             raise DataError(msg, file=self.source.name, found=self.dtype, expected=rule)
 
     def _checked_images(self, options: "ReadOptions") -> Iterator[NDArray[Any]]:
-        start, dtype = options.first_row, self.image_dtype
+        start, dtype = 0, self.image_dtype
         is_float = dtype.kind == "f"
         for block in self.blocks(options):
             if block.dtype != np.uint8:

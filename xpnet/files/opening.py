@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from xpnet.files.errors import DataError
-from xpnet.files.taking import take
 
 __all__ = ["Source", "open_folder_source", "open_source"]
 
@@ -24,22 +23,10 @@ class Source(io.BufferedReader):
 
     path: Path | None  # None for standard input
     size: int | None  # number of bytes; None for pipes and compressed files
-    # The underlying seekable file, if `size` is known. Seeking in it invalidates the source.
-    file: BinaryIO | None
     # Closed together with the file; readers register their own resources in it.
     closing: ExitStack
     # The file before decompression, with its `size`, and the number of bytes read, `n_read`.
     incoming: "_RawSource"
-
-    def skip(self, n_bytes: int) -> None:
-        """Pass over the next bytes; without reading them if `file` is not None."""
-        if self.file is None:
-            take(self, n_bytes)
-            return
-        n_buffered = min(len(self.peek(1)), n_bytes)
-        self.read(n_buffered)
-        if n_bytes > n_buffered:  # the buffer is empty
-            self.file.seek(n_bytes - n_buffered, os.SEEK_CUR)
 
 
 def open_source(path: str | os.PathLike[str]) -> Source:
@@ -72,7 +59,6 @@ def open_source(path: str | os.PathLike[str]) -> Source:
     status = os.fstat(stream.fileno()) if source.path is not None else None
     incoming.size = status.st_size if status and stat.S_ISREG(status.st_mode) else None
     source.size = None if compressed else incoming.size
-    source.file = None if source.size is None else stream
     return source
 
 
@@ -80,7 +66,7 @@ def open_folder_source(path: str | os.PathLike[str]) -> Source:
     """Return a source without bytes for a folder, whose files are opened by its reader."""
     raw = _RawSource(io.BytesIO(), os.fspath(path))
     source = Source(raw)
-    source.path, source.size, source.file = Path(path), None, None
+    source.path, source.size = Path(path), None
     source.incoming, source.closing = raw, raw.closing
     return source
 
