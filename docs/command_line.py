@@ -22,15 +22,10 @@ def section(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     yield f"### {name}\n"
     yield escaped(parser.description or "") + "\n"
     examples = [f"xpnet {words}\n" for words in vars(parser)["examples"]]
-    if examples:
-        yield "".join(["```bash\n", *examples, "```\n"])
+    yield "".join(["```bash\n", *examples, "```\n"])
     formatter = parser._get_formatter()
     for group in parser._action_groups:
-        actions = [
-            action
-            for action in group._group_actions
-            if action.help != argparse.SUPPRESS and "help" not in action.dest
-        ]
+        actions = [action for action in group._group_actions if action.dest != "help"]
         if actions and group.title not in {"options", "positional arguments"}:
             yield f"**{(group.title or '').capitalize()}**\n"
         for action in actions:

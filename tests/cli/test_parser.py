@@ -1,14 +1,11 @@
-"""Help of one screen, all options on demand, nearest words, completion for shells."""
+"""Help, and nearest words in errors."""
 
 import re
 import shlex
-import shutil
-import subprocess
-import sys
 
 import pytest
 
-from xpnet.cli.parser import build_parser, parse
+from xpnet.cli.parser import parse
 
 NAMES = ["evaluate", "predict", "train", "fetch", "convert", "inspect", "parity", "bench", "show"]
 NAMES += ["plot", "draw", "doctor"]
@@ -32,19 +29,14 @@ def help_of(xpnet):
     return run
 
 
-def options_in(text):
-    return set(re.findall(r"^  (?:-\w(?: \w+)?, )?(--[a-z-]+)", text, re.MULTILINE))
-
-
 def test_these_are_all_commands(help_of):
-    assert re.findall(r"^    ([a-z]+) ", help_of("--help"), re.MULTILINE) == [*NAMES, "help"]
+    assert re.findall(r"^    ([a-z]+) ", help_of("--help"), re.MULTILINE) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_help_of_a_command_fits_a_screen(help_of, name):
+def test_the_help_of_a_command(help_of, name):
     lines = help_of(name, "--help").splitlines()
     assert lines[0].startswith(f"usage: xpnet {name} ")
-    assert len(lines) <= 45
     assert max(map(len, lines)) <= 80
     assert lines.index("examples:") < 15
 
@@ -59,27 +51,10 @@ def test_examples_are_valid_commands(help_of, name):
         assert parse(words).command == words[0] == name
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_all_options_are_shown_on_demand(help_of, name):
-    common, every = (options_in(help_of(name, word)) for word in ("--help", "--help-all"))
-    assert common <= every
-    assert "--debug" in every
-    listed = build_parser()[1][name].common
-    assert listed < every or not listed
-    assert listed <= common or common == every
-    assert (common == every) == (not listed)
-
-
-@pytest.mark.parametrize("name", [*NAMES, "help"])
-def test_help_of_a_command_by_the_word_help(help_of, name):
-    assert help_of("help", name) == help_of(name, "--help")
-    assert help_of("help", name, "--help-all") == help_of(name, "--help-all")
-
-
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (["help", "evalute"], "did you mean evaluate?"),
+        (["evalute"], "did you mean evaluate?"),
         (["evaluate", "smaple"], "smaple: No such file or directory; did you mean sample?"),
         (["evaluate", "--model", "smaple"], "smaple: No such file or directory; did you mean sam"),
         (["evaluate", "--model", "radnom"], "radnom: No such file or directory; did you mean ran"),
@@ -126,33 +101,9 @@ def test_no_word_is_near(refused):
     assert "did you mean" not in refused("evaluate", "--model", "qqqqqq")[1]
 
 
-def test_a_missing_shtab(refused, monkeypatch):
-    monkeypatch.setitem(sys.modules, "shtab", None)
-    line = "xpnet: completion needs shtab: pip install shtab\n"
-    assert refused("--print-completion", "bash") == (2, line)
-
-
-def test_bash_completes_commands_and_options(help_of, tmp_path):
-    pytest.importorskip("shtab", reason="shtab is not installed")
-    bash = shutil.which("bash")
-    if bash is None:
-        pytest.skip("there is no bash")
-    script = tmp_path / "completion.sh"
-    script.write_text(help_of("--print-completion", "bash"))
-
-    def complete(*words):
-        line = f"source {shlex.quote(str(script))}; COMP_WORDS=(xpnet {shlex.join(words)});"
-        line += f" COMP_CWORD={len(words)}; _shtab_xpnet; echo ${{COMPREPLY[@]}}"
-        result = subprocess.run([bash, "-c", line], capture_output=True, text=True, check=True)
-        return result.stdout.split()
-
-    assert complete("ev") == ["evaluate"]
-    assert complete("evaluate", "--mod") == ["--model"]
-
-
 def test_help_has_no_colour_in_a_pipe(help_of, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "")
-    assert "\x1b" not in help_of("--help") + help_of("train", "--help-all")
+    assert "\x1b" not in help_of("--help") + help_of("train", "--help")
 
 
 def test_the_default_of_data(help_of):

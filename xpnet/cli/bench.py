@@ -49,7 +49,6 @@ def add_parser(commands: Any) -> None:
         " from raw rows in host memory to labels in host memory. Images are repeated if a batch"
         " has more rows.",
         examples=("bench", "bench --model model.safetensors --device gpu --plot speed.png"),
-        common="--model --device --threads --batch-sizes --rounds --plot --force --json",
     )
     text = f"{DATA_HELP} (default: sample, or random bytes for a network that does not take"
     text += f" {_SAMPLE_INPUTS} inputs)"

@@ -50,7 +50,6 @@ def add_parser(commands: Any) -> None:
             "convert model.onnx model.safetensors --verify train.csv",
             "convert train.csv train.npz",
         ),
-        common="--force --activation --input-range --verify --json",
     )
     parser.add_argument("model", type=file_name, metavar="IN", help="the file to read")
     parser.add_argument("target", type=file_name, metavar="OUT", help="the file to write")

@@ -35,7 +35,6 @@ def add_parser(commands: Any) -> None:
         description="Draw a digit by finger, pen or mouse in the browser, and see the prediction"
         " while you draw. The page is served by this process, to this machine alone, until Ctrl-C.",
         examples=("draw", "draw --model demo.safetensors --port 8000 --no-browser"),
-        common="--model --device --port --no-browser",
     )
     add_device_arguments(parser, batch_size=False, threads=False)
     add_model_arguments(parser)

@@ -39,7 +39,6 @@ def add_parser(commands: Any) -> None:
         description="Classify images and compare with their labels, in all and class by class."
         " The images that the network was trained on are recognised by a hash of the first 1,000.",
         examples=("evaluate", "evaluate train.csv --model model.safetensors --device gpu"),
-        common="--rows --labels --model --input-range --device --plot --json",
     )
     add_data_arguments(parser)
     add_device_arguments(parser, reproducible=True, hashes=True)

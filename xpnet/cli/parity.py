@@ -55,7 +55,6 @@ def add_parser(commands: Any) -> None:
             "parity --devices cpu,gpu",
             "parity train.csv --model model.onnx --devices cpu,torch:cpu,jax",
         ),
-        common="--rows --model --devices --against --record --check --plot --reproducible",
     )
     add_data_arguments(parser, rows=_ROWS, labels=False)
     add_device_arguments(parser, batch_size=False, threads=False, reproducible=True)

@@ -1,19 +1,17 @@
-"""Parser of command lines: short and full help, errors of one line, completion for shells."""
+"""Parser of command lines, with examples in its help and errors of one line."""
 
 import argparse
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from shutil import get_terminal_size
 from textwrap import fill
 from typing import Any, NoReturn
 
 from xpnet.cli import exit_codes
-from xpnet.cli.arguments import file_name
 from xpnet.cli.report import print_line
 from xpnet.cli.streams import print_note, standard_output
 from xpnet.files.errors import nearest_hint
-from xpnet.files.optional import import_optional
 
 __all__ = ["build_parser", "parse"]
 
@@ -41,58 +39,38 @@ _FORMER = {
 }
 # More choices are listed only if no one is near.
 _MOST_CHOICES = 20
-_HELP = frozenset({"--help", "--help-all"})
 
 
 class _Parser(argparse.ArgumentParser):
     """A parser of a command, or of all commands.
 
     Errors are one line, with the nearest valid word. `examples` are command lines without the word
-    xpnet. ``--help`` shows the required options and those in `common`, a string of their names;
-    ``--help-all`` shows all.
+    xpnet.
     """
 
-    def __init__(self, *, examples: Sequence[str] = (), common: str = "", **options: Any) -> None:
+    def __init__(self, *, examples: Sequence[str], **options: Any) -> None:
         style = argparse.RawDescriptionHelpFormatter
-        super().__init__(allow_abbrev=False, add_help=False, formatter_class=style, **options)
-        self.examples, self.common = tuple(examples), frozenset(common.split())
-        self.add_argument("-h", "--help", action=_Help, nargs=0, help="show this help and exit")
-        text = "show all options and exit" if common else argparse.SUPPRESS
-        self.add_argument("--help-all", action=_Help, nargs=0, help=text)
+        super().__init__(allow_abbrev=False, formatter_class=style, **options)
+        self.examples = examples
 
     def error(self, message: str) -> NoReturn:
         print_note(f"{message} (see {self.prog} --help)")
         raise SystemExit(exit_codes.USAGE)
 
-    def exit_with_help(self, *, is_full: bool = False) -> NoReturn:
-        """Print the help, with the common options or all, and exit."""
-        for action in self._actions:
-            if not is_full and not self._is_common(action):
-                action.help = argparse.SUPPRESS
+    def print_help(self, file: Any = None) -> None:
         names = (self._usage_of(action) for action in self._get_positional_actions())
         self.usage = " ".join(["%(prog)s", *names, "[options]"])
         parts = [fill(self.description or "", get_terminal_size().columns - 2)]  # as argparse
-        if self.examples:
-            parts.append("\n".join(["examples:", *(f"  xpnet {words}" for words in self.examples)]))
+        parts.append("\n".join(["examples:", *(f"  xpnet {words}" for words in self.examples)]))
         self.description = "\n\n".join(parts)
         with standard_output() as output:  # argparse ignores errors in writing
-            output.write(self.format_help())
-        raise SystemExit(exit_codes.DONE)
-
-    def _is_common(self, action: argparse.Action) -> bool:
-        names = action.option_strings
-        is_listed = not (self.common | _HELP).isdisjoint(names)
-        return not self.common or is_listed or action.required or not names
+            (file or output).write(self.format_help())
 
     @staticmethod
     def _usage_of(action: argparse.Action) -> str:
         name = str(action.metavar)
         forms = {"?": f"[{name}]", "+": f"{name} ...", "*": f"[{name} ...]"}
         return forms.get(str(action.nargs), name)
-
-    def file_actions(self) -> list[Any]:
-        """Return the arguments that are names of files."""
-        return [action for action in self._actions if action.type is file_name]
 
     def unrecognized(self, words: Sequence[str]) -> NoReturn:
         """Raise a usage error for unknown arguments."""
@@ -122,8 +100,6 @@ class _Parser(argparse.ArgumentParser):
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Return the arguments of a command line; exit after help, or after a usage error."""
-    if words[:1] == ["help"] and "--help-all" in words[2:]:
-        words = [words[1], "--help-all"]
     # The modules of other commands take time to import.
     is_command = bool(words) and words[0] in _COMMANDS
     parser, commands = build_parser(words[:1] if is_command else _COMMANDS)
@@ -137,11 +113,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     args, others = parser.parse_known_args(words)
     if others:
         commands.get(args.command, parser).unrecognized(others)
-    if args.print_completion is not None:
-        _print_completion(parser, commands.values(), args.print_completion)
+    if args.command is None:
+        parser.print_help()
         raise SystemExit(exit_codes.DONE)
-    if args.command is None or args.command == "help":
-        commands.get(str(getattr(args, "topic", None)), parser).exit_with_help()
     return args
 
 
@@ -153,32 +127,13 @@ def build_parser(names: Sequence[str] = _COMMANDS) -> tuple[_Parser, dict[str, _
         epilog="Exit codes: 0 done, 1 out of bound, 2 usage, 3 data, 4 weights,\n"
         "5 device, 70 an internal error, 71 out of memory, 130 interrupted,\n"
         "143 terminated.",
-        examples=("evaluate", "help evaluate", "train --hidden 30 -o model.safetensors"),
+        examples=("evaluate", "evaluate --help", "train --hidden 30 -o model.safetensors"),
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
-    text = "print the completion of xpnet for bash, zsh or tcsh, and exit; needs shtab"
-    shells = ("bash", "zsh", "tcsh")
-    parser.add_argument("--print-completion", choices=shells, help=text)
     commands = parser.add_subparsers(metavar="COMMAND", dest="command")
     for name in names:
         import_module(f"xpnet.cli.{name}").add_parser(commands)
-    _add_help_command(commands)
     return parser, commands.choices
-
-
-def _add_help_command(commands: Any) -> None:
-    text = "show the help of a command"
-    parser = commands.add_parser("help", help=text, description=text.capitalize() + ".")
-    names = list(commands.choices)
-    text = f"one of {', '.join(names[:-1])}"
-    parser.add_argument("topic", nargs="?", choices=names, metavar="COMMAND", help=text)
-
-
-class _Help(argparse.Action):
-    """Show the help; the option's name tells whether all of it."""
-
-    def __call__(self, parser: Any, _: Any, __: Any, option_string: str | None = None) -> None:
-        parser.exit_with_help(is_full=option_string == "--help-all")
 
 
 class _Version(argparse.Action):
@@ -189,12 +144,3 @@ class _Version(argparse.Action):
 
         print_line(f"xpnet {xpnet.__version__}")
         raise SystemExit(exit_codes.DONE)
-
-
-def _print_completion(parser: _Parser, commands: Iterable[_Parser], shell: str) -> None:
-    shtab = import_optional("shtab", "completion needs shtab")
-    for command in commands:
-        for action in command.file_actions():
-            action.complete = shtab.FILE
-    with standard_output() as output:
-        output.write(shtab.complete(parser, shell) + "\n")

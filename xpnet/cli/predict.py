@@ -50,7 +50,6 @@ def add_parser(commands: Any) -> None:
             "predict test.csv --model model.safetensors -o labels.csv",
             "predict sample --rows 5",
         ),
-        common="--rows --model --device --top --proba --output --force",
     )
     add_data_arguments(parser, labels=False)
     add_device_arguments(parser, reproducible=True, hashes=True)

@@ -39,7 +39,6 @@ def add_parser(commands: Any) -> None:
         description="Draw images with their labels, and with the predictions that differ from them:"
         " in the terminal, or with -o FILE as a picture, which needs matplotlib.",
         examples=("show --rows 5", "show train.csv --mistakes -o mistakes.png"),
-        common="--rows --labels --mistakes --weights --activations --model --output --force",
     )
     text = f"show N images (default: {_IN_PICTURE}; {_IN_TERMINAL} in the terminal); with"
     text += f" --activations, compute the first N (default: {_IN_HISTOGRAMS})"

@@ -50,8 +50,6 @@ def add_parser(commands: Any) -> None:
             "train train.csv -o model.safetensors",
             "train sample -o model.npz --hidden 30 --activation relu --plot curve.png",
         ),
-        common="--labels --size --hidden --activation --epochs --learning-rate"
-        " --augment --validation --output --plot --resume --force --device",
     )
     add_data_arguments(parser, split="train")
     text = "resize pictures to N x N pixels, such as --size 28"
