@@ -1,4 +1,4 @@
-"""``xpnet convert``: conversion of a network to safetensors, npz or ONNX, or of images."""
+"""``xpnet convert``: conversion of a network to safetensors, npz or ONNX."""
 
 import argparse
 from collections.abc import Mapping
@@ -7,8 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli import exit_codes
-from xpnet.cli.arguments import UsageError, add_common_arguments, add_option, file_name
-from xpnet.cli.convert_data import check_model_target, convert_data, is_data
+from xpnet.cli.arguments import (
+    UsageError,
+    add_common_arguments,
+    add_option,
+    check_output,
+    file_name,
+)
 from xpnet.cli.convert_report import conversion_facts, conversion_rows, verification_lines
 from xpnet.cli.data_arguments import (
     DATA_HELP,
@@ -39,16 +44,15 @@ def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of argparse."""
     parser = commands.add_parser(
         "convert",
-        help="convert a network to safetensors, npz or ONNX; or images to npz, npy or IDX",
+        help="convert a network to safetensors, npz or ONNX",
         description="Read a network of any format and write it in the format of OUT's suffix:"
         " .safetensors, .npz or .onnx. The scaling of the pixels is written, too: a network from"
         " another program is assumed to expect 0..1, unless --input-range is given. Exit code 1:"
         " with --verify, a result differs by more than rounding explains; OUT is written all the"
-        " same. If IN holds images (any DATA of the other commands), they are written with their"
-        " labels as .npz, .npy or IDX, such as train-images-idx3-ubyte.gz.",
+        " same.",
         examples=(
             "convert model.onnx model.safetensors --verify train.csv",
-            "convert train.csv train.npz",
+            "convert book.pkl model.npz --activation sigmoid",
         ),
     )
     parser.add_argument("model", type=file_name, metavar="IN", help="the file to read")
@@ -60,8 +64,7 @@ def add_parser(commands: Any) -> None:
     group = parser.add_argument_group("verification")
     text = f"compare both files on these images: {DATA_HELP}"
     add_option(group, "--verify DATA", file_name, text, dest="path")
-    text = f"read the first N images only (default: {_ROWS:,} of --verify, all of IN)"
-    add_reading_arguments(parser, rows_text=text)
+    add_reading_arguments(parser, rows=_ROWS)
     add_common_arguments(parser, run)
 
 
@@ -73,21 +76,15 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     from xpnet.inference.class_labels import as_class_ids
 
     target, force, input_dtype = args.target, args.force, "uint8" if args.uint8 else None
-    if is_data(args.model, target):
-        if args.path is not None or input_dtype:
-            msg = f"--verify and --uint8 are for networks; {args.model} holds images"
-            raise UsageError(msg)
-        return convert_data(Data.from_args(args, args.model), target, force=force)
     options = ModelOptions.from_args(args)
     data = None if args.path is None else Data.from_args(args, args.path)
     if input_dtype and Path(target).suffix != ".onnx":
         msg = f"--uint8 is for ONNX: OUT must end in .onnx; got {target!r}"
         raise UsageError(msg)
-    check_model_target(target, force=force)
+    check_output(target, force=force, kind="model")
     contents = read_contents(options)
     images: Any = None
     if data is not None:
-        data = data if data.rows is not None else data.with_options(rows=_ROWS)
         images, labels = data.read_rows(contents.network.n_in, "compare with")
         if input_dtype and images.dtype != np.uint8:
             msg = f"{data.path} holds {images.dtype} numbers: --uint8 is verified with raw bytes"

@@ -2,9 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,10 +17,12 @@ from xpnet.files.npy import read_npy_header
 from xpnet.files.npz import NpzMember, open_npz_members
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from xpnet.datasets.read_options import ReadOptions
     from xpnet.files.opening import Source
 
-__all__ = ["has_image_names", "open_npy", "open_npz_images", "open_npz_labels"]
+__all__ = ["open_npy", "open_npz_images", "open_npz_labels"]
 
 _IMAGES, _LABELS = ("images", "x", "X", "data"), ("labels", "y", "Y", "target")
 
@@ -34,15 +34,6 @@ def open_npy(source: "Source") -> StoredArray:
     file has another size.
     """
     return _open_array(source)
-
-
-def has_image_names(path: str) -> bool:
-    """Return whether an npz file holds images, by the names of its arrays, and no weights."""
-    with ExitStack() as closing:
-        names = [*open_npz_members(Path(path), path, closing)]
-    known = {*_IMAGES, *(f"{x}_{part}" for part in SPLITS for x in "xX")}
-    is_only = len(names) == 1 and not names[0].endswith(("weight", "kernel"))
-    return is_only or not known.isdisjoint(names)
 
 
 def open_npz_images(source: "Source", options: "ReadOptions") -> ImageBlocks:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "labels_beside",
-    "labels_name",
     "open_data",
     "read",
     "sample",
@@ -241,18 +240,12 @@ def labels_beside(images: Path) -> Path | None:
     It is in the same folder, has "labels" for "images" and "idx1" for "idx3" in its name, and may
     differ in the suffix ``.gz``.
     """
-    labels = labels_name(images)
-    if labels is None:
-        return None
-    plain = labels.name.removesuffix(".gz")
-    paths = map(images.with_name, (labels.name, plain, f"{plain}.gz"))
-    return next((path for path in paths if path.is_file()), None)
-
-
-def labels_name(images: Path) -> Path | None:
-    """Return the usual name of the labels of a file of images, or None if there is none."""
     name = images.name.replace("images", "labels").replace("idx3", "idx1")
-    return None if name == images.name else images.with_name(name)
+    if name == images.name:
+        return None
+    plain = name.removesuffix(".gz")
+    paths = map(images.with_name, (name, plain, f"{plain}.gz"))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _concatenate(blocks: list[NDArray[Any]]) -> NDArray[Any]:
