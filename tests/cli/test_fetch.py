@@ -64,7 +64,6 @@ def test_a_word_is_fetched_once(xpnet, mirror, mnist):
     [
         ("evaluate",),
         ("predict",),
-        ("inspect",),
         ("parity",),
         ("bench", "--batch-sizes", "1", "--rounds", "1"),
     ],
@@ -93,7 +92,6 @@ def test_the_cache_alone(refused, cache):
     rule = f"xpnet: mnist is not in the cache, {cache / 'mnist'}: run xpnet fetch mnist\n"
     assert refused("fetch", "mnist", "--offline") == (3, rule)
     assert refused("evaluate", "mnist", "--offline") == (3, rule)
-    assert refused("inspect", "mnist", "--offline") == (3, rule)
 
 
 @pytest.mark.parametrize(

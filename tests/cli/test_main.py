@@ -129,14 +129,12 @@ def test_a_long_name_leaves_room_for_the_reason(refused, words, code, name):
     ],
 )
 def test_out_of_memory(refused, monkeypatch, error, text):
-    first, second, third = (type(error)(*error.args) for _ in range(3))
+    first, second = (type(error)(*error.args) for _ in range(2))
     monkeypatch.setattr("xpnet.inference.evaluate.evaluate", raiser(first))
     hint = "in batches of 123,456: try a smaller --batch-size"
     assert refused("evaluate", "--batch-size", "123456") == (71, f"xpnet: {text}; {hint}\n")
     monkeypatch.setattr("xpnet.datasets.stream", raiser(second))
     assert refused("evaluate") == (71, f"xpnet: {text}; {hint.replace('123,456', '704')}\n")
-    monkeypatch.setattr("xpnet.datasets.preview.preview", raiser(third))
-    assert refused("inspect", __file__) == (71, f"xpnet: {text}\n")
 
 
 @pytest.mark.parametrize("command", ["predict", "show", "train"])

@@ -65,13 +65,6 @@ def test_the_last_column_number_is_no_class(xpnet, tmp_path, more):
     assert "float32  100 x 3\n" in xpnet("inspect", output).out
 
 
-def test_what_inspect_shows(xpnet, pixels):
-    result = xpnet("inspect", pixels)
-    assert "header  line 1, numbers from 0 to 783\n" in result.out
-    assert result.err == ""
-    assert "header  none\n" in xpnet("inspect", pixels, "--header=no", "--label=none").out
-
-
 def test_a_few_numbers_are_refused(refused, tmp_path):
     path = tmp_path / "xor.csv"
     path.write_text("0,1\n1,0\n")
@@ -80,4 +73,3 @@ def test_a_few_numbers_are_refused(refused, tmp_path):
         "use --header yes or no (in Python header='yes')\n"
     )
     assert refused("predict", path) == (3, line)
-    assert refused("inspect", path) == (3, line)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from xpnet.datasets import read
-from xpnet.datasets.preview import preview
 from xpnet.files import DataError, DataWarning
 
 NUMBERS = [[5.1, 3.5], [4.9, 3.0], [6.3, 3.3], [5.8, 2.7]]
@@ -189,12 +188,6 @@ def test_pixels_of_fractions_need_no_option(write):
 def test_an_unwanted_label_may_be_missing(write):
     images, labels = read(write("a,b,species", "1.5,2.5,x", "1.5,2.5,"), want_labels=False)
     assert (images.shape, labels) == ((2, 2), None)
-
-
-def test_preview(write):
-    found = preview(write("a,b,species", *ROWS))
-    assert (found["header"], found["dtype"]) == ({"line": 1}, "float32")
-    assert found["labels"] == {"place": "in the file", "first": NAMES}
 
 
 @pytest.mark.parametrize("options", [{"label": "species"}, {"drop": ["a"]}])

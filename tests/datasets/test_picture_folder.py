@@ -8,7 +8,6 @@ import pytest
 
 from xpnet.datasets import read, stream
 from xpnet.datasets.picture_files import number_labels, picture_files
-from xpnet.datasets.preview import preview
 from xpnet.files import DataError, DataWarning
 
 Image = pytest.importorskip("PIL.Image", reason="pictures need Pillow")
@@ -183,22 +182,6 @@ def test_folders_that_are_unclear(fill, tmp_path, names, message):
         "expected IDX files; or PNG, JPEG, BMP, GIF, WEBP, TIFF pictures, all in this folder or all"
     )
     assert f"{rule} in one folder per class" in str(caught.value)
-
-
-def test_preview(fill):
-    folder = fill("cat/1.png", "dog/2.png", "dog/3.png")
-    (folder / "notes.txt").write_text("text")
-    with pytest.warns(DataWarning, match="left out"):
-        found = preview(folder)
-    assert found == {
-        "format": "folder",
-        "images": 3,
-        "shape": [2, 3],
-        "dtype": "uint8",
-        "range": [0, 2],
-        "labels": {"place": "by folder", "first": ["cat", "dog", "dog"]},
-        "bytes": sum(path.stat().st_size for path in folder.glob("*/*.png")),
-    }
 
 
 def test_numbered_labels():

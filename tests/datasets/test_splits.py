@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 
 from xpnet.datasets import read, sample
-from xpnet.datasets.preview import preview
-from xpnet.datasets.read_options import ReadOptions
 from xpnet.files import DataWarning
 
 
@@ -47,10 +45,6 @@ def test_a_default_is_noted(keras, part, other, n_images):
         images, _ = read(keras(), default_split=part)
     assert len(given) == 1
     assert len(images) == n_images
-
-
-def test_preview(keras):
-    assert preview(keras(), ReadOptions(split="test"))["images"] == 20
 
 
 def test_one_part_needs_no_choice(keras, rejected):

@@ -37,11 +37,8 @@ def _data(content: bytes, *, labelled: bool = True, file: str = "damaged", **rea
     model = "--model=model.safetensors"
     commands = [("evaluate", file, *flags, model)] * labelled
     commands += [("predict", file, *flags, model, "-o", "out.csv")]
-    commands += [("inspect", file)] * (not options)  # which takes no such options
 
     def result(command: Command, _: str) -> Any:
-        if command[0] == "inspect":  # reads the beginning alone
-            return None
         want = command[0] == "evaluate"
         with catch_warnings():
             simplefilter("ignore", DataWarning)  # the command has told it
@@ -49,8 +46,6 @@ def _data(content: bytes, *, labelled: bool = True, file: str = "damaged", **rea
         return comparable(as_rows(x)), comparable(y)
 
     def agrees(damaged: bytes, command: Command, found: Any) -> bool:
-        if command[0] == "inspect":
-            return True
         want = command[0] == "evaluate"
         x, y = images_and_labels(damaged, want_labels=want, **reading)
         if want and y is None:  # those of the file beside

@@ -57,31 +57,25 @@ def add_reading_arguments(
     text = "file of the labels (default: DATA itself, or the file beside it with the usual name)"
     if labels:
         add("--labels FILE", file_name, text)
-    add_format_arguments(parser, split)
+    text = f"train or test, for mnist, a folder or an npz file with both parts (default: {split})"
+    add("--split PART", str, text, choices=("train", "test"))
+    text = "do not download the data set that DATA names"
+    parser.add_argument("--offline", action="store_true", help=text)
+    parser.set_defaults(default_split=split)
+    text = "label column of a CSV file: first, last, none, or its name, such as --label species"
+    add("--label NAME", str, text, default="auto")
+    text = "columns of a CSV file to leave out, by their names, such as --drop island,sex"
+    add("--drop NAME,...", _names, text, default="")
+    text = "whether the first line of each CSV file is a header; auto: by its content"
+    add("--header", str, text, choices=("auto", "yes", "no"), default="auto")
+    add("--delimiter C", str, "delimiter of a CSV file, such as ';' or tab", default=",")
+    text = "largest number of bytes of images in memory (default: 100 times a compressed file);"
+    text += " streamed rows have no limit"
+    add("--max-data-bytes N", positive_integer, text)
     text = "accept fractions in a CSV file"
     parser.add_argument("--float", action="store_true", dest="floating", help=text)
     text = "invert bytes, for pictures with dark ink on paper: networks for MNIST expect light ink"
     parser.add_argument("--invert", action=argparse.BooleanOptionalAction, help=text)
-
-
-def add_format_arguments(parser: argparse.ArgumentParser, split: str = "test") -> None:
-    """Add --split (default `split`), --offline, --max-data-bytes and the options of CSV files."""
-    text = f"train or test, for mnist, a folder or an npz file with both parts (default: {split})"
-    add_option(parser, "--split PART", str, text, choices=("train", "test"))
-    text = "do not download the data set that DATA names"
-    parser.add_argument("--offline", action="store_true", help=text)
-    parser.set_defaults(default_split=split)
-    add = partial(add_option, parser, default="auto")
-    text = "label column of a CSV file: first, last, none, or its name, such as --label species"
-    add("--label NAME", str, text)
-    text = "columns of a CSV file to leave out, by their names, such as --drop island,sex"
-    add_option(parser, "--drop NAME,...", _names, text, default="")
-    text = "whether the first line of each CSV file is a header; auto: by its content"
-    add("--header", str, text, choices=("auto", "yes", "no"))
-    add("--delimiter C", str, "delimiter of a CSV file, such as ';' or tab", default=",")
-    text = "largest number of bytes of images in memory (default: 100 times a compressed file);"
-    text += " streamed rows have no limit"
-    add_option(parser, "--max-data-bytes N", positive_integer, text)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ from xpnet.files import DataError
 
 if TYPE_CHECKING:
     from xpnet.datasets.csv_columns import CsvColumns
-    from xpnet.datasets.stored_array import StoredArray
 
 __all__ = ["Block", "ImageBlocks", "LabelBlocks", "pair_blocks"]
 
@@ -26,10 +25,8 @@ class ImageBlocks:
     blocks: Iterator[Block]
     count: int | None  # number of images; None if only reading to the end would show it
     labelled: bool  # whether the blocks include labels
-    array: "StoredArray | None" = None  # None for a CSV file
     columns: "CsvColumns | None" = None  # None except for a CSV file
     unread: Iterable[object] = ()  # lines of a CSV file after the last block
-    place: str = "in the file"  # of the labels
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,6 @@ class CsvColumns:
     header: CsvHeader | None = None
     numbers: tuple[int, ...] | None = None  # indices of the pixels, if not all others
     has_names: bool = False  # whether the labels are strings
-    evidence: str | None = None  # the property of the values by which the label column was found
 
     @property
     def parsed_width(self) -> int:
@@ -97,11 +96,7 @@ def unnamed_columns(rows: Iterable[str], number: int, columns: CsvColumns) -> Cs
     for label, corners in sides.items():
         values = edges[:, 0 if label == 0 else -1]
         if is_image and not corners.any() and _are_labels(values, options.largest_label):
-            evidence = (
-                f"column {label + 1} holds {_format_range(values)} in {len(values)} rows, and the"
-                " corners of the pictures beside it are 0"
-            )
-            return replace(columns, label=label, evidence=evidence)
+            return replace(columns, label=label)
     first, last = _format_range(edges[:, 0]), _format_range(edges[:, -1])
     found = f"{width} values per row, {first} in column 1 and {last} in column {width}"
     msg, found = "ambiguous label column, first or last", f"{found}, of {len(edges)} rows"

@@ -57,8 +57,7 @@ def open_npz_images(source: "Source", options: "ReadOptions") -> ImageBlocks:
     if len(image_names) != 1 or len(label_names) > 1:
         expected = "one of images, x, X and data, and at most one of labels, y and target"
         raise _names_error(members, source.name, expected)
-    array = _open_array(source, members[image_names[0]])
-    images = array.as_images(options)
+    images = _open_array(source, members[image_names[0]]).as_images(options)
     if not label_names:
         return images
     labels = _open_array(source, members[label_names[0]]).as_labels(options)
@@ -68,7 +67,7 @@ def open_npz_images(source: "Source", options: "ReadOptions") -> ImageBlocks:
             labels, blocks=_named(labels.blocks, np.concatenate([*found.blocks]), source.name)
         )
     pairs = pair_blocks(images, labels, (source.name, f"its {label_names[0]!r}"), options.rows)
-    return ImageBlocks(pairs, images.count, labelled=True, array=array)
+    return ImageBlocks(pairs, images.count, labelled=True)
 
 
 def _named(

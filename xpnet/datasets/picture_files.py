@@ -68,7 +68,7 @@ def open_picture_folder(source: "Source", options: "ReadOptions") -> ImageBlocks
         labels = np.asarray(names)
     source.incoming.size = sum(path.stat().st_size for path in paths)
     blocks = _picture_blocks(map(open_source, paths), source.name, labels, options)
-    return ImageBlocks(blocks, len(paths), labels is not None, place="by folder")
+    return ImageBlocks(blocks, len(paths), labels is not None)
 
 
 def picture_files(folder: "FilePath") -> list[Path]:

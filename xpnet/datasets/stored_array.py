@@ -121,7 +121,7 @@ class StoredArray:
         self._check_dtype()
         check_data_size("image", self.row_bytes, self.source, options)
         blocks = ((block, None) for block in self._checked_images(options))
-        return ImageBlocks(blocks, self.shape[0], labelled=False, array=self)
+        return ImageBlocks(blocks, self.shape[0], labelled=False)
 
     def as_labels(self, options: "ReadOptions", images: str | None = None) -> LabelBlocks:
         """Read strings, or integers of any dtype as uint8, of shape (n,) or (n, 1).
@@ -140,13 +140,6 @@ class StoredArray:
             self._check_dtype()
         return LabelBlocks(self._checked_labels(options), self.shape[0])
 
-    @property
-    def image_dtype(self) -> np.dtype[Any]:
-        """The dtype of images: uint8, float32 or float64."""
-        if self.dtype.kind != "f":
-            return np.dtype(np.uint8)
-        return np.promote_types(self.dtype.newbyteorder("="), np.float32)
-
     def _check_dtype(self) -> None:
         kind, size = self.dtype.kind, self.dtype.itemsize
         if kind not in "uif" or (kind == "f" and size not in _FLOAT_BYTES):
@@ -154,8 +147,9 @@ class StoredArray:
             raise DataError(msg, file=self.source.name, found=self.dtype, expected=rule)
 
     def _checked_images(self, options: "ReadOptions") -> Iterator[NDArray[Any]]:
-        start, dtype = 0, self.image_dtype
-        is_float = dtype.kind == "f"
+        start, dtype, is_float = 0, np.dtype(np.uint8), self.dtype.kind == "f"
+        if is_float:
+            dtype = np.promote_types(self.dtype.newbyteorder("="), np.float32)
         for block in self.blocks(options):
             if block.dtype != np.uint8:
                 is_valid = np.isfinite(block) if is_float else (block >= 0) & (block <= 255)

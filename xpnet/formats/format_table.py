@@ -71,16 +71,17 @@ WEIGHT_FORMATS = (
     WeightFormat("pickle", lambda head: head.startswith(_PICKLE_STARTS)),
 )
 _HEAD_BYTES = 128
+_GIVE = "give images as DATA, as in xpnet show DATA"
 # Common files of other kinds, and their remedies.
 _OTHERS = {
     b"\x1f\x8b": "gzip; unpack it first",
-    b"\x93NUMPY": "a single array; save all arrays as npz",
+    b"\x93NUMPY": f"a single array; save weights as npz; {_GIVE}",
     b"<!": "a web page; download the file itself",
     b"<h": "a web page; download the file itself",
     b"<?xml": "XML",
-    b"\x89PNG": "a PNG picture; give pictures as DATA",
-    b"\xff\xd8\xff": "a JPEG picture; give pictures as DATA",
-    b"\0\0\x08": "IDX; give images as DATA",
+    b"\x89PNG": f"a PNG picture; {_GIVE}",
+    b"\xff\xd8\xff": f"a JPEG picture; {_GIVE}",
+    b"\0\0\x08": f"IDX; {_GIVE}",
 }
 _TEXT = bytes(range(32, 127)) + b"\t\r\n"
 
@@ -103,7 +104,7 @@ def detect_weight_format(path: Path) -> WeightFormat:
     msg = "not a file of weights that xpnet reads"
     other = next((kind for start, kind in _OTHERS.items() if head.startswith(start)), None)
     if other is None and len(head) >= 16 and not head.strip(_TEXT):
-        other = "text; if it holds images, give it as DATA"
+        other = f"text; {_GIVE}"
     if other is not None:
         msg = f"{msg}: it is {other}"
         raise WeightsError(msg, file=path)
