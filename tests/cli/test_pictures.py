@@ -9,8 +9,6 @@ COMMANDS = {
     "plot of the book": ("plot", "-o"),
     "show": ("show", "--rows", "9", "-o"),
     "show --mistakes": ("show", "--mistakes", "-o"),
-    "show --weights": ("show", "--weights", "-o"),
-    "show --activations": ("show", "--activations", "--rows", "9", "-o"),
     "bench": ("bench", "--rows", "9", "--batch-sizes", "9", "--rounds", "1", "--plot"),
     "evaluate": ("evaluate", "--rows", "9", "--plot"),
     "parity": ("parity", "--rows", "9", "--plot"),

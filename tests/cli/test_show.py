@@ -158,48 +158,10 @@ def test_text_needs_no_matplotlib(xpnet, monkeypatch):
     assert lines[0].endswith("; 10 shown, the most probable first")
 
 
-@pytest.fixture
-def layers(monkeypatch):
-    """Return what the picture of the layers was made of."""
-    from xpnet.pictures import layers
-
-    given: dict[str, Any] = {}
-
-    def record(name):
-        original = getattr(layers, name)
-
-        def draw(*arguments):
-            given[name] = arguments
-            return original(*arguments)
-
-        monkeypatch.setattr(layers, name, draw)
-
-    record("draw_weights")
-    record("draw_outputs")
-    return given
-
-
-def test_weights_of_the_first_layer(xpnet, tmp_path, layers):
-    assert xpnet("show", "--weights", "-o", tmp_path / "a.png").out.endswith("(the first layer)\n")
-    (weight,) = layers["draw_weights"]
-    assert weight.tolist() == load("sample").layers[0].weight.tolist()
-
-
-@pytest.mark.parametrize(("words", "n_rows"), [([], 1000), (["--rows", "7"], 7)])
-def test_outputs_of_each_layer(xpnet, tmp_path, layers, words, n_rows):
-    result = xpnet("show", "--activations", *words, "-o", tmp_path / "a.png")
-    assert result.out.endswith(f"a.png ({n_rows:,} images, 3 layers)\n")
-    network, (given, results) = load("sample"), layers["draw_outputs"]
-    assert [layer.activation for layer in given] == ["sigmoid", "sigmoid", "identity"]
-    assert [y.shape for _, y in results] == [(n_rows, 50), (n_rows, 100), (n_rows, 10)]
-    expected = network(sample()[0][:n_rows].reshape(n_rows, -1))
-    assert results[-1][1] == pytest.approx(expected, abs=1e-5)
-
-
 @pytest.mark.usefixtures("strict_gpu")
 @pytest.mark.parametrize(
     "words",
-    [["--mistakes", "--rows", "3"], ["--weights"], ["--activations", "--rows", "9"], ["--rows=3"]],
+    [["--mistakes", "--rows", "3"], ["--rows=3"]],
     ids=" ".join,
 )
 def test_a_network_on_a_device(xpnet, tmp_path, words):

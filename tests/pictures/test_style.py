@@ -13,11 +13,10 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from xpnet import Dense, Epoch, plot, sample, show
+from xpnet import Epoch, plot, sample, show
 from xpnet.pictures import style
 from xpnet.pictures.confusion import draw_confusion
 from xpnet.pictures.error_bounds import draw_agreement
-from xpnet.pictures.layers import draw_outputs, draw_weights
 from xpnet.pictures.learning_curves import draw_learning
 from xpnet.pictures.throughput import draw_throughput
 
@@ -29,21 +28,13 @@ BLINDNESS = {
 }
 
 
-def outputs() -> Any:
-    z = np.linspace(-9.0, 9.0, 40).reshape(20, 2)
-    layer = Dense(np.ones((4, 2)), np.zeros(2), "tanh")
-    return draw_outputs([layer], [(z, np.tanh(z))])
-
-
 PICTURES = {
     "activations": lambda: plot("relu", "step", "softmax"),
     "agreement": lambda: draw_agreement(["input", "layer 1"], {"torch": [0.1, 30.0]}, title="a"),
     "confusion": lambda: draw_confusion(np.ones((21, 21), int), range(21)),  # without counts
     "images": lambda: show(sample()[0][:2], [0, 1], [0, 7]),
     "learning": lambda: draw_learning([Epoch(1, 0.5, 0.9, 0.6, 0.8, 0.1, 1.0)], title="a"),
-    "outputs": outputs,
     "throughput": lambda: draw_throughput([1, 10], [5.0, 9.0], [4.0, 8.0], title="a", subtitle="b"),
-    "weights": lambda: draw_weights(np.eye(16)),
 }
 
 

@@ -1,7 +1,7 @@
-"""``xpnet show``: images with their labels and predictions, and pictures of a network's layers."""
+"""``xpnet show``: images with their labels and predictions."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -25,31 +25,25 @@ from xpnet.files.errors import DataError
 if TYPE_CHECKING:
     from xpnet.networks.network import Network
 
-# A function that draws, its arguments, and a summary.
-_Drawing: TypeAlias = tuple[Callable[..., Any], Sequence[Any], str]
+# The arguments of `xpnet.show`, and a summary.
+_Shown: TypeAlias = tuple[Sequence[Any], str]
 # Default numbers of rows.
-_IN_PICTURE, _IN_TERMINAL, _IN_HISTOGRAMS = 25, 10, 1000
+_IN_PICTURE, _IN_TERMINAL = 25, 10
 
 
 def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of argparse."""
     parser = commands.add_parser(
         "show",
-        help="draw images with their labels and predictions, or a network's layers",
+        help="draw images with their labels and predictions",
         description="Draw images with their labels, and with the predictions that differ from them:"
         " in the terminal, or with -o FILE as a picture, which needs matplotlib.",
         examples=("show --rows 5", "show train.csv --mistakes -o mistakes.png"),
     )
-    text = f"show N images (default: {_IN_PICTURE}; {_IN_TERMINAL} in the terminal); with"
-    text += f" --activations, compute the first N (default: {_IN_HISTOGRAMS})"
+    text = f"show N images (default: {_IN_PICTURE}; {_IN_TERMINAL} in the terminal)"
     add_data_arguments(parser, rows_text=text)
-    group = parser.add_mutually_exclusive_group()
     text = "show wrong predictions only, of all images, those of the highest probability first"
-    group.add_argument("--mistakes", action="store_true", help=text)
-    text = "draw the weights of each unit of the first layer as an image, without DATA"
-    group.add_argument("--weights", action="store_true", help=text)
-    text = "draw a histogram of the outputs of each layer"
-    group.add_argument("--activations", action="store_true", help=text)
+    parser.add_argument("--mistakes", action="store_true", help=text)
     add_device_arguments(parser)
     add_model_arguments(parser)
     add_output_arguments(parser, "a .png, .svg or .pdf file (default: text in the terminal)")
@@ -59,17 +53,12 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
     data, options = Data.from_args(args, args.path), from_args(DeviceOptions, args)
-    draws_layers = args.weights or args.activations
     if args.output is not None:
         check_output(args.output, force=args.force, kind="picture")
-    elif draws_layers:
-        msg = f"--{'weights' if args.weights else 'activations'} needs -o FILE, a picture"
-        raise UsageError(msg)
-    if data.rows == 0 and not args.weights:
+    if data.rows == 0:
         msg = "--rows must be at least 1 to show images; got 0"
         raise UsageError(msg)
     default = _IN_PICTURE if args.output else _IN_TERMINAL
-    default = _IN_HISTOGRAMS if args.activations else default
     data = data if data.rows is not None else data.with_options(rows=default)
     model, device = open_model(ModelOptions.from_args(args), options, stopwatch)
     if options.device == "auto":
@@ -77,30 +66,27 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     if args.mistakes and model.network.output == "values":
         msg = f"{model.name} is a regression, which has no classes to mistake; omit --mistakes"
         raise UsageError(msg)
-    if draws_layers:
-        draw, given, summary = _layers(data, model, weights=args.weights)
-    else:
-        draw_images = _mistakes if args.mistakes else _first_images
-        draw, given, summary = draw_images(data, model, options)
-        is_foreign = model.name == "sample" != data.path
-        summary += "; predicted by the embedded network for digits" * is_foreign
-        if args.output is None:
-            heading = [summary, ""] * (args.mistakes or is_foreign)
-            return Outcome(lines=[*heading, *_as_text(*given)])
+    choose = _mistakes if args.mistakes else _first_images
+    given, summary = choose(data, model, options)
+    is_foreign = model.name == "sample" != data.path
+    summary += "; predicted by the embedded network for digits" * is_foreign
+    if args.output is None:
+        heading = [summary, ""] * (args.mistakes or is_foreign)
+        return Outcome(lines=[*heading, *_as_text(*given)])
+    from xpnet.pictures.images import show
     from xpnet.pictures.saving import save_figure
 
     try:
-        figure = draw(*given)
+        figure = show(*given)
     except ValueError as error:
         raise UsageError(str(error)) from error
     save_figure(figure, args.output, force=args.force)
     return Outcome(lines=[f"wrote {args.output} ({summary})"])
 
 
-def _first_images(data: Data, model: Model, options: DeviceOptions) -> _Drawing:
-    """Draw the first images of DATA with their labels and predictions."""
+def _first_images(data: Data, model: Model, options: DeviceOptions) -> _Shown:
+    """Return the first images of DATA with their labels and predictions."""
     from xpnet.inference.class_labels import as_class_ids
-    from xpnet.pictures.images import show
 
     network, images, labels, ids = _predicted(data, model, options)
     names = _class_names(network)
@@ -108,16 +94,15 @@ def _first_images(data: Data, model: Model, options: DeviceOptions) -> _Drawing:
         with suppress(ValueError):  # labels that are no classes are shown as they are
             labels = names[as_class_ids(network, labels)]
     predictions = None if network.output == "values" else names[ids]
-    return show, [images, labels, predictions], f"{len(ids):,} image" + "s" * (len(ids) != 1)
+    return [images, labels, predictions], f"{len(ids):,} image" + "s" * (len(ids) != 1)
 
 
-def _mistakes(data: Data, model: Model, options: DeviceOptions) -> _Drawing:
-    """Draw the wrong predictions among all images of DATA that have the highest probability."""
+def _mistakes(data: Data, model: Model, options: DeviceOptions) -> _Shown:
+    """Return the wrong predictions among all images of DATA that have the highest probability."""
     import numpy as np
 
     from xpnet.inference.class_labels import as_class_ids
     from xpnet.inference.predict import predict_proba
-    from xpnet.pictures.images import show
 
     n_classes, every = most_classes(model.network), data.with_options(rows=None)
     network, images, labels, ids = _predicted(every, model, options, classes=n_classes)
@@ -130,7 +115,7 @@ def _mistakes(data: Data, model: Model, options: DeviceOptions) -> _Drawing:
     shown, names = wrong[order], _class_names(network)
     summary = f"{len(wrong):,} mistake{'s' * (len(wrong) != 1)} among {len(ids):,} images"
     summary += f"; {len(shown)} shown, the most probable first" * (len(wrong) > 0)
-    return show, [images[shown], names[expected[shown]], names[ids[shown]], shares[order]], summary
+    return [images[shown], names[expected[shown]], names[ids[shown]], shares[order]], summary
 
 
 def _predicted(
@@ -169,23 +154,3 @@ def _as_text(images: Any, *columns: Any) -> list[str]:
     from xpnet.pictures.text_images import text_images
 
     return text_images(images, captions_of(images, *columns), **terminal())
-
-
-def _layers(data: Data, model: Model, *, weights: bool) -> _Drawing:
-    """Draw the weights of the first layer, or the outputs of each layer for the rows of DATA."""
-    from xpnet.arrays.namespace import array_namespace
-    from xpnet.arrays.transfer import to_numpy
-    from xpnet.inference.batches import on_network_device
-    from xpnet.networks.execution import layer_results
-    from xpnet.pictures.layers import draw_outputs, draw_weights
-
-    weight = model.network.layers[0].weight
-    if weights:
-        return draw_weights, [to_numpy(weight)], "the first layer"
-    rows, _ = data.read_rows(model.network.n_in, "compute")
-    network = with_range(model, data.path, rows)
-    with computation_errors(data.path, len(rows)):
-        x = on_network_device(network, rows)
-        results = list(layer_results(network, x, array_namespace(weight)))[1:]
-    given = [network.layers, [(to_numpy(z), to_numpy(y)) for z, y in results]]
-    return draw_outputs, given, f"{len(rows):,} images, {len(results)} layers"

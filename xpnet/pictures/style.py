@@ -9,7 +9,7 @@ from typing import Final
 
 from xpnet.files.optional import import_optional
 
-__all__ = ["GRAY", "INK", "MAIN", "SECOND", "SERIES", "WEIGHTS", "WRONG"]
+__all__ = ["GRAY", "INK", "MAIN", "SECOND", "SERIES", "WRONG"]
 __all__ += ["check_matplotlib", "picture_style"]
 
 INK: Final = "#222222"  # text and axes
@@ -19,7 +19,6 @@ SECOND: Final = "#E69F00"  # its companion: held-out rows, a derivative, the bes
 WRONG: Final = "#D55E00"  # wrong predictions, and differences above a bound
 # Equals, none of them right or wrong.
 SERIES: Final = (MAIN, SECOND, "#CC79A7", "#56B4E9", INK)
-WEIGHTS: Final = "PuOr"  # a colormap of numbers around 0: orange is negative, purple is positive
 
 _INKED = "axes.edgecolor axes.labelcolor axes.titlecolor text.color xtick.color ytick.color"
 _PARAMETERS: Final = {
