@@ -55,7 +55,7 @@ def test_json_is_one_object_and_nothing_else(xpnet, given):
     assert found["times_as_fast"] == 40.0
     assert found["left_out"] == [10, 10_000, 100_000]
     assert (found["device"], found["library"], found["rounds"]) == ("cpu", "numpy", 7)
-    assert (found["results"], found["plot"], found["threads"]) == ("labels", None, None)
+    assert (found["results"], found["threads"]) == ("labels", None)
     assert given["rounds"] == 7
 
 
@@ -87,31 +87,6 @@ def test_a_regression(xpnet, given, save_network):
     model = save_network(10, output="values")
     assert json.loads(xpnet("bench", "--model", model, "--json").out)["results"] == "values"
     assert given["network"].output == "values"
-
-
-def test_the_picture_names_network_and_device(xpnet, given, tmp_path, monkeypatch):
-    from xpnet.pictures import throughput as picture
-
-    drawn: dict[str, Any] = {}
-    original = picture.draw_throughput
-
-    def draw(*columns, **texts):
-        drawn.update(texts, columns=columns)
-        return original(*columns, **texts)
-
-    monkeypatch.setattr(picture, "draw_throughput", draw)
-    xpnet("bench", "--plot", tmp_path / "speeds.png")
-    assert drawn["title"] == "784 → 50 sigmoid → 100 sigmoid → 10 identity"
-    assert drawn["subtitle"].startswith(f"cpu (numpy {np.__version__}, ")
-    assert drawn["columns"][:2] == ([1, 100, 1000], [25_000.0, 1_000_000.0, 700_000.25])
-    assert given["images"].shape == (1000, 784)
-
-
-def test_an_existing_file_is_told_before_the_work(refused, given, tmp_path):
-    (tmp_path / "speeds.png").touch()
-    code, line = refused("bench", "--plot", tmp_path / "speeds.png")
-    assert (code, "speeds.png: already exists" in line) == (2, True)
-    assert "images" not in given
 
 
 def test_progress_on_a_terminal(xpnet, given, monkeypatch):

@@ -152,7 +152,7 @@ def test_a_certificate_of_reproducible_results_needs_no_bound(xpnet, certificate
     assert result.err == ("" if words else note)
 
 
-@pytest.mark.parametrize("words", [("--worst-case",), ("--confidence", "0.5"), ("--plot", "x.png")])
+@pytest.mark.parametrize("words", [("--worst-case",), ("--confidence", "0.5")])
 def test_options_for_bounds_with_a_certificate(xpnet, certificate, words):
     result = xpnet("parity", "--rows", "50", "--check", certificate, *words)
     assert result.code == 2

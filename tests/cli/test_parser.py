@@ -70,9 +70,7 @@ def test_the_nearest_word(refused, words, hint):
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (["bench", "-o", "x.png"], "-o; use --plot instead"),
         (["evaluate", "--output", "x.png"], "--output; use --plot instead"),
-        (["parity", "--output=x.png"], "--output=x.png; use --plot instead"),
         (["show", "--plot", "x.png"], "--plot; use --output instead"),
         (["plot", "relu", "--plot=x.png"], "--plot=x.png; use --output instead"),
         (["predict", "--plot"], "--plot; did you mean --split?"),

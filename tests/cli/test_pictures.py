@@ -9,9 +9,7 @@ COMMANDS = {
     "plot of the book": ("plot", "-o"),
     "show": ("show", "--rows", "9", "-o"),
     "show --mistakes": ("show", "--mistakes", "-o"),
-    "bench": ("bench", "--rows", "9", "--batch-sizes", "9", "--rounds", "1", "--plot"),
     "evaluate": ("evaluate", "--rows", "9", "--plot"),
-    "parity": ("parity", "--rows", "9", "--plot"),
     "train": ("train", "--rows", "9", "--epochs", "1", "-o", "model.npz", "--plot"),
 }
 

@@ -170,6 +170,6 @@ def test_any_name_of_a_processor_is_masked(xpnet, monkeypatch, processor):
         "xpnet evaluate --rows 5 --device auto",
         "xpnet train --rows 40 --epochs 2 -o x.npz",
         "xpnet parity --rows 50",
-        "xpnet bench labelled.csv --batch-sizes 32 --threads 1 --plot x.png",
+        "xpnet bench labelled.csv --batch-sizes 32 --threads 1",
     ):
         assert transcript(xpnet, line)[0].rstrip("\n") == cases[line].rstrip("\n")

@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from xpnet import Epoch, plot, sample, show
 from xpnet.pictures import style
 from xpnet.pictures.confusion import draw_confusion
-from xpnet.pictures.error_bounds import draw_agreement
 from xpnet.pictures.learning_curves import draw_learning
-from xpnet.pictures.throughput import draw_throughput
 
 MEANINGS = ("INK", "GRAY", "MAIN", "SECOND", "WRONG")
 # Of deuteranopia and protanopia, in linear RGB (Vienot, Brettel and Mollon, 1999).
@@ -30,11 +28,9 @@ BLINDNESS = {
 
 PICTURES = {
     "activations": lambda: plot("relu", "step", "softmax"),
-    "agreement": lambda: draw_agreement(["input", "layer 1"], {"torch": [0.1, 30.0]}, title="a"),
     "confusion": lambda: draw_confusion(np.ones((21, 21), int), range(21)),  # without counts
     "images": lambda: show(sample()[0][:2], [0, 1], [0, 7]),
     "learning": lambda: draw_learning([Epoch(1, 0.5, 0.9, 0.6, 0.8, 0.1, 1.0)], title="a"),
-    "throughput": lambda: draw_throughput([1, 10], [5.0, 9.0], [4.0, 8.0], title="a", subtitle="b"),
 }
 
 

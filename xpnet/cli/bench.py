@@ -9,8 +9,6 @@ from xpnet.cli.arguments import (
     UsageError,
     add_common_arguments,
     add_option,
-    add_output_arguments,
-    check_output,
     file_name,
     from_args,
     positive_integer,
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 _SAMPLE_INPUTS = 784
 _RANDOM_ROWS = 1000
 _RANDOM_BYTES = 10**8
-_COLUMNS = ("batch_size", "best", "median")  # of a speed
 
 
 def add_parser(commands: Any) -> None:
@@ -48,7 +45,7 @@ def add_parser(commands: Any) -> None:
         description="Measure how many images per second a network classifies at each batch size,"
         " from raw rows in host memory to labels in host memory. Images are repeated if a batch"
         " has more rows.",
-        examples=("bench", "bench --model model.safetensors --device gpu --plot speed.png"),
+        examples=("bench", "bench --model model.safetensors --device gpu"),
     )
     text = f"{DATA_HELP} (default: sample, or random bytes for a network that does not take"
     text += f" {_SAMPLE_INPUTS} inputs)"
@@ -60,7 +57,6 @@ def add_parser(commands: Any) -> None:
     add_option(parser, "--batch-sizes N,N,...", positive_integers, text)
     text = "number of measurements of each batch size"
     add_option(parser, "--rounds N", positive_integer, text, default=5)
-    add_output_arguments(parser, "draw the speeds: .png, .svg or .pdf", "--plot FILE")
     add_common_arguments(parser, run)
 
 
@@ -69,10 +65,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     from xpnet.inference.nonfinite import count_nonfinite
     from xpnet.inference.throughput import BATCH_SIZES, measure_throughput
 
-    options, plot, rounds = from_args(DeviceOptions, args), args.plot, args.rounds
+    options, rounds = from_args(DeviceOptions, args), args.rounds
     data = Data.from_args(args, args.path or "sample")
-    if plot is not None:
-        check_output(plot, force=args.force, kind="picture")
     sizes = tuple(sorted(set(args.batch_sizes or BATCH_SIZES)))
     model, device = open_model(ModelOptions.from_args(args), options, stopwatch)
     if args.path is None and model.network.n_in != _SAMPLE_INPUTS:
@@ -103,13 +97,10 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         "best_batch_size": fastest.batch_size,
         "images_per_second": fastest.best,
         "times_as_fast": fastest.best / speeds[0].best,
-        "plot": plot,
         "seconds": stopwatch.seconds(),
         "left_out": sorted(set(sizes) - {speed.batch_size for speed in speeds}),
         "n_images": len(images),
     }
-    if plot is not None:
-        _draw(plot, facts, force=args.force)
     return Outcome(facts, lines=_lines(facts))
 
 
@@ -131,16 +122,6 @@ def _random_bytes(model: Model) -> "NDArray[Any]":
     return np.random.default_rng(0).integers(0, 256, (n_rows, n_in), np.uint8)
 
 
-def _draw(path: str, facts: Mapping[str, Any], *, force: bool) -> None:
-    from xpnet.pictures.saving import save_figure
-    from xpnet.pictures.throughput import draw_throughput
-
-    columns = ([speed[name] for speed in facts["speeds"]] for name in _COLUMNS)
-    title = facts["network"].partition(";")[0].replace("->", "\N{RIGHTWARDS ARROW}")
-    figure = draw_throughput(*columns, title=title, subtitle=_device_text(facts))
-    save_figure(figure, path, force=force)
-
-
 def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     n_images, speeds = facts["n_images"], facts["speeds"]
     repeated = ", repeated" if n_images < max(speed["n_rows"] for speed in speeds) else ""
@@ -160,15 +141,15 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
             "left out": f"{left_out} (a batch takes more than 1 GB or 5 seconds)"
             if left_out
             else None,
-            "wrote": facts["plot"],
         }
     )
     against = "one by one" if first == 1 else f"against {first:,}"
     yield ""
     yield f"{'batch size':>10} {'images/s, best':>15} {'median':>12} {against:>15}"
-    for size, best, median in ([speed[name] for name in _COLUMNS] for speed in speeds):
-        times = f"{best / speeds[0]['best']:>13.1f} x"
-        yield f"{size:>10,} {_rate(best):>15} {_rate(median):>12} {times}"
+    for speed in speeds:
+        best, median = _rate(speed["best"]), _rate(speed["median"])
+        times = f"{speed['best'] / speeds[0]['best']:>13.1f} x"
+        yield f"{speed['batch_size']:>10,} {best:>15} {median:>12} {times}"
 
 
 def _device_text(facts: Mapping[str, Any]) -> str:

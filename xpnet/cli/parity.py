@@ -4,7 +4,6 @@ import argparse
 from contextlib import ExitStack
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli import exit_codes
@@ -26,7 +25,7 @@ from xpnet.cli.parity_candidates import (
     open_candidates,
     record_certificate,
 )
-from xpnet.cli.parity_report import draw_report, report_facts, report_lines
+from xpnet.cli.parity_report import report_facts, report_lines
 from xpnet.cli.report import Outcome, Stopwatch, network_text
 from xpnet.cli.scaled_rows import stream_rows
 from xpnet.cli.streams import print_note, progress_bar
@@ -79,7 +78,6 @@ def add_parser(commands: Any) -> None:
     add_option(what, "--record FILE", file_name, text)
     text = "compare the results in a certificate, too; to the bit, if they are reproducible"
     add_option(what, "--check FILE", file_name, text)
-    add("--plot FILE", file_name, "draw the agreement: .png, .svg or .pdf")
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
     add_common_arguments(parser, run)
 
@@ -127,9 +125,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
             outputs_only=options.outputs_only,
             progress=None if bar is None else bar.update,
         )
-    if options.plot is not None:
-        draw_report(options.plot, facts, network, report, force=options.force)
-    written = [f"wrote {path}" for path in (options.record, options.plot) if path is not None]
+    written = [] if options.record is None else [f"wrote {options.record}"]
     return Outcome(
         {**facts, **report_facts(report, where), "seconds": stopwatch.seconds()},
         lines=chain(report_lines(facts, report, where), written),
@@ -144,16 +140,10 @@ def _check_options(options: ParityOptions, place: DeviceOptions) -> None:
         if options.record is not None and given:
             msg = f"--{name} does not go with --record, which writes the results of --device"
             raise UsageError(msg)
-    record, plot = options.record, options.plot
-    if record and plot and Path(record).resolve() == Path(plot).resolve():
-        msg = f"--record and --plot must be two files; got {plot} for both"
-        raise UsageError(msg)
     if place.reproducible:
         _check_no_bounds(options, "--reproducible")
-    if plot is not None:
-        check_output(plot, force=options.force, kind="picture")
-    if record is not None:
-        check_output(record, force=options.force)
+    if options.record is not None:
+        check_output(options.record, force=options.force)
 
 
 def _check_no_bounds(options: ParityOptions, why: str) -> None:
@@ -161,7 +151,6 @@ def _check_no_bounds(options: ParityOptions, why: str) -> None:
     given = {
         "--confidence": options.confidence != _CONFIDENCE,
         "--worst-case": options.worst_case,
-        "--plot": options.plot is not None,
     }
     for name, is_given in given.items():
         if is_given:

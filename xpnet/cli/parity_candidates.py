@@ -36,7 +36,6 @@ class ParityOptions:
     worst_case: bool
     record: str | None
     check: str | None
-    plot: str | None
     force: bool
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from xpnet.cli.report import table
 
 if TYPE_CHECKING:
-    from xpnet.networks.network import Network
     from xpnet.parity.report import Report
     from xpnet.parity.stage_statistics import Agreement, StageAgreement
 
@@ -142,20 +141,3 @@ def _predictions(report: "Report") -> str | None:
     if len(report.candidates) > 1:
         text += f", {report.n_disagree:,} between the candidates"
     return text
-
-
-def draw_report(
-    path: str, facts: "Facts", network: "Network", report: "Report", *, force: bool
-) -> None:
-    """Draw each candidate's largest share of the bound at each stage."""
-    from xpnet.parity.bounds.error_bound import stage_names
-    from xpnet.pictures.error_bounds import draw_agreement
-    from xpnet.pictures.saving import save_figure
-
-    names = stage_names(network)
-    shares = {}
-    for name, found in report.candidates.items():
-        largest = {stage.name: stage.largest_share for stage in found.stages}
-        shares[name] = [largest.get(stage) for stage in names]  # None if it is not judged
-    figure = draw_agreement(names, shares, title=f"{facts['model']}, {report.dtype}")
-    save_figure(figure, path, force=force)
