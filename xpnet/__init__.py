@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from xpnet.arrays.libraries import register_library as register_library
     from xpnet.arrays.namespace import array_namespace as array_namespace
     from xpnet.arrays.ranges import PrecisionWarning as PrecisionWarning
-    from xpnet.arrays.transfer import Transfers as Transfers, count_transfers as count_transfers
     from xpnet.cli.device_argument import (
         add_device_argument as add_device_argument,
         device_from_args as device_from_args,
@@ -81,7 +80,6 @@ _PUBLIC = {
     "xpnet.arrays.libraries": "register_library",
     "xpnet.arrays.namespace": "array_namespace",
     "xpnet.arrays.ranges": "PrecisionWarning",
-    "xpnet.arrays.transfer": "Transfers count_transfers",
     "xpnet.cli.device_argument": "add_device_argument device_from_args",
     "xpnet.datasets": "read sample",
     "xpnet.datasets.fetch": "fetch",

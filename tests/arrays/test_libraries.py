@@ -19,7 +19,7 @@ from xpnet.arrays.known_libraries import KNOWN
 from xpnet.arrays.libraries import libraries, library_named, library_with
 from xpnet.arrays.library import namespace_of
 from xpnet.arrays.namespace import array_namespace, device_of
-from xpnet.arrays.transfer import Transfers, count_transfers, is_in_host_memory, move, to_numpy
+from xpnet.arrays.transfer import is_in_host_memory, move, to_numpy
 from xpnet.testing import backends, parity
 from xpnet.testing.backends import open_backend
 from xpnet.testing.registry import default_names, select_backends, unavailable_reason
@@ -224,16 +224,13 @@ def test_a_registered_library_is_a_device(registered):
 
 
 @pytest.mark.usefixtures("registered")
-def test_transfers_of_a_registered_library_are_counted():
+def test_transfers_of_a_registered_library():
     device = xpnet.Device("foreign")
-    with count_transfers() as transfers:
-        x = device.asarray(X)
-        assert not is_in_host_memory(x)
-        y = xpnet.Device("foreign:second").asarray(x)  # from device to device
-        values = to_numpy(y)
+    x = device.asarray(X)
+    assert not is_in_host_memory(x)
+    y = xpnet.Device("foreign:second").asarray(x)  # from device to device
     assert y.device == "second"
-    assert values.tolist() == X.tolist()
-    assert transfers == Transfers(1, X.nbytes, 1, X.nbytes)
+    assert to_numpy(y).tolist() == X.tolist()
     moved = device.move({"x": [X, 1.0]})
     assert moved["x"][0].device == "main"
     assert device.to_numpy(moved)["x"][0].tolist() == X.tolist()
@@ -470,14 +467,13 @@ def test_functions_without_a_device_take_one():
 @pytest.mark.usefixtures("mlx")
 def test_arrays_without_a_device_move():
     device = xpnet.Device("mlx")
-    with count_transfers() as transfers, device, device.timer():
+    with device, device.timer():
         x = device.asarray(X)
         assert device.asarray(x) is x
         assert device.asarray(x, "int32").dtype == np.int32
         assert device.to_numpy(x).tolist() == X.tolist()
         assert device.move([X])[0].shape == X.shape
     assert is_in_host_memory(x)
-    assert transfers == Transfers()
     assert device == xpnet.Device("mlx") == copy.copy(device)
     assert device.asarray(device.random(0).normal(size=2)).shape == (2,)
     with pytest.raises(xpnet.DeviceError, match="it has no devices to choose from"):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xpnet.arrays.transfer import is_traced, move, to_numpy, without_graph
+from xpnet.arrays.transfer import is_in_host_memory, is_traced, move, to_numpy, without_graph
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float32", "float64", "bool"])
@@ -18,6 +18,12 @@ def test_there_and_back(xp_backend, dtype, shape):
 def test_an_array_on_its_device_is_not_copied(xp_backend):
     x = xp_backend.asarray([1.0])
     assert move(x, xp_backend.xp, xp_backend.device) is x
+
+
+def test_arrays_in_host_memory(xp_backend):
+    devices = {"array-api-strict:device1", "array-api-strict:no_float64"}
+    devices |= {"cupy", "dpnp", "torch:cuda"}
+    assert is_in_host_memory(xp_backend.asarray([1.0])) is (xp_backend.name not in devices)
 
 
 def test_numpy_arrays_are_numpy_arrays():

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from xpnet import Dense, Device, Network, Scale, Standardize, load
-from xpnet.arrays.transfer import Transfers
 from xpnet.cli import report
 from xpnet.cli.device_choice import DeviceOptions
 from xpnet.cli.report import (
@@ -29,12 +28,7 @@ def work(n_images, **options):
     stopwatch.switch("computing")
     network = load("sample")
     return work_facts(
-        network,
-        Device("cpu"),
-        DeviceOptions(**options),
-        stopwatch,
-        n_images=n_images,
-        transfers=Transfers(1, 784, 2, 16),
+        network, Device("cpu"), DeviceOptions(**options), stopwatch, n_images=n_images
     )
 
 
@@ -45,14 +39,6 @@ def test_what_was_computed_where():
     assert facts["device_reason"] == "asked for cpu"
     assert facts["images_per_second"] == 10 / facts["seconds"]["computing"]
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
-    assert facts["transfers"] == {
-        "copies_to_device": 1,
-        "bytes_to_device": 784,
-        "copies_to_host": 2,
-        "bytes_to_host": 16,
-    }
-    text = "784 bytes to the device in 1 copies, 16 bytes back in 2"
-    assert work_rows(facts)["transfers"] == text
 
 
 @pytest.mark.parametrize(("given", "used"), [(None, 704), (7, 7), (10_000, 10_000)])
@@ -83,7 +69,6 @@ WORK: dict[str, Any] = {
     "device_reason": "asked for cpu",
     "batch_size": 1000,
     "reproducible": False,
-    "transfers": {"bytes_to_device": 0, "bytes_to_host": 0},
     "images_per_second": 12345.6,
     "seconds": {"startup": 0.1, "device": 0.0, "loading": 0.02, "computing": 0.003, "total": 0.123},
 }
@@ -95,7 +80,7 @@ def test_rows_of_text():
         "network": "2 -> 1 step; logits; float32, numpy",
         "batches": "up to 1,000 images",
         "seconds": "start-up 0.100, loading 0.020, computing 0.003",
-        **dict.fromkeys(["speed", "transfers", "chosen"]),
+        **dict.fromkeys(["speed", "chosen"]),
     }
 
 

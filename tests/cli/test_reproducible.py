@@ -79,7 +79,6 @@ def test_the_hash_of_the_library():
 def test_a_device_has_the_same_hash(as_json, name):
     found = as_json(name, "--hash", "--device", "gpu")
     assert (found["hash"], found["device"]) == (HASH, "gpu:0")
-    assert found["transfers"]["copies_to_device"] > 0
 
 
 @pytest.mark.parametrize("name", ["evaluate", "predict"])

@@ -44,9 +44,6 @@ def test_evaluate(both, written, n_correct, batch):
         assert (cpu["device"], gpu["device"]) == ("cpu", "gpu:0")
         assert (gpu["correct"], gpu["total"]) == (n_correct, 1000)
         assert cpu["confusion"] == gpu["confusion"]
-        assert not any(cpu["transfers"].values())
-        assert gpu["transfers"]["bytes_to_device"] == 784_000
-        assert gpu["transfers"]["bytes_to_host"] == 8_000
 
 
 KERNELS = """
@@ -135,7 +132,6 @@ def learn(command, tmp_path):
         assert result.code == 0, result.err
         work = json.loads(result.out)
         assert work["device"].startswith(word)
-        assert any(work["transfers"].values()) == (word == "gpu")
         layers = xpnet.load(model).layers
         parameters = [x.ravel() for layer in layers for x in (layer.weight, layer.bias)]
         return np.concatenate(parameters), [x["loss"] for x in json.loads(history.read_text())]

@@ -54,7 +54,6 @@ def test_options_that_are_rejected(name, value, error, message):
     [
         ({"batch_size": 0}, "`batch_size` must be at least 1"),
         ({"threads": 0}, "`threads` must be at least 1"),
-        ({"transfers": "never"}, "`transfers` must be allow or forbid; got 'never'"),
     ],
 )
 def test_every_call_validates_its_options(call, options, message):

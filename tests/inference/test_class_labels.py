@@ -1,13 +1,12 @@
 """Labels of networks with named classes."""
 
-import re
 import warnings
 
 import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.transfer import Transfers, count_transfers
+from xpnet.inference.class_labels import as_class_ids
 from xpnet.inference.predict import predict_ids
 
 # The ids of these rows of `passing` are 2, 0 and 1.
@@ -35,7 +34,7 @@ def network_and_rows(xp_backend, classes):
 
 def test_integers_stay_where_the_images_are(xp_backend):
     network, rows = network_and_rows(xp_backend, INTEGERS)
-    labels = xpnet.predict(network, rows, transfers="forbid")
+    labels = xpnet.predict(network, rows)
     default = xp_backend.xp.__array_namespace_info__().default_dtypes(device=xp_backend.device)
     dtype = str(default["integral"]).rpartition(".")[2]
     assert xp_backend.check(labels, dtype=dtype, shape=(3,)).tolist() == [-3, 7, 9]
@@ -146,39 +145,13 @@ def test_nonfinite_outputs_have_labels_and_a_warning_at_the_caller():
     assert "1 of 3 (try network.astype('float64'))" in str(caught[0].message)
 
 
-def device_rows():
+def test_wrong_labels_on_a_device():
     strict = pytest.importorskip("array_api_strict")
-    device = strict.Device("device1")
-
-    def there(x):
-        return strict.asarray(x, device=device)
-
-    return there
-
-
-@pytest.mark.parametrize("classes", STRINGS)
-def test_strings_are_copied_to_the_host_or_forbidden(classes):
-    there = device_rows()
-    network, rows = passing(classes=classes).map_arrays(there), there(ROWS)
-    with count_transfers() as transfers:
-        xpnet.predict(network, rows)
-    assert transfers == Transfers(0, 0, 1, 3 * 8)
-    name = next(name for name in classes if isinstance(name, str))
-    message = (
-        "labels must be integers to stay on the device (transfers='forbid');"
-        f" got {name!r} in `network.classes`: for class ids, use argmax of predict_proba"
-    )
-    with count_transfers() as transfers, pytest.raises(ValueError, match=re.escape(message)):
-        xpnet.predict(network, rows, transfers="forbid")
-    assert transfers == Transfers()
-
-
-def test_the_table_of_integers_is_copied_to_the_device():
-    there = device_rows()
-    network = passing(classes=INTEGERS).map_arrays(there)
-    with count_transfers() as transfers:
-        xpnet.predict(network, there(ROWS), transfers="forbid")
-    assert transfers == Transfers(1, 3 * 8, 0, 0)
+    labels = strict.asarray([0, 10, 0], device=strict.Device("device1"))
+    with pytest.raises(ValueError, match="class ids from 0 to 2; got 10 at index 1"):
+        as_class_ids(passing(), labels)
+    with pytest.raises(ValueError, match="entries of the network's classes; got 0 at index 0"):
+        as_class_ids(passing(classes=(5, 6, 7)), labels)
 
 
 def test_labels_in_a_traced_function():

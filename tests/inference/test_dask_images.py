@@ -86,7 +86,7 @@ def test_nothing_is_computed_early(trained, function):
 
     rows = LAZY_ROWS.map_blocks(fail, dtype=float, meta=np.empty((0, 0)))
     if function is xpnet.evaluate:
-        for options in ({"batch_size": 0}, {"threads": 0}, {"transfers": "no"}):
+        for options in ({"batch_size": 0}, {"threads": 0}):
             with pytest.raises(ValueError, match=next(iter(options))):
                 function(trained, rows, LABELS, **options)
         return
@@ -143,7 +143,7 @@ def test_options_reach_the_blocks(trained, monkeypatch, function):
     calls, run = [], predict.run
     for module in (predict, evaluate):
         monkeypatch.setattr(module, "run", spy)
-    options = {"batch_size": 30, "threads": 2, "transfers": "forbid"}
+    options = {"batch_size": 30, "threads": 2}
     args = (LAZY_ROWS, *labels_for(function))
     da.compute(function(xpnet.reproducible(trained), *args, **options))
     assert calls == [(True, options)] * 5  # 4 blocks, and one without rows

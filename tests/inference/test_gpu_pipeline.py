@@ -22,7 +22,7 @@ from xpnet.arrays.cpu import memory
 from xpnet.arrays.cpu.memory import FileRows, rows_in_file
 from xpnet.arrays.device_errors import DeviceError
 from xpnet.arrays.gpu.cuda_streams import DeviceMemoryError
-from xpnet.arrays.transfer import Transfers, count_transfers, move, to_numpy
+from xpnet.arrays.transfer import move, to_numpy
 from xpnet.inference import runner
 from xpnet.inference.batches import BatchOptions
 from xpnet.inference.gpu_pipeline import in_chunks, streamed
@@ -453,11 +453,9 @@ def starving(n_calls, most_rows=0):
 @pytest.mark.parametrize("n_rows", [1, FLOOR, 10 * FLOOR + 7, 2**16 + 1])
 def test_rows_that_are_on_the_device(n_rows):
     x, bus = rows_of(n_rows), LateBus()
-    with count_transfers() as transfers:
-        found = in_chunks(x, compute, bus, 4 * FLOOR)
+    found = in_chunks(x, compute, bus, 4 * FLOOR)
     check(np.concatenate(found), x)
     assert [len(part) for part in found][:-1] == [4 * FLOOR] * ((n_rows - 1) // (4 * FLOOR))
-    assert transfers == Transfers()
     assert not bus.calls
 
 
@@ -474,31 +472,6 @@ def test_a_full_device_that_holds_the_rows(n_calls, most_rows):
     check(np.concatenate(in_chunks(x, function, bus, 2**16)), x)
     assert function.calls == [2**16 >> i for i in range(len(function.calls))]
     assert bus.calls == ["free"] * len(function.calls)
-
-
-# Counting
-
-
-def test_rows_and_results_are_counted_once(schedule):
-    x = rows_of(3 * CHUNK + 7, "f4")
-    bus = LateBus(schedule)
-    there_and_back = Transfers(4, x.nbytes, 4, len(x) * N_OUT * 8)
-    for given in ([x], [bus.pin(x)], iter(blocks_of(x, [1, 100]))):
-        with count_transfers() as transfers:
-            run(bus, given, is_stable=isinstance(given, list))
-        assert transfers == there_and_back
-
-
-def test_rows_without_memory_are_counted_once(schedule):
-    # Memory holds one chunk of 4,096 rows, or two of 2,048. A missing chunk is noticed before
-    # anything is copied to it, so each byte is copied once.
-    x, bus = rows_of(8 * FLOOR, "f4"), LateBus(schedule, most_bytes=100_000)
-    with count_transfers() as transfers:
-        check(run(bus, [x], 8 * FLOOR, is_dark, is_stable=True), x, is_dark)
-    assert len(bus.at_free) == 2
-    assert bus.sizes[0] == 4 * FLOOR
-    assert transfers.bytes_to_device == x.nbytes
-    assert transfers.bytes_to_host == len(x)
 
 
 # Faults
@@ -819,8 +792,6 @@ def test_an_evaluation(bus, digits, classes):
     for given in ((images, labels), (iter(pairs),)):
         found = xpnet.evaluate(there, *given)
         np.testing.assert_array_equal(found.confusion, expected.confusion)
-        assert found.transfers.bytes_to_device == images.nbytes
-        assert found.transfers.bytes_to_host == len(images) * 8
     assert "copy_in" in bus.calls
 
 
@@ -901,18 +872,6 @@ def test_images_of_unsupported_dtypes(bus, call, dtype):
     assert bus.is_idle
 
 
-def test_forbidden_images(bus, digits, tmp_path):
-    network, message = network_there(xpnet.load("sample")), "would be copied from the host to"
-    digits[0].tofile(tmp_path / "images.bin")
-    for make in FORMS.values():
-        images = make(digits[0], tmp_path / "images.bin")
-        with pytest.raises(ValueError, match=message), count_transfers() as transfers:
-            xpnet.predict(network, images, transfers="forbid")
-        assert transfers == Transfers()
-    assert "copy_in" not in bus.calls
-    assert xpnet.predict(network, digits[0][:0], transfers="forbid").shape == (0,)
-
-
 def test_images_of_another_size(bus):
     network = network_there(xpnet.load("sample"))
     ones = np.ones((3, 784), np.uint8)
@@ -945,10 +904,8 @@ def test_images_on_the_device_stay_there(bus, digits):
     network, strict = xpnet.load("sample"), pytest.importorskip("array_api_strict")
     there = network_there(network)
     parts = [move(part, strict, there.device) for part in blocks_of(digits[0], [25, 50])]
-    with count_transfers() as transfers:
-        found = xpnet.predict(there, iter(parts), batch_size=25, transfers="forbid")
+    found = xpnet.predict(there, iter(parts), batch_size=25)
     assert found.device == there.device
-    assert transfers == Transfers()
     labels = np.asarray(found.to_device(strict.Device("CPU_DEVICE")))
     np.testing.assert_array_equal(labels, xpnet.predict(network, digits[0]))
     assert bus.calls == []
@@ -984,13 +941,6 @@ def test_no_rows_on_a_full_device():
 def test_the_error_can_go_to_another_process():
     error = DeviceMemoryError.of_rows(1024, "full")
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
-
-
-def test_repeated_copies_are_counted():
-    x, bus = rows_of(8 * FLOOR), LateBus(workspace=100, most_bytes=100 * 2 * FLOOR + 99_999)
-    with count_transfers() as transfers:
-        run(bus, [x], 8 * FLOOR, is_stable=True)
-    assert transfers.copies_to_device == len(bus.sources)
 
 
 def test_no_rows_of_a_file():

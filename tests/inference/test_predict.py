@@ -316,7 +316,6 @@ def test_few_rows_have_the_errors_and_warnings_of_a_batch(trained, digits):
         (few[:, :5], {}, ValueError),
         (few, {"threads": 0}, ValueError),
         (few, {"threads": True}, TypeError),
-        (few, {"transfers": "never"}, ValueError),
         (few * 1j, {}, TypeError),
         (few[0], {}, ValueError),
         (np.full((3, 784), 1e300), {}, ValueError),

@@ -168,22 +168,19 @@ def test_marks_of_outputs_that_are_not_finite():
         (IMAGES[:, 0], {}, ValueError, r"rows of 784 values.*got the shape \(1000, 28\)"),
         (iter([]), {"batch_size": 0}, ValueError, "`batch_size` must be at least 1; got 0"),
         (IMAGES, {"threads": 0}, ValueError, "`threads` must be at least 1; got 0"),
-        (IMAGES, {"transfers": "no"}, ValueError, "`transfers` must be allow or forbid; got 'no'"),
     ],
-    ids=["shape", "batch size", "threads", "transfers"],
+    ids=["shape", "batch size", "threads"],
 )
 def test_arguments_are_checked(images, options, error, message):
     with pytest.raises(error, match=message):
         result_hash(TRAINED, images, **options)
 
 
-def test_transfers_may_be_forbidden():
+def test_images_on_a_device():
     strict = pytest.importorskip("array_api_strict")
     device = strict.Device("device1")
     there = TRAINED.map_arrays(lambda x: strict.asarray(x, device=device))
-    with pytest.raises(ValueError, match=r"`images` .* would be copied from the host"):
-        result_hash(there, IMAGES, transfers="forbid")
-    assert result_hash(there, strict.asarray(IMAGES, device=device), transfers="forbid") == HASH
+    assert result_hash(there, strict.asarray(IMAGES, device=device)) == HASH
 
 
 def test_half_precision_is_rejected():

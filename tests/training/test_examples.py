@@ -83,7 +83,7 @@ def test_examples_stay_where_they_are(xp_backend):
     objective = objective_of(3, xp_backend)
     labels = np.arange(12, dtype=np.int64) % 3
     rows = xp_backend.asarray(ROWS, "uint8")
-    examples = as_examples(objective, rows, xp_backend.asarray(labels, "int64"), "forbid")
+    examples = as_examples(objective, rows, xp_backend.asarray(labels, "int64"))
     order = np.asarray([7, 2, 2, 11])
     taken = examples.take(order)
     np.testing.assert_array_equal(

@@ -75,7 +75,7 @@ def test_every_backend(xp_backend):
     np.testing.assert_allclose(values, parameters(expected), rtol=1e-4, atol=1e-6)
     assert run.history[0].loss == pytest.approx(expected.history[0].loss, rel=1e-5)
     placed = xp_backend.asarray(x), xp_backend.asarray(IDS, "int64")
-    there = xpnet.train(network, *placed, sample_weight=weights, transfers="forbid", **STEP)
+    there = xpnet.train(network, *placed, sample_weight=weights, **STEP)
     assert there.history[0].loss == run.history[0].loss
     ones, none = (
         xpnet.train(network, x, IDS, sample_weight=weight, **OPTIONS)

@@ -559,7 +559,6 @@ def test_torchs_graph_does_not_grow():
         ({"optimizer": "lion"}, ValueError, "adam, adamw, momentum, nesterov, sgd, or an .*'lion'"),
         ({"schedule": "linear"}, ValueError, "constant, cosine, step, or callable; got 'linear'"),
         ({"loss": "hinge"}, ValueError, "`loss` must be one of .*; got 'hinge'"),
-        ({"transfers": "never"}, ValueError, "`transfers` must be allow or forbid; got 'never'"),
         ({"epochs": 1.5}, TypeError, "`epochs` must be an integer; got 1.5"),
         ({"epochs": True}, TypeError, "`epochs` must be an integer; got True"),
         ({"augment": 1.5}, TypeError, "`augment` must be an integer; got 1.5"),

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     trained_on = model.network.metadata.get("trained_on")
     fingerprint = None if trained_on is None else RowsFingerprint()
     network, result, hash_text = _compare(data, model, options, stopwatch, fingerprint)
-    total, moved = result.total, result.transfers
+    total = result.total
     if not total:
         print_note(f"{data.path} holds no images: no accuracy")
     note_nonfinite(network, result.n_nonfinite, total)
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         "data": data.path,
         "is_training_data": is_training_data or None,  # other data may contain some of them
         "model": model.name,
-        **work_facts(network, device, options, stopwatch, n_images=total, transfers=moved),
+        **work_facts(network, device, options, stopwatch, n_images=total),
         **class_facts(result, network.classes or range(network.n_classes)),
     }
     if plot is not None:

@@ -66,8 +66,6 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
-    from xpnet.arrays.transfer import count_transfers
-
     options, output = from_args(DeviceOptions, args), args.output
     data, wanted = Data.from_args(args, args.path), Wanted(args.top, args.proba, options)
     to_stdout = output in {"-", "/dev/stdout"}
@@ -80,7 +78,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         print_note(device.reason)
     stdout = nullcontext(SimpleNamespace(write=_write_output))
     target = stdout if to_stdout else atomic_write(output, force=args.force)
-    with target as file, count_transfers() as transfers:
+    with target as file:
         is_npz = output.lower().endswith(".npz")
         network, found = _predict(wanted, data, model, stopwatch, file, is_npz=is_npz)
     if to_stdout:
@@ -88,7 +86,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
             print_note(f"hash {found['hash']}")
         return Outcome()
     total = found["total"]
-    work = work_facts(network, device, options, stopwatch, n_images=total, transfers=transfers)
+    work = work_facts(network, device, options, stopwatch, n_images=total)
     facts = {"output": output, **found, "data": data.path, "model": model.name, **work}
     wrote = f"{output} ({total:,} images)"
     return Outcome(facts, {"wrote": wrote, "hash": found["hash"], **work_rows(work)})

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import chain
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
@@ -16,7 +16,6 @@ from xpnet.files.errors import printable
 
 if TYPE_CHECKING:
     from xpnet.arrays.device import Device
-    from xpnet.arrays.transfer import Transfers
     from xpnet.cli.device_choice import DeviceOptions
     from xpnet.networks.network import Network
 
@@ -113,7 +112,6 @@ def work_facts(
     stopwatch: "Stopwatch",
     *,
     n_images: int,
-    transfers: "Transfers",
 ) -> dict[str, Any]:
     """Return what was computed where and how fast."""
     seconds = stopwatch.seconds()
@@ -124,7 +122,6 @@ def work_facts(
         "device_reason": device.reason,
         "batch_size": options.used_batch_size(network),
         "reproducible": options.is_reproducible,
-        "transfers": asdict(transfers),
         "images_per_second": n_images / computing if n_images and computing else None,
         "seconds": seconds,
     }
@@ -142,7 +139,6 @@ def work_rows(facts: Mapping[str, Any]) -> dict[str, str | None]:
         + ", reproducible" * facts["reproducible"],
         "seconds": ", ".join(f"{_PHASE_NAMES[name]} {s:.3f}" for name, s in shown.items()),
         "speed": f"{rate:,.0f} images per second" if is_telling else None,
-        "transfers": transfers_text(facts["transfers"]),
         "chosen": chosen_text(facts["device_reason"]),
     }
 
@@ -164,17 +160,6 @@ def network_text(network: "Network") -> str:
     for step in network.preprocessing:
         text = text.replace(repr(step), str(step), 1)
     return text.removeprefix("Network(").removesuffix(")")
-
-
-def transfers_text(transfers: Mapping[str, int]) -> str | None:
-    """Return the transfers between host and device as text, or None if there were none."""
-    if not any(transfers.values()):
-        return None
-    return (
-        f"{transfers['bytes_to_device']:,} bytes to the device"
-        f" in {transfers['copies_to_device']:,} copies,"
-        f" {transfers['bytes_to_host']:,} bytes back in {transfers['copies_to_host']:,}"
-    )
 
 
 def note_nonfinite(network: "Network", n_nonfinite: int, total: int) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from contextvars import Context
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -68,13 +67,9 @@ def _warm_up(network: "Network", images: "NDArray[Any]", batching: Mapping[str, 
     from xpnet.inference.nonfinite import count_nonfinite
     from xpnet.inference.predict import predict_ids
 
-    def predict_once() -> None:
-        with without_warnings(), count_nonfinite():
-            predict_ids(network, images, **batching)
-
-    with suppress(ValueError):  # from rows that do not fit, which are reported later
-        # In a context of its own, where transfers are not counted.
-        Context().run(predict_once)
+    # Rows that do not fit are reported later.
+    with suppress(ValueError), without_warnings(), count_nonfinite():
+        predict_ids(network, images, **batching)
 
 
 def with_range(model: Model, path: str, images: "NDArray[Any]") -> "Network":

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from xpnet.cli.arguments import (
 from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, computation_errors
 from xpnet.cli.device_argument import add_device_argument
 from xpnet.cli.device_choice import DeviceOptions, open_device
-from xpnet.cli.report import Outcome, Stopwatch, network_text, transfers_text
+from xpnet.cli.report import Outcome, Stopwatch, network_text
 from xpnet.cli.streams import print_note, progress_bar, write_error_text
 from xpnet.cli.training_options import TrainArguments, add_training_arguments, options_text
 from xpnet.cli.training_setup import (
@@ -198,7 +198,7 @@ def _outcome(
     measured: str,
 ) -> Outcome:
     best: Any = trained.best  # not None: there is at least one epoch
-    accuracy, transfers = best.validation_accuracy, asdict(trained.transfers)
+    accuracy = best.validation_accuracy
     facts = {
         "output": output,
         "options": options.printed(),
@@ -209,7 +209,6 @@ def _outcome(
         "validation_accuracy": accuracy,
         "best_epoch": best.number,
         "epochs": len(trained.history),
-        "transfers": transfers,
         "device": device.name,
         "library": device.library,
         "device_reason": device.reason,
@@ -226,6 +225,5 @@ def _outcome(
         "wrote": output,
         "network": facts["network"],
         "device": f"{device.name} ({device.library}, {device.hardware}; {device.reason})",
-        "transfers": transfers_text(transfers),
     }
     return Outcome(facts, rows)

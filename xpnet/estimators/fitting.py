@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from xpnet.arrays.namespace import current_device, without_warnings
-from xpnet.arrays.transfer import Transfers, to_numpy
+from xpnet.arrays.transfer import to_numpy
 from xpnet.networks.network import Network
 from xpnet.training.backward import Objective
 from xpnet.training.examples import Examples
@@ -101,7 +101,6 @@ class Fitting:
             kept,
             held_out,
             options=options,
-            transfers=Transfers(),
             shuffle=mlp.shuffle,
             n_measured=0,
         )

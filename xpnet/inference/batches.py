@@ -2,28 +2,23 @@
 
 import operator
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple, Self, get_args
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from xpnet.arrays.namespace import array_namespace, as_array, device_of, library_of
+from xpnet.arrays.namespace import array_namespace, as_array
 from xpnet.arrays.transfer import is_in_host_memory, move
 from xpnet.networks.network import Network
 
 __all__ = [
     "BatchOptions",
-    "TransferPolicy",
     "as_rows",
     "check_batch_size",
     "check_integer",
-    "check_transfer",
-    "check_transfers",
     "default_batch_size",
     "is_stream",
     "on_network_device",
 ]
-
-TransferPolicy = Literal["allow", "forbid"]
 
 # Rows of a batch on a CPU: the values of the widest stage should fit into the second-level cache,
 # 2 MB of float32; fewer than 512 rows make products slow, and more than 1,024 gain nothing, unless
@@ -48,14 +43,11 @@ class BatchOptions(NamedTuple):
 
     batch_size: int | None = None
     threads: int | None = None
-    transfers: TransferPolicy = "allow"
 
     def checked(self) -> Self:
         """Return the options, after validation, with `batch_size` as an int."""
         if self.threads is not None:
             check_integer("threads", self.threads, kind="an integer or None")
-        if self.transfers != "allow":
-            check_transfers(self.transfers)
         if self.batch_size is None:
             return self
         check_integer("batch_size", self.batch_size, kind="an integer or None")
@@ -69,13 +61,6 @@ def check_integer(name: str, value: Any, least: int = 1, kind: str = "an integer
         raise TypeError(msg)
     if value < least:
         msg = f"`{name}` must be at least {least}; got {value}"
-        raise ValueError(msg)
-
-
-def check_transfers(transfers: str) -> None:
-    """Raise ValueError if `transfers` is neither "allow" nor "forbid"."""
-    if transfers not in get_args(TransferPolicy):
-        msg = f"`transfers` must be allow or forbid; got {transfers!r}"
         raise ValueError(msg)
 
 
@@ -121,24 +106,3 @@ def on_network_device(network: Network, rows: Any) -> Any:
     if not isinstance(rows, np.ndarray):
         return rows
     return move(rows, array_namespace(network.layers[0].weight), network.device)
-
-
-def check_transfer(x: Any, network: Network, transfers: str, name: str = "images") -> None:
-    """Raise ValueError if an array, called `name`, would be copied but `transfers` forbids it."""
-    weight = network.layers[0].weight
-    if transfers == "allow" or is_in_host_memory(x) == is_in_host_memory(weight):
-        return
-    source, target = _place(x), _place(weight)
-    has_word = library_of(weight) in {"cupy", "numpy"}
-    word = repr({"the host": "cpu"}.get(target, target)) if has_word else "..."
-    msg = (
-        f"`{name}` of shape {tuple(x.shape)} would be copied from {source} to {target}: move them"
-        f" once with xpnet.Device({word}).asarray({name}), or give transfers='allow'"
-    )
-    raise ValueError(msg)
-
-
-def _place(x: Any) -> str:
-    if is_in_host_memory(x):
-        return "the host"
-    return f"gpu:{x.device.id}" if library_of(x) == "cupy" else str(device_of(x))

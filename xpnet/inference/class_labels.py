@@ -16,8 +16,7 @@ from xpnet.arrays.namespace import (
     dtype_name,
     library_of,
 )
-from xpnet.arrays.transfer import is_in_host_memory, is_numpy, is_traced, move, to_numpy
-from xpnet.inference.batches import TransferPolicy
+from xpnet.arrays.transfer import is_numpy, is_traced, move, to_numpy
 from xpnet.inference.nonfinite import without_complements
 from xpnet.networks.network import Network
 
@@ -122,16 +121,14 @@ def _number_of(name: str, default: int) -> int:
     return default
 
 
-def labels_of(network: Network, ids: Any, transfers: TransferPolicy) -> Any:
+def labels_of(network: Network, ids: Any) -> Any:
     """Return the entries of ``network.classes`` for class ids, as described in `xpnet.predict`."""
     classes, xp = network.classes or (), array_namespace(ids)
     strings = [name for name in classes if isinstance(name, str)]
     if strings:
-        is_on_device = transfers == "forbid" and not is_in_host_memory(ids)
-        if is_on_device or is_traced(ids):
-            place = "to stay on the device (transfers='forbid')" if is_on_device else "to be traced"
+        if is_traced(ids):
             found = f"got {strings[0]!r} in `network.classes`"
-            msg = f"labels must be integers {place}; {found}: {_REMEDY}"
+            msg = f"labels must be integers to be traced; {found}: {_REMEDY}"
             raise ValueError(msg)
         # Among objects, 0 and "0" remain two classes.
         return np.asarray(classes, None if len(strings) == len(classes) else object)[to_numpy(ids)]

@@ -1,8 +1,7 @@
 """Accuracy and confusion matrix of a network."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -12,8 +11,7 @@ from numpy.typing import NDArray
 from xpnet.arrays.dask_blocks import is_dask, sum_over_blocks
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.ranges import counting_from
-from xpnet.arrays.transfer import Transfers, count_transfers
-from xpnet.inference.batches import BatchOptions, TransferPolicy, check_transfer, is_stream
+from xpnet.inference.batches import BatchOptions, is_stream
 from xpnet.inference.class_labels import as_class_ids, confusion_of
 from xpnet.inference.nonfinite import warn_nonfinite
 from xpnet.inference.predict import marked_class_ids, predict_blocks
@@ -37,8 +35,6 @@ class Evaluation:
         Number of images classified as labelled, and of all images.
     confusion : array of shape (n_classes, n_classes), int64
         Number of images by class (row) and predicted class (column).
-    transfers : Transfers
-        Copies between host and device.
     n_nonfinite : int
         Number of images with meaningless predictions, since a layer gives NaN or infinity: see
         ``NonfiniteWarning`` of `xpnet.predict`.
@@ -49,7 +45,6 @@ class Evaluation:
     correct: int
     total: int
     confusion: NDArray[np.int64]
-    transfers: Transfers = field(default_factory=Transfers)
     n_nonfinite: int = 0
     classes: Sequence[str | int] | None = None
 
@@ -104,7 +99,6 @@ def evaluate(
     *,
     batch_size: int | None = None,
     threads: int | None = None,
-    transfers: TransferPolicy = "allow",
 ) -> Evaluation:
     """Classify images and compare the classes with labels.
 
@@ -122,15 +116,12 @@ def evaluate(
         images, also a Dask array in any chunks.
     batch_size, threads
         As for `predict`.
-    transfers : {"allow", "forbid"}, default "allow"
-        With "forbid", images or labels that are not in the memory of the network (host or device)
-        are rejected, not copied. The counts are still copied back.
 
     Returns
     -------
     Evaluation
         With ``.accuracy``, ``.correct``, ``.total``, ``.confusion``, ``.precision`` and
-        ``.recall`` of each class, ``.most_confused()``, ``.transfers`` and ``.n_nonfinite``.
+        ``.recall`` of each class, ``.most_confused()`` and ``.n_nonfinite``.
 
     Raises
     ------
@@ -158,41 +149,33 @@ def evaluate(
     if network.output == "values":
         msg = "`network` must classify; got output='values', a regression: compare with predict"
         raise ValueError(msg)
-    options = BatchOptions(batch_size, threads, transfers)
+    options = BatchOptions(batch_size, threads)
     if labels is None and not is_stream(images):
         msg = "`labels` must be given, unless `images` is an iterator of pairs (images, labels)"
         raise TypeError(msg)
     if is_dask(images):
         predicted = predict_blocks(_predict_block, network, images, options)
-        count = partial(_count, transfers=transfers)
-        counts = sum_over_blocks(count, network, predicted, as_array(labels, "labels"))
-        return _evaluation(network, counts, Transfers(), stacklevel=4)
+        counts = sum_over_blocks(_count, network, predicted, as_array(labels, "labels"))
+        return _evaluation(network, counts, stacklevel=4)
     images = with_scaling_warning(network, images)
     if labels is not None:
         results = ((run(network, images, marked_class_ids, options), x) for x in [labels])
-        return compare_labels(network, results, transfers)
+        return compare_labels(network, results)
     runner = Runner(network, marked_class_ids, options)
     predict_pairs = _predict_stream if network.library == "cupy" else _predict_blocks
-    return compare_labels(network, predict_pairs(runner, images), transfers)
+    return compare_labels(network, predict_pairs(runner, images))
 
 
-def compare_labels(
-    network: Network, results: Iterator[tuple[Any, Any]], transfers: TransferPolicy = "allow"
-) -> Evaluation:
+def compare_labels(network: Network, results: Iterator[tuple[Any, Any]]) -> Evaluation:
     """Return the evaluation of pairs of class ids, from `marked_class_ids`, and labels."""
     counts = np.zeros(network.n_classes**2 + 1, np.int64)
-    with count_transfers() as counted:
-        for predicted, labels in results:
-            counts += _count(network, predicted, labels, transfers)
-    return _evaluation(network, counts, counted)
+    for predicted, labels in results:
+        counts += _count(network, predicted, labels)
+    return _evaluation(network, counts)
 
 
-def _count(
-    network: Network, predicted: Any, given: Any, transfers: TransferPolicy
-) -> NDArray[np.int64]:
+def _count(network: Network, predicted: Any, labels: Any) -> NDArray[np.int64]:
     """Return the confusion matrix as a vector, and the number of lost rows after it."""
-    labels = as_array(given, "labels")
-    check_transfer(labels, network, transfers, "labels")
     return np.append(*confusion_of(as_class_ids(network, labels), predicted, network.n_classes))
 
 
@@ -201,15 +184,13 @@ def _predict_block(network: Network, images: Any, **options: Any) -> Any:
     return run(network, images, marked_class_ids, BatchOptions(**options))
 
 
-def _evaluation(
-    network: Network, counts: NDArray[np.int64], transfers: Transfers, *, stacklevel: int = 5
-) -> Evaluation:
+def _evaluation(network: Network, counts: NDArray[np.int64], *, stacklevel: int = 5) -> Evaluation:
     n_classes, n_nonfinite = network.n_classes, int(counts[-1])
     confusion = counts[:-1].reshape(n_classes, n_classes)
     total = int(confusion.sum())
     warn_nonfinite(n_nonfinite, total, network, stacklevel=stacklevel)
     correct, classes = int(np.trace(confusion)), network.classes
-    return Evaluation(correct, total, confusion, transfers, n_nonfinite, classes)
+    return Evaluation(correct, total, confusion, n_nonfinite, classes)
 
 
 def _predict_blocks(runner: Runner, pairs: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:

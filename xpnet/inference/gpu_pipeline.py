@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from xpnet.arrays.cpu.memory import HostRows, copy_by_threads
 from xpnet.arrays.gpu.cuda_streams import Bus, DeviceMemoryError, Streams
 from xpnet.arrays.namespace import array_namespace, device_of
-from xpnet.arrays.transfer import count_copy, host_dtype
+from xpnet.arrays.transfer import host_dtype
 
 __all__ = ["in_chunks", "streamed"]
 
@@ -178,7 +178,6 @@ class _Results:
             self.rows = np.concatenate((self.rows, more))
         self.rows[start:end] = results
         self.n_rows = end
-        count_copy("host", results.nbytes)
 
 
 class _Buffer:
@@ -271,7 +270,6 @@ class _Pipeline:
             if buffer.device is None or buffer.device.dtype != rows.dtype:
                 buffer.device = bus.allocate(self._shape, rows.dtype, self._copying)
             bus.copy_in(buffer.device[:n_rows], rows, self._copying)
-            count_copy("device", rows.nbytes)
             buffer.copied = bus.record(self._copying)
             bus.wait(buffer.copied, self._computing)
             results = bus.compute(self._compute, buffer.device[:n_rows], self._computing)

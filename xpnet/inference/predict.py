@@ -9,7 +9,7 @@ import numpy as np
 from xpnet.arrays.dask_blocks import is_dask, map_blocks
 from xpnet.arrays.namespace import array_namespace, current_device, largest
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.inference.batches import BatchOptions, TransferPolicy, is_stream
+from xpnet.inference.batches import BatchOptions, is_stream
 from xpnet.inference.class_labels import labels_of
 from xpnet.inference.nonfinite import checked_results, lost_rows, without_complements, without_lost
 from xpnet.inference.runner import run
@@ -28,7 +28,6 @@ def predict(
     *,
     batch_size: int | None = None,
     threads: int | None = None,
-    transfers: TransferPolicy = "allow",
 ) -> Any:
     """Return the label of each image: the class of the largest logit.
 
@@ -37,10 +36,10 @@ def predict(
     network : Network
     images : array of shape (n, n_in), (n, height, width) ..., or iterator of such arrays
         NumPy images are copied to the network's device batch by batch, ``uint8`` without
-        conversion. Images of another library must be on the network's device. Dask images give a
-        Dask array with the same chunks along the rows. Data frames without missing values count as
-        arrays; the names of their columns are ignored. The cast to the network's dtype is that of
-        `forward`.
+        conversion, and the results back; images of another library must be on that device, and of
+        their results only strings are copied. Dask images give a Dask array with the same chunks
+        along the rows. Data frames without missing values count as arrays; the names of their
+        columns are ignored. The cast to the network's dtype is that of `forward`.
     batch_size : int, optional
         Rows in a batch; chosen for the device by default.
     threads : int, optional
@@ -48,9 +47,6 @@ def predict(
         matrix products, which are limited to one meanwhile. It does not change the bits of the
         results. Blocks of Dask images, of which Dask computes several at a time, have one thread
         each by default.
-    transfers : {"allow", "forbid"}, default "allow"
-        With "forbid", images that are not in the memory of the network (host or device) are
-        rejected, not copied; so are labels that are strings, for images on a device.
 
     Returns
     -------
@@ -69,12 +65,12 @@ def predict(
     TypeError
         If `images` is not an array, or belongs to another library than the network.
     ValueError
-        If an image does not have the network's number of inputs, `batch_size` is below 1,
-        `transfers` forbids copying the images or labels, labels exceed the default integer dtype,
-        or strings are the labels of images traced by ``jax.jit``. For NumPy images, also if they
-        are integers beyond 2^53 in size from which a mean is subtracted; with a NumPy network, also
-        if a finite number overflows in the preprocessing or in the dtype of the network. A network
-        on a device, and a `reproducible` one, compute with infinity.
+        If an image does not have the network's number of inputs, `batch_size` is below 1, labels
+        exceed the default integer dtype, or strings are the labels of images traced by ``jax.jit``.
+        For NumPy images, also if they are integers beyond 2^53 in size from which a mean is
+        subtracted; with a NumPy network, also if a finite number overflows in the preprocessing or
+        in the dtype of the network. A network on a device, and a `reproducible` one, compute with
+        infinity.
     DeviceError
         If the GPU has no memory for 1,024 rows at a time.
 
@@ -105,17 +101,12 @@ def predict(
     array(['low', 'high'], dtype='<U4')
     """
     if type(images) is not np.ndarray and is_dask(images):
-        options = BatchOptions(batch_size, threads, transfers)
+        options = BatchOptions(batch_size, threads)
         return predict_blocks(predict, network, images, options)
     images = with_scaling_warning(network, images)
-    y = None
-    if batch_size is None and transfers == "allow":
-        y = compute_few(network, images, threads)
-    if y is None:
-        ids = predict_ids(network, images, batch_size, threads, transfers)
-    else:
-        ids = class_ids(network, y)
-    return ids if network.classes is None else labels_of(network, ids, transfers)
+    y = None if batch_size is not None else compute_few(network, images, threads)
+    ids = predict_ids(network, images, batch_size, threads) if y is None else class_ids(network, y)
+    return ids if network.classes is None else labels_of(network, ids)
 
 
 def predict_ids(
@@ -124,10 +115,9 @@ def predict_ids(
     /,
     batch_size: int | None = None,
     threads: int | None = None,
-    transfers: TransferPolicy = "allow",
 ) -> Any:
     """Return class ids of images, or values of a regression; arguments are as for `predict`."""
-    options = BatchOptions(batch_size, threads, transfers)
+    options = BatchOptions(batch_size, threads)
     # Lost rows cannot be counted on a device, or before Dask computes.
     if not (isinstance(images, np.ndarray | list | tuple) or is_stream(images)):
         return run(network, images, lambda network, y, _is_lost: class_ids(network, y), options)
@@ -145,13 +135,12 @@ def predict_proba(
     *,
     batch_size: int | None = None,
     threads: int | None = None,
-    transfers: TransferPolicy = "allow",
 ) -> Any:
     """Return the probability of each class for each image.
 
     Parameters
     ----------
-    network, images, batch_size, threads, transfers
+    network, images, batch_size, threads
         As for `predict`.
 
     Returns
@@ -181,11 +170,11 @@ def predict_proba(
     if network.output == "values":
         msg = "`network` must classify; got output='values', a regression: use predict"
         raise ValueError(msg)
-    options = BatchOptions(batch_size, threads, transfers)
+    options = BatchOptions(batch_size, threads)
     if is_dask(images):
         return predict_blocks(predict_proba, network, images, options)
     images = with_scaling_warning(network, images)
-    if batch_size is None and transfers == "allow":
+    if batch_size is None:
         y = compute_few(network, images, threads)
         if y is not None:
             return _probabilities(network, y, None)

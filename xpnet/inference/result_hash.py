@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.transfer import to_numpy
-from xpnet.inference.batches import BatchOptions, TransferPolicy, is_stream
+from xpnet.inference.batches import BatchOptions, is_stream
 from xpnet.inference.nonfinite import lost_rows
 from xpnet.inference.predict import marked_class_ids
 from xpnet.inference.runner import Runner
@@ -44,13 +44,12 @@ def result_hash(
     *,
     batch_size: int | None = None,
     threads: int | None = None,
-    transfers: TransferPolicy = "allow",
 ) -> str:
     """Return a hash of the outputs of the `reproducible` network, such as 9f3c-02ab-77d1-e05b.
 
     Parameters
     ----------
-    network, images, batch_size, threads, transfers
+    network, images, batch_size, threads
         As for `predict`. Dask images are computed, and outputs on a device are copied back.
 
     Returns
@@ -72,7 +71,7 @@ def result_hash(
     >>> xpnet.result_hash(xpnet.load("sample"), images)
     '9189-73c3-8a45-d0ab'
     """
-    runner = HashedRunner(network, BatchOptions(batch_size, threads, transfers))
+    runner = HashedRunner(network, BatchOptions(batch_size, threads))
     blocks = images if is_stream(images) else iter([images])
     no_rows = np.empty((0, network.n_in), np.uint8)
     for block in chain([next(blocks, no_rows)], blocks):

@@ -24,7 +24,6 @@ from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.batches import (
     BatchOptions,
     as_rows,
-    check_transfer,
     default_batch_size,
     is_stream,
     on_network_device,
@@ -96,12 +95,10 @@ class Runner:
 
     def _in_batches(self, images: Any) -> Iterator[Any]:
         """Yield the results in one or more parts, possibly empty."""
-        network, transfers, n_before = self._network, self._options.transfers, 0
+        network, n_before = self._network, 0
         for block in self._blocks(images):
             rows = as_rows(block, network.n_in)
             on_host = isinstance(rows, np.ndarray)
-            if on_host and len(rows):
-                check_transfer(rows, network, transfers)
             if on_host and network.library == "numpy":
                 with counting_from(n_before):
                     results = self.run(rows)
@@ -167,8 +164,6 @@ class Runner:
         if not is_real(rows, np) or rows.dtype.itemsize > 8:
             msg = f"`images` must hold real numbers of at most 64 bits; got dtype {rows.dtype}"
             raise TypeError(msg)
-        if len(rows):
-            check_transfer(rows, self._network, self._options.transfers)
         check_digits(self._network.preprocessing, rows, np)
         return rows
 

@@ -17,8 +17,8 @@ from xpnet.arrays.namespace import (
     without_warnings,
 )
 from xpnet.arrays.ranges import counting_from
-from xpnet.arrays.transfer import is_in_host_memory, move, to_numpy
-from xpnet.inference.batches import TransferPolicy, as_rows, check_transfer, on_network_device
+from xpnet.arrays.transfer import move, to_numpy
+from xpnet.inference.batches import as_rows, on_network_device
 from xpnet.inference.class_labels import as_class_ids, stay_together
 from xpnet.networks.preprocessing import preprocessed
 from xpnet.training.backward import Objective
@@ -76,7 +76,6 @@ def as_examples(
     objective: Objective,
     images: Any,
     labels: Any,
-    transfers: TransferPolicy = "allow",
     *,
     weights: NDArray[np.float64] | None = None,
     on_host: bool = False,
@@ -89,15 +88,10 @@ def as_examples(
     network = objective.network
     weight = network.layers[0].weight
     labels = as_array(labels, "labels")
-    for x, name in ((images, "images"), (labels, "labels")):
-        check_transfer(x, network, transfers, name)
     rows = as_rows(images, network.n_in)
     if not is_real(rows, array_namespace(rows)):
         msg = f"`images` must hold real numbers; got dtype {rows.dtype}"
         raise TypeError(msg)
-    if on_host and not is_in_host_memory(rows) and transfers == "forbid":
-        msg = "`augment` runs on the host and must be 0 with transfers='forbid'"
-        raise ValueError(msg)
     answers = as_class_ids(network, labels) if objective.has_classes else _values(labels, objective)
     shape = (rows.shape[0],) if objective.has_classes else (rows.shape[0], network.n_out)
     if tuple(answers.shape) != shape:

@@ -19,7 +19,7 @@ from xpnet.arrays.namespace import (
     device_of,
     without_warnings,
 )
-from xpnet.arrays.transfer import Transfers, move, to_numpy
+from xpnet.arrays.transfer import move, to_numpy
 from xpnet.inference.batches import BatchOptions
 from xpnet.inference.class_labels import stay_together
 from xpnet.inference.predict import class_ids
@@ -53,10 +53,9 @@ class TrainingOptions:
 class Loop:
     """Training loop over epochs, of ``n_steps`` batches in all.
 
-    `kept` holds the indices of the training examples. Unless `held_out` is empty, it
-    determines the best epoch. `transfers` counts the copies, for the result. If `shuffle` is
-    false, each epoch has the order of `kept`. The accuracy of each epoch is measured on
-    `n_measured` training examples at most.
+    `kept` holds the indices of the training examples. Unless `held_out` is empty, it determines the
+    best epoch. If `shuffle` is false, each epoch has the order of `kept`. The accuracy of each
+    epoch is measured on `n_measured` training examples at most.
     """
 
     def __init__(
@@ -67,11 +66,10 @@ class Loop:
         held_out: Examples,
         *,
         options: TrainingOptions,
-        transfers: Transfers,
         shuffle: bool = True,
         n_measured: int = MOST_MEASURED,
     ) -> None:
-        self._trainer, self._options, self._transfers = trainer, options, transfers
+        self._trainer, self._options = trainer, options
         self._examples, self._kept, self._held_out = examples, kept, held_out
         self._shuffle = shuffle
         self.n_steps = options.epochs * -(-len(kept) // options.batch_size)
@@ -208,7 +206,7 @@ class Loop:
         network = self._trainer.objective.network.ordinary
         if self.history:
             network = self._trainer.network(self._end.arrays["best"])
-        return Run(network, self.history, self.best, self._transfers)
+        return Run(network, self.history, self.best)
 
 
 def loss_and_accuracy(

@@ -1,8 +1,7 @@
 """Result of a training run."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from xpnet.arrays.transfer import Transfers
 from xpnet.networks.network import Network
 
 __all__ = ["MOST_MEASURED", "ChanceWarning", "Epoch", "Run", "RunawayError"]
@@ -76,14 +75,11 @@ class Run:
         Epoch with the highest validation accuracy; among equals, or for a regression, the one with
         the lowest validation loss. Without held-out examples, the last epoch. ``None`` if no epoch
         was completed.
-    transfers : Transfers
-        Copies between host and device.
     """
 
     network: Network
     history: tuple[Epoch, ...]
     best: Epoch | None = None
-    transfers: Transfers = field(default_factory=Transfers)
 
     def __repr__(self) -> str:
         return f"Run({self._summary()})"

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from xpnet.arrays.namespace import as_array
-from xpnet.arrays.transfer import count_transfers
-from xpnet.inference.batches import TransferPolicy, check_batch_size, check_integer, check_transfers
+from xpnet.inference.batches import check_batch_size, check_integer
 from xpnet.inference.class_labels import with_label_names
 from xpnet.networks.input_range import with_scaling_warning
 from xpnet.networks.network import Network
@@ -45,7 +44,6 @@ def train(
     resume: Resume = False,
     on_epoch: Callable[[Epoch], None] | None = None,
     progress: Callable[[int], None] | None = None,
-    transfers: TransferPolicy = "allow",
     sample_weight: Any = None,
 ) -> Run:
     """Train a network on labelled examples by mini-batches.
@@ -57,7 +55,8 @@ def train(
         one, the trained network and its scores have the same bits everywhere. This needs an
         optimizer and a schedule of xpnet.
     images : array of shape (n, n_in), (n, height, width) ...
-        Copied to the network's device a few thousand at a time. Or a data frame, as in `predict`.
+        NumPy images are copied to the network's device a few thousand at a time; images on it stay
+        there, unless they are augmented. Or a data frame, as in `predict`.
     labels : array of shape (n,), or of shape (n, n_out)
         Class ids or entries of ``network.classes``; for a regression, the target values. If the
         network has no classes, names of as many classes become those of the trained network.
@@ -98,9 +97,6 @@ def train(
         Called with each `Epoch`, with BLAS's usual number of threads.
     progress : callable, optional
         Called after each batch with its number of images.
-    transfers : {"allow", "forbid"}, default "allow"
-        With "forbid", images or labels that are not on the network's device raise an error. The
-        order of the images, losses and sample weights are still copied.
     sample_weight : array of shape (n,), optional
         Weight of each image, finite and 0 or more; only ratios matter. Losses and accuracies are
         weighted means, except of separate held-out examples. An image of weight 0, or of less than
@@ -109,14 +105,13 @@ def train(
     Returns
     -------
     Run
-        With ``.network``, an ordinary one, ``.history``, ``.best`` and ``.transfers``.
+        With ``.network``, an ordinary one, ``.history`` and ``.best``.
 
     Raises
     ------
     TypeError, ValueError
         If images, labels, weights or options have a wrong type, shape or value, no images are left
-        to train on, an activation has no derivative, or `transfers` forbids a copy (augmentation
-        needs images on the host).
+        to train on, or an activation has no derivative.
     FileExistsError
         If the checkpoint file exists and `resume` is false.
     BlockingIOError
@@ -154,7 +149,6 @@ def train(
     _check_integers(1, epochs=epochs, patience=patience)
     _check_integers(0, augment=augment, seed=seed)
     _check_numbers(rate, validation)
-    check_transfers(transfers)
     if network.is_reproducible:
         _check_reproducible(optimizer, schedule)
         if type(schedule) is Cosine:
@@ -165,17 +159,14 @@ def train(
         usual_batch_size(n) if batch_size is None else check_batch_size(network, batch_size)
     )
     shape = image_shape(tuple(images.shape)) if augment else None
-    with locked(checkpoint, resume=resume), count_transfers() as counted:
+    with locked(checkpoint, resume=resume):
         weights = as_sample_weight(sample_weight, n)
-        on_host = bool(augment)
-        examples = as_examples(
-            objective, images, labels, transfers, weights=weights, on_host=on_host
-        )
+        examples = as_examples(objective, images, labels, weights=weights, on_host=bool(augment))
         used = np.arange(n) if weights is None else np.flatnonzero(weights)
         share = 0.0 if isinstance(validation, tuple) else validation
         kept, others = (used[part] for part in split(len(used), share, seed))
         if isinstance(validation, tuple):
-            held_out = as_examples(objective, *validation, transfers)
+            held_out = as_examples(objective, *validation)
             check_finite_rows(held_out.rows)
         else:
             held_out = examples.take(others)
@@ -190,7 +181,7 @@ def train(
             augmentation = Augmentation(shape, augment, float(examples.rows.min()))
         options = TrainingOptions(epochs, batch_size, rate, schedule, patience, augmentation, seed)
         trainer = Trainer(objective, optimizer)
-        loop = Loop(trainer, examples, kept, held_out, options=options, transfers=counted)
+        loop = Loop(trainer, examples, kept, held_out, options=options)
         if checkpoint is not None:
             n_steps = loop.n_steps
             facts = {
