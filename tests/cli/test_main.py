@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import xpnet as package
-from xpnet.arrays.gpu.cuda_streams import DeviceMemoryError
+from xpnet.inference.runner import DeviceMemoryError
 
 COMMANDS = ("evaluate", "predict", "train", "parity", "show", "plot", "draw", "doctor")
 # With -P the working directory is not searched: what is tested is the package, not the checkout.

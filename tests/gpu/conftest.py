@@ -57,9 +57,8 @@ def rehearsal():
             # Chunks of 128 rows, so that a few rows are several chunks.
             patch.setattr("xpnet.inference.batches._VALUES_IN_CACHE", 128 * N_IN)
         if REHEARSAL == "cupy":
-            # Chunks of 4,096 rows, halved down to 128 if memory is short.
-            patch.setattr("xpnet.inference.batches._ROWS_ON_GPU", 2**12)
-            patch.setattr("xpnet.inference.gpu_pipeline._MIN_ROWS", 2**7)
+            # Chunks of 4,096 rows of 64 numbers.
+            patch.setattr("xpnet.inference.batches._DEVICE_BYTES", 2**20)
         yield
 
 

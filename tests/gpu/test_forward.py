@@ -1,7 +1,7 @@
-"""Forward pass on a GPU, with bias and activation in one kernel.
+"""Forward pass on a GPU.
 
-A fused kernel may round differently than its operations one by one. Layers with weights of 1 pass
-numbers to the activation exactly, so its results can be compared with the true values and bounds.
+Layers with weights of 1 pass numbers to the activation exactly, so its results can be compared with
+the true values and bounds.
 """
 
 import functools
@@ -122,29 +122,18 @@ def networks(name, make_network):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_networks_are_within_their_bounds(gpu, here, make_network, monkeypatch, name):
+def test_networks_are_within_their_bounds(gpu, here, make_network, name):
     rows = np.random.default_rng(3).integers(0, 256, (300, 64), np.uint8)
     for network in networks(name, make_network):
         last = error_bound(network, rows).stages[-1]
         assert np.mean(np.isfinite(last.bound)) > 0.5 or name in {"step", "exponential"}
-        fused, plain = network.to(gpu), network.to(gpu)
-        found = [here(fused(gpu.asarray(x))) for x in (rows, rows.astype(np.float32))]
-        with monkeypatch.context() as patch:
-            patch.setattr("xpnet.networks.dense.with_bias", lambda *_: None)  # no fusion
-            found.append(here(plain(gpu.asarray(rows))))
+        there = network.to(gpu)
+        found = [here(there(gpu.asarray(x))) for x in (rows, rows.astype(np.float32))]
         for got in found:
             assert np.all((np.abs(got - last.values) <= last.bound) | (got == last.values))
         # Layer by layer; nothing has a bound beyond a step.
-        report = compare(network, rows, {"gpu": fused})
+        report = compare(network, rows, {"gpu": there})
         assert report.candidates["gpu"].first_out is None
-
-
-def test_layers_are_one_kernel_where_they_can(gpu, cupy, make_network):
-    assert cupy is not None
-    for name in NAMES:
-        there = make_network(64, 10, 10, activation=name).to(gpu)
-        late = [layer.stage.fused_bias is not None for layer in there.layers]
-        assert late == [ACTIVATIONS[name].is_elementwise, True]
 
 
 def test_networks_may_be_first_used_by_threads_at_once(gpu, make_network):

@@ -73,3 +73,14 @@ def test_batch_sizes_of_numpy_are_integers():
 def test_the_default_suits_the_widest_layer(width, expected):
     layer = xpnet.Dense(np.zeros((1, width), np.float16), np.zeros(width, np.float16))
     assert default_batch_size(xpnet.Network([layer])) == expected
+
+
+@pytest.mark.parametrize(
+    ("width", "dtype", "expected"),
+    [(784, "float32", 21_399), (1, "float32", 2**24), (2**14, "float64", 512), (2**25, "f4", 1)],
+)
+def test_the_default_on_a_device_is_a_number_of_bytes(width, dtype, expected):
+    device = xpnet.Device("array-api-strict:device1")
+    layer = xpnet.Dense(np.zeros((1, width), dtype), np.zeros(width, dtype))
+    network = xpnet.Network([layer]).map_arrays(device.asarray)
+    assert default_batch_size(network) == expected

@@ -1,4 +1,4 @@
-"""Evaluation of blocks of images that are joined for a GPU."""
+"""Results of an evaluation."""
 
 from dataclasses import replace
 
@@ -6,48 +6,12 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.inference import evaluate as module
-from xpnet.inference.batches import BatchOptions
-from xpnet.inference.predict import marked_class_ids
-from xpnet.inference.runner import Runner
-
-
-@pytest.mark.parametrize("most", [1, 7, 100, 10_000])
-@pytest.mark.parametrize("sizes", [[5], [1, 1, 1], [3, 0, 40, 7, 50], [0], []])
-def test_each_block_gets_its_own_predictions(monkeypatch, most, sizes):
-    monkeypatch.setattr(module, "_STREAM_ROWS", most)
-    network, images = xpnet.load("sample"), xpnet.sample()[0]
-    ends = np.cumsum(sizes, dtype=int)
-    blocks = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
-    pairs = ((images[block].tolist() if most == 7 else images[block], block) for block in blocks)
-    if most == 7:  # an empty list would have no pixels
-        pairs = ((rows if len(rows) else images[:0], block) for rows, block in pairs)
-    runner = Runner(network, marked_class_ids, BatchOptions())
-    found = list(module._predict_stream(runner, pairs))  # noqa: SLF001 (a GPU's way, without one)
-    assert [block for _, block in found] == blocks
-    for predicted, block in found:
-        np.testing.assert_array_equal(predicted, xpnet.predict(network, images[block]))
-
-
-def test_blocks_are_not_read_ahead(monkeypatch):
-    monkeypatch.setattr(module, "_STREAM_ROWS", 10)
-    images, asked = xpnet.sample()[0], []
-
-    def pairs():
-        for i in range(0, 60, 5):
-            asked.append(i)
-            yield images[i : i + 5], i
-
-    network = xpnet.load("sample")
-    runner = Runner(network, marked_class_ids, BatchOptions())
-    found = module._predict_stream(runner, pairs())  # noqa: SLF001
-    assert next(found)[1] == 0
-    assert asked == [0, 5]
+from xpnet.inference.evaluate import Evaluation
 
 
 def evaluation(confusion):
     counts = np.asarray(confusion, np.int64)
-    return module.Evaluation(int(np.trace(counts)), int(counts.sum()), counts)
+    return Evaluation(int(np.trace(counts)), int(counts.sum()), counts)
 
 
 def test_precision_and_recall():
@@ -74,10 +38,10 @@ def test_the_most_confused_pairs():
 @pytest.mark.parametrize(
     ("result", "text"),
     [
-        (module.Evaluation(986, 1000, np.eye(2)), "0.986: 986 of 1,000"),
-        (module.Evaluation(9863, 10000, np.eye(2)), "0.9863: 9,863 of 10,000"),
-        (module.Evaluation(1, 2, np.eye(2), n_nonfinite=3), "0.500: 1 of 2; 3 not finite"),
-        (module.Evaluation(0, 0, np.eye(2)), "no images"),
+        (Evaluation(986, 1000, np.eye(2)), "0.986: 986 of 1,000"),
+        (Evaluation(9863, 10000, np.eye(2)), "0.9863: 9,863 of 10,000"),
+        (Evaluation(1, 2, np.eye(2), n_nonfinite=3), "0.500: 1 of 2; 3 not finite"),
+        (Evaluation(0, 0, np.eye(2)), "no images"),
     ],
 )
 def test_a_result_in_a_line(result, text):

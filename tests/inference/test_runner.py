@@ -1,6 +1,9 @@
 """Many rows: the same results as for few, and nothing cached from an earlier call."""
 
 import dataclasses
+import pickle
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -160,3 +163,120 @@ def test_a_network_that_gives_its_inputs_back_gives_copies(n_rows):
     found = xpnet.predict(network, rows)
     np.testing.assert_array_equal(found, rows)
     assert not np.may_share_memory(found, rows)
+
+
+# Chunks of rows for networks of other libraries than NumPy
+
+
+def on_device(network):
+    pytest.importorskip("array_api_strict")
+    return network.to("array-api-strict:device1")
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 24, 25, 26, 100])
+def test_chunks_give_what_numpy_does(xp_backend, n_rows):
+    if xp_backend.name == "dask":
+        pytest.skip("Dask images meet a NumPy network")
+    network = network_of(784, 50, 10, output="logits")
+    there, rows = network.map_arrays(xp_backend.asarray), PIXELS[:n_rows]
+    placed = xp_backend.asarray(rows, "uint8")
+    for function in (xpnet.predict, xpnet.predict_proba):
+        expected = function(network, rows)
+        found = function(there, rows, batch_size=25)
+        assert found.dtype == expected.dtype
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+        assert function(there, placed, batch_size=25).shape == expected.shape
+    ids = xpnet.predict(network, rows)
+    assert xpnet.evaluate(there, rows, ids, batch_size=25).correct == n_rows
+
+
+@pytest.fixture
+def taken(monkeypatch):
+    """Let a network compute as many rows at a time as its device has memory for."""
+    n_rows, compute = [], xpnet.Network.compute
+
+    def limited(network, x, xp):
+        n_rows.append(x.shape[0])
+        if x.shape[0] > 100:
+            raise limited.error
+        return compute(network, x, xp)
+
+    limited.error, limited.n_rows = MemoryError("allocating 1,024 bytes"), n_rows
+    monkeypatch.setattr(xpnet.Network, "compute", limited)
+    return limited
+
+
+ERRORS = [
+    MemoryError("Out of memory allocating 1,024 bytes"),
+    RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: str(error)[:9])
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_full_device_is_an_error_that_names_the_batch_size(taken, error, is_there):
+    network, taken.error = on_device(network_of(784, 50, 10)), error
+    rows = xpnet.Device("array-api-strict:device1").asarray(PIXELS) if is_there else PIXELS
+    for call in (xpnet.predict, lambda net, x: xpnet.evaluate(net, x, np.zeros(MANY, int))):
+        classifier = dataclasses.replace(network, output="logits")
+        with pytest.raises(xpnet.DeviceError, match=r"5,000 rows.*batch_size=") as caught:
+            call(classifier, rows)
+        assert isinstance(caught.value, MemoryError)
+        assert caught.value.code == "out-of-memory"
+        assert caught.value.__context__ is None  # it would keep memory
+        assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+    assert xpnet.predict(network, rows, batch_size=100).shape == (MANY, 10)
+    assert set(taken.n_rows) == {MANY, 100}
+
+
+def test_other_errors_are_left_alone(taken):
+    taken.error = RuntimeError("a launch failed")
+    with pytest.raises(RuntimeError, match="launch"):
+        xpnet.predict(on_device(network_of(784, 50, 10)), PIXELS)
+    taken.error = MemoryError("the host's")
+    with pytest.raises(MemoryError, match="the host's"):  # a plain one
+        xpnet.predict(network_of(784, 50, 10).to("array-api-strict"), PIXELS, batch_size=MANY)
+
+
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+@pytest.mark.parametrize("part", [np.s_[:], np.s_[100:2900], np.s_[::2], np.s_[:0], np.s_[7:8]])
+def test_a_mapped_file_is_an_array(tmp_path, mode, part):
+    PIXELS.tofile(tmp_path / "images.bin")
+    images = np.memmap(tmp_path / "images.bin", np.uint8, mode, shape=PIXELS.shape)[part]
+    network = network_of(784, 50, 10)
+    found = xpnet.predict(network, images)
+    assert type(found) is np.ndarray
+    np.testing.assert_array_equal(found, xpnet.predict(network, PIXELS[part]))
+    there = on_device(network)
+    found = xpnet.predict(there, images)
+    np.testing.assert_array_equal(found, xpnet.predict(there, PIXELS[part]))
+
+
+MEMORY = """
+import resource, sys
+import numpy as np, xpnet
+
+path, word, n_rows = sys.argv[1:]
+network = xpnet.load("sample").to(word)
+images = np.memmap(path, np.uint8, "r", shape=(int(n_rows), 784))
+xpnet.predict(network, images[:50_000])  # what is taken once
+lines = open("/proc/self/status").read().splitlines()
+used = next(int(x.split()[1]) * 1024 for x in lines if x.startswith("VmData:"))
+resource.setrlimit(resource.RLIMIT_DATA, (used + 2**27, -1))
+try:
+    np.ones(images.nbytes, np.uint8)
+except MemoryError:
+    print(len(xpnet.predict(network, images)))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limit of private memory")
+@pytest.mark.parametrize("word", ["cpu", "array-api-strict:device1"])
+def test_a_file_may_exceed_the_memory(tmp_path, word):
+    pytest.importorskip("array_api_strict")
+    path, n_rows = tmp_path / "black.bin", 300_000
+    with path.open("wb") as file:
+        file.truncate(n_rows * 784)  # 235 MB
+    command = [sys.executable, "-c", MEMORY, path, word, str(n_rows)]
+    assert int(subprocess.check_output(command, timeout=60)) == n_rows

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.networks.dense import Stage
 
 CORNERS = [[0, 0], [0, 1], [1, 0], [1, 1]]
 GATES = {
@@ -65,15 +64,6 @@ def test_layers_one_after_the_other_are_the_network(xp_backend):
     np.testing.assert_array_equal(
         values, xp_backend.check(network(x), dtype="float32", shape=(3, 4))
     )
-
-
-def test_a_bias_that_the_activation_adds_belongs_to_the_sum():
-    layer = xpnet.Dense([[1.0]], [0.5], "relu")
-    # As on a GPU, where one kernel adds the bias and computes the activation.
-    late = Stage(lambda x: x @ layer.weight, lambda x, _: xpnet.relu(x + 0.5), None, layer.bias)
-    vars(layer)["stage"] = late
-    assert layer.linear([-2.0]).tolist() == [-1.5]
-    assert layer([2.0]).tolist() == [2.5]
 
 
 @pytest.mark.parametrize("method", ["__call__", "linear"])

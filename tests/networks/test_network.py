@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.networks.dense import Stage
 from xpnet.networks.execution import layer_results
 from xpnet.networks.preprocessing import arrays_of
 
@@ -112,34 +111,6 @@ def test_layer_results_give_every_stage(xp_backend):
             xp_backend.check(y, dtype="float32", shape=(3, layer.n_out)),
             xp_backend.check(xpnet.sigmoid(weighted), dtype="float32", shape=(3, layer.n_out)),
         )
-
-
-def test_layer_results_are_the_same_where_the_activation_adds_the_bias():
-    network = xpnet.init_network([6, 5, 4], activation="sigmoid", seed=1)
-    biased = [
-        dataclasses.replace(layer, bias=np.linspace(-1.0, 1.0, layer.n_out, dtype="float32"))
-        for layer in network.layers
-    ]
-    network = dataclasses.replace(network, layers=biased)
-    late = dataclasses.replace(network)
-    vars(late)["stages"] = tuple(map(late_stage, biased))
-    x = np.random.default_rng(0).normal(size=(3, 6)).astype("float32")
-    both = (layer_results(each, x, np) for each in (network, late))
-    for (weighted, y), (late_weighted, late_y) in zip(*both, strict=True):
-        np.testing.assert_allclose(late_weighted, weighted, atol=1e-6)
-        np.testing.assert_allclose(late_y, y, atol=1e-6)
-    np.testing.assert_allclose(late(x), network(x), atol=1e-6)
-
-
-def late_stage(layer):
-    """Return a layer's stage as on a GPU, which adds the bias in the kernel of the activation."""
-    activate = {"sigmoid": xpnet.sigmoid, "identity": lambda x: x}[layer.activation]
-    return Stage(
-        lambda x: x @ layer.weight,
-        lambda x, _: activate(x + layer.bias),
-        lambda x, _: activate(x),
-        layer.bias,
-    )
 
 
 def test_the_types_of_the_forward_pass_resolve():

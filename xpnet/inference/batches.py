@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from xpnet.arrays.namespace import array_namespace, as_array
+from xpnet.arrays.namespace import array_namespace, as_array, limits_of
 from xpnet.arrays.transfer import is_in_host_memory, move
 from xpnet.networks.network import Network
 
@@ -32,10 +32,9 @@ _MOST_VALUES = 2**24
 _ROUND_ROWS = 64
 # Fewest multiplications in a batch that is worth waking a thread, about 0.2 ms.
 _MIN_WORK = 2 * 10**7
-# A GPU needs many rows per launch: 65,536 rows of 784 bytes are 51 MB, and the widest stage takes
-# at most 1 GB of float32.
-_ROWS_ON_GPU = 2**16
-_VALUES_ON_GPU = 2**28
+# Bytes of the widest stage of a batch on a device, the rows included: 21,399 rows of 784 numbers in
+# float32. A device needs many rows per call, and computes with several such arrays.
+_DEVICE_BYTES = 2**26
 
 
 class BatchOptions(NamedTuple):
@@ -72,8 +71,10 @@ def check_batch_size(network: Network, batch_size: int | None) -> int:
 def default_batch_size(network: Network) -> int:
     """Return the number of rows in a batch that suits the network's device."""
     widest = max(network.n_in, *(layer.n_out for layer in network.layers))
-    if not is_in_host_memory(network.layers[0].weight):
-        return max(min(_ROWS_ON_GPU, _VALUES_ON_GPU // widest), 1)
+    weight = network.layers[0].weight
+    if not is_in_host_memory(weight):
+        n_bytes = widest * limits_of(weight.dtype, array_namespace(weight)).bits // 8
+        return max(_DEVICE_BYTES // n_bytes, 1)
     fewest, usual, most = _ROWS_ON_CPU
     most = max(usual, min(_MIN_WORK // network.multiplications, most))
     n_rows = max(min(max(_VALUES_IN_CACHE // widest, fewest), most, _MOST_VALUES // widest), 1)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,9 +19,6 @@ from xpnet.networks.input_range import with_scaling_warning
 from xpnet.networks.network import Network
 
 __all__ = ["Evaluation", "compare_labels", "evaluate"]
-
-# Rows of an iterator in one stream to a GPU; their labels are kept in memory meanwhile.
-_STREAM_ROWS = 2**22
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -162,8 +158,7 @@ def evaluate(
         results = ((run(network, images, marked_class_ids, options), x) for x in [labels])
         return compare_labels(network, results)
     runner = Runner(network, marked_class_ids, options)
-    predict_pairs = _predict_stream if network.library == "cupy" else _predict_blocks
-    return compare_labels(network, predict_pairs(runner, images))
+    return compare_labels(network, _predict_blocks(runner, images))
 
 
 def compare_labels(network: Network, results: Iterator[tuple[Any, Any]]) -> Evaluation:
@@ -201,25 +196,3 @@ def _predict_blocks(runner: Runner, pairs: Iterator[tuple[Any, Any]]) -> Iterato
             predicted = runner.run(images)
         yield predicted, labels
         n_before += predicted.shape[0]
-
-
-def _predict_stream(runner: Runner, pairs: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
-    """Yield the same, in streams of up to 4,194,304 rows: the GPU does not stop at each block."""
-    for first in pairs:
-        taken: list[tuple[int, Any]] = []
-        predicted, start = runner.run(_take_images(chain([first], pairs), taken)), 0
-        for n_rows, labels in taken:
-            yield predicted[start : start + n_rows], labels
-            start += n_rows
-
-
-def _take_images(pairs: Iterator[tuple[Any, Any]], taken: list[tuple[int, Any]]) -> Iterator[Any]:
-    """Yield blocks of images for one stream; append their lengths and labels to `taken`."""
-    n_left = _STREAM_ROWS
-    for images, labels in pairs:
-        rows = as_array(images, "images")
-        taken.append((rows.shape[0], labels))
-        yield rows
-        n_left -= rows.shape[0]
-        if n_left <= 0:
-            return

@@ -72,7 +72,7 @@ def predict(
         in the dtype of the network. A network on a device, and a `reproducible` one, compute with
         infinity.
     DeviceError
-        If the GPU has no memory for 1,024 rows at a time.
+        If a device has no memory for a batch: give a smaller `batch_size`. Also a MemoryError.
 
     Warns
     -----

@@ -1,26 +1,27 @@
 """Batched computation of a network over many images, in bounded memory."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
-from itertools import chain, groupby, pairwise
-from typing import Any, TypeAlias
+from itertools import chain, pairwise
+from textwrap import shorten
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.cpu.memory import keep_freed_memory, release_pages, rows_in_file
+from xpnet.arrays.cpu.memory import keep_freed_memory
 from xpnet.arrays.dask_blocks import is_dask, map_blocks
-from xpnet.arrays.gpu.cuda_streams import Bus, bus_to
+from xpnet.arrays.device_errors import DeviceError, Diagnosis
 from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
     current_device,
+    device_of,
     is_real,
     widest_floating,
 )
 from xpnet.arrays.ranges import counting_from, dtype_before_cast
-from xpnet.arrays.transfer import to_numpy
+from xpnet.arrays.transfer import is_in_host_memory, to_numpy
 from xpnet.inference.batches import (
     BatchOptions,
     as_rows,
@@ -28,13 +29,12 @@ from xpnet.inference.batches import (
     is_stream,
     on_network_device,
 )
-from xpnet.inference.gpu_pipeline import in_chunks, streamed
 from xpnet.inference.nonfinite import outputs_and_lost_rows
 from xpnet.inference.tiles import compute_tiles, tile_bounds
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import check_digits, map_arrays, preprocessed
 
-__all__ = ["Finish", "Runner", "run"]
+__all__ = ["DeviceMemoryError", "Finish", "Runner", "run"]
 
 Finish: TypeAlias = Callable[[Network, Any, Any], Any]
 """``finish(network, outputs, is_lost)``, an array with a result for each row.
@@ -44,8 +44,17 @@ Finish: TypeAlias = Callable[[Network, Any, Any], Any]
 
 # Multiplications in a tile, some 30 microseconds, below which threads only wait for each other.
 _SHORT_WORK = 2_500_000
-# Bytes of a memory-mapped file that are in memory at a time.
-_MAPPED_BYTES = 2**26
+
+
+class DeviceMemoryError(DeviceError, MemoryError):
+    """Out of device memory for a chunk of rows."""
+
+    @classmethod
+    def of_rows(cls, n_rows: int, reason: str, /) -> Self:
+        """Return the error for a number of rows."""
+        what = f"the device has no memory for {n_rows:,} rows at a time ({reason})"
+        fix = "give a smaller batch_size= (--batch-size), or end other programs on the device"
+        return cls(Diagnosis("out-of-memory", what, fix))
 
 
 def run(network: Network, images: Any, finish: Finish, options: BatchOptions) -> Any:
@@ -72,19 +81,15 @@ class Runner:
             images = as_array(images, "images")
             if is_dask(images):
                 return map_blocks(Runner.run, self, images)
-        weight = self._network.layers[0].weight
-        bus = bus_to(weight)
-        if bus is None and isinstance(images, np.memmap):
-            images = _parts_of_file(images)
-        with current_device(weight):
-            if bus is None and isinstance(images, np.ndarray) and self._network.library == "numpy":
+        with current_device(self._network.layers[0].weight):
+            if isinstance(images, np.ndarray) and self._network.library == "numpy":
                 keep_freed_memory()
-                rows = as_rows(images, self._network.n_in)
+                rows = np.asarray(as_rows(images, self._network.n_in))
                 bounds, threads = self._bounds(len(rows)), self._options.threads
                 if bounds[1] * self._network.multiplications < _SHORT_WORK:
                     threads = 1
                 return compute_tiles(self._compute, rows, bounds, threads)
-            parts = list(self._in_batches(images) if bus is None else self._on_gpu(images, bus))
+            parts = list(self._in_chunks(images))
             return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
 
     def _compute(self, rows: Any) -> Any:
@@ -93,24 +98,39 @@ class Runner:
             return self._finish(network, *outputs_and_lost_rows(network, rows))
         return self._finish(network, network(rows), None)
 
-    def _in_batches(self, images: Any) -> Iterator[Any]:
+    def _in_chunks(self, images: Any) -> Iterator[Any]:
         """Yield the results in one or more parts, possibly empty."""
         network, n_before = self._network, 0
         for block in self._blocks(images):
             rows = as_rows(block, network.n_in)
-            on_host = isinstance(rows, np.ndarray)
-            if on_host and network.library == "numpy":
+            if isinstance(rows, np.ndarray) and network.library == "numpy":
                 with counting_from(n_before):
                     results = self.run(rows)
                 yield results
-            elif on_host:
-                for start, end in pairwise(self._bounds(len(rows))):
-                    with counting_from(n_before + start):
-                        yield to_numpy(self._compute_on_device(rows[start:end]))
             else:
                 for start, end in pairwise(self._bounds(rows.shape[0])):
-                    yield self._compute(rows[start:end, :])
+                    with counting_from(n_before + start):
+                        results = self._chunk(rows[start:end, :])
+                    yield results
             n_before += rows.shape[0]
+
+    def _chunk(self, rows: Any) -> Any:
+        """Return the results for a chunk: on the host for host rows, otherwise where they are."""
+        n_rows = rows.shape[0]
+        if not n_rows:  # CuPy cannot find the largest of no rows (cupy#266)
+            xp, shape = array_namespace(rows), (1, self._network.n_in)
+            return self._chunk(xp.zeros(shape, dtype=rows.dtype, device=device_of(rows)))[:0, ...]
+        try:
+            if isinstance(rows, np.ndarray):
+                return to_numpy(self._compute_on_device(np.asarray(rows)))
+            return self._compute(rows)
+        except (MemoryError, RuntimeError) as error:
+            is_full = isinstance(error, MemoryError) or "out of memory" in str(error).lower()
+            if not is_full or is_in_host_memory(self._network.layers[0].weight):
+                raise
+            reason = shorten(str(error), 200)
+        # Not raised above, where its context would keep arrays on the device.
+        raise DeviceMemoryError.of_rows(n_rows, reason)
 
     def _compute_on_device(self, rows: NDArray[Any]) -> Any:
         """Return the results for host rows, preprocessed on the host if only it has float64."""
@@ -127,46 +147,6 @@ class Runner:
         plain = replace(network, preprocessing=())
         return self._finish(plain, plain(on_network_device(plain, rows)), None)
 
-    def _on_gpu(self, images: Any, bus: Bus) -> Iterator[Any]:
-        """Yield the results of a CuPy network in one or more parts, possibly empty."""
-        compute, size, n_in = self._compute, self._batch_size, self._network.n_in
-        stream = partial(streamed, compute=compute, bus=bus, batch_size=size, n_in=n_in)
-        if isinstance(images, np.memmap):
-            with rows_in_file(self._host_rows(images)) as file:
-                if file is not None:
-                    yield stream([file], is_stable=True)
-                    return
-            images = _parts_of_file(images)
-        if isinstance(images, np.ndarray):
-            yield stream([self._host_rows(images)], is_stable=True)
-            return
-        # Consecutive blocks on the host are one stream.
-        groups = groupby(self._blocks(images), lambda block: isinstance(block, np.ndarray))
-        for on_host, blocks in groups:
-            if on_host:
-                yield stream(self._host_blocks(blocks))
-                continue
-            for block in blocks:
-                yield from in_chunks(as_rows(block, n_in), compute, bus, size)
-
-    def _host_blocks(self, blocks: Iterable[Any]) -> Iterator[NDArray[Any]]:
-        """Yield host images as rows, counted in errors from the first block on."""
-        n_before = 0
-        for block in blocks:
-            with counting_from(n_before):
-                rows = self._host_rows(block)
-            yield rows
-            n_before += len(rows)
-
-    def _host_rows(self, images: NDArray[Any]) -> NDArray[Any]:
-        """Return host images as rows that may be copied to the device."""
-        rows: NDArray[Any] = as_rows(images, self._network.n_in)
-        if not is_real(rows, np) or rows.dtype.itemsize > 8:
-            msg = f"`images` must hold real numbers of at most 64 bits; got dtype {rows.dtype}"
-            raise TypeError(msg)
-        check_digits(self._network.preprocessing, rows, np)
-        return rows
-
     def _blocks(self, images: Any) -> Iterator[Any]:
         """Return an iterator over one or more blocks of images, possibly empty."""
         blocks = images if is_stream(images) else iter([images])
@@ -177,19 +157,3 @@ class Runner:
         if not self._batch_size:
             return tile_bounds(self._network, n_rows)
         return [*range(0, max(n_rows, 1), self._batch_size), n_rows]
-
-
-def _parts_of_file(images: "np.memmap[Any, Any]") -> Iterator[NDArray[Any]] | NDArray[Any]:
-    """Return parts of a memory-mapped file, each freed after its use; a small file as one array."""
-    if images.nbytes <= _MAPPED_BYTES:
-        return images.view(np.ndarray)
-
-    def parts() -> Iterator[NDArray[Any]]:
-        n_rows = max(_MAPPED_BYTES * len(images) // images.nbytes, 1)
-        for start in range(0, len(images), n_rows):
-            part = images[start : start + n_rows]
-            yield part.view(np.ndarray)
-            if part.flags.c_contiguous:
-                release_pages(part)
-
-    return parts()

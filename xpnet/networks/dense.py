@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple
 
 from xpnet.arrays.cpu.blocked_matmul import affine
 from xpnet.arrays.frozen import frozen, loaded
-from xpnet.arrays.gpu.fusion import with_bias
 from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
@@ -27,17 +26,10 @@ __all__ = ["Dense", "Stage", "output_of", "over_rows"]
 
 
 class Stage(NamedTuple):
-    """A layer as functions.
-
-    `product` maps x to x @ weight + bias, and `activate(product, xp)` gives the layer's results.
-    With a `fused_bias`, `activate` adds it instead of `product`, so one kernel reads and writes
-    a GPU's memory once. `activation` never adds a bias.
-    """
+    """A layer as functions: ``activate(product(x), xp)``, with x @ weight + bias as the product."""
 
     product: Callable[[Any], Any]
     activate: Callable[[Any, Any], Any]
-    activation: Callable[[Any, Any], Any]
-    fused_bias: Any = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -115,13 +107,12 @@ class Dense:
         Library, device, dtypes and errors are those of `xpnet.forward`. The preprocessing of a
         network comes before its first layer, and is not computed here.
         """
-        product, activate, _, _ = self.stage
+        product, activate = self.stage
         return self._over_rows(lambda y, xp: activate(product(y), xp), x)
 
     def linear(self, x: Any, /) -> Any:
         """Return ``x @ weight + bias`` for `x`, of shape (..., n_in): the book's A1."""
-        product, _, _, bias = self.stage  # None if the product has it
-        return self._over_rows(lambda y, _: product(y) if bias is None else product(y) + bias, x)
+        return self._over_rows(lambda y, _: self.stage.product(y), x)
 
     def _over_rows(self, compute: Callable[[Any, Any], Any], x: Any) -> Any:
         """Return the results of a function of rows in the dtype of the weight."""
@@ -134,11 +125,7 @@ class Dense:
         weight, bias, activation = *self.parameters, ACTIVATIONS[self.activation]
         xp = array_namespace(weight)
         activate = activation.prepared(xp, weight.dtype, **self.options)
-        if activation.is_elementwise:
-            fused = with_bias(activate, bias, xp)
-            if fused is not None:
-                return Stage(lambda x: x @ weight, fused, activate, bias)
-        return Stage(affine(weight, bias), activate, activate)
+        return Stage(affine(weight, bias), activate)
 
     @cached_property
     def overwrite(self) -> Callable[[Any], Any]:
@@ -146,7 +133,7 @@ class Dense:
 
         NumPy may overwrite the sums, and may warn where exp overflows.
         """
-        activation, activate = ACTIVATIONS[self.activation], self.stage.activation
+        activation, activate = ACTIVATIONS[self.activation], self.stage.activate
         xp, dtype = array_namespace(self.weight), self.weight.dtype
         is_usual = is_numpy(self.weight) and limits_of(dtype, xp).bits >= 32
         if activation.overwriting is None or not is_usual:

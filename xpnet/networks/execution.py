@@ -75,7 +75,7 @@ def layer_results(
             y = layer.overwrite(weighted)
             yield weighted, y
         return
-    for product, activate, _, fused_bias in (layer.stage for layer in network.layers):
+    for product, activate in (layer.stage for layer in network.layers):
         weighted = product(y)
         y = activate(weighted, xp)
-        yield weighted if fused_bias is None else weighted + fused_bias, y
+        yield weighted, y

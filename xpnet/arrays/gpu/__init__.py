@@ -1,1 +1,1 @@
-"""Support for CuPy on a CUDA GPU: diagnosis, streams and pinned memory, fused kernels."""
+"""Support for CuPy on a CUDA GPU: diagnosis, facts and errors."""
