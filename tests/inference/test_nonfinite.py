@@ -73,8 +73,6 @@ def test_rows_on_the_device(xp_backend):
     labels = labels_of(network_of(), ROWS)
     found = xpnet.predict(network, rows)  # without a warning
     np.testing.assert_array_equal(to_numpy(found), labels)
-    found = xpnet.predict(network, iter([rows[:2, :], rows[2:, :]]))
-    np.testing.assert_array_equal(to_numpy(found), labels)
     with pytest.warns(NonfiniteWarning, match="2 of 5"):
         result = xpnet.evaluate(network, rows, xp_backend.asarray(labels, "int64"))
     assert (result.correct, result.n_nonfinite) == (5, N_LOST)
@@ -93,9 +91,6 @@ def test_dask():
 
 def test_streams():
     labels = labels_of(network_of(), ROWS)
-    with pytest.warns(NonfiniteWarning, match="2 of 5"):
-        found = xpnet.predict(network_of(), iter([ROWS[:3], ROWS[3:]]))
-    np.testing.assert_array_equal(found, labels)
     pairs = iter([(ROWS[:3], labels[:3]), (ROWS[3:], labels[3:])])
     with pytest.warns(NonfiniteWarning, match="2 of 5"):
         assert xpnet.evaluate(network_of(), pairs).n_nonfinite == N_LOST
@@ -193,19 +188,17 @@ def test_the_remedy_is_a_wider_dtype(dtype, output, text):
 
 
 @pytest.mark.parametrize("n_rows", [1, 2047, 2048, 5000])
-@pytest.mark.parametrize("is_stream", [False, True])
 @pytest.mark.parametrize("options", [{}, {"batch_size": 100}, "reproducible"], ids=str)
-def test_rows_are_scaled_before_the_cast_for_any_number_of_rows(n_rows, is_stream, options):
+def test_rows_are_scaled_before_the_cast_for_any_number_of_rows(n_rows, options):
     # A folded scale would be applied after the cast.
     for step in (xpnet.Scale(1e-30), xpnet.Scale(1e30)):
         network = network_of([[1.0, -1.0]], preprocessing=step)
         rows = np.resize([0.5, -0.5, 2.0], (n_rows, 1)) / step.factor * 1e15
-        given = iter([rows]) if is_stream else rows
         expected = (rows[:, 0] < 0).astype(int)
         if options == "reproducible":
-            found = xpnet.predict(xpnet.reproducible(network), given)
+            found = xpnet.predict(xpnet.reproducible(network), rows)
         else:
-            found = xpnet.predict(network, given, **options)
+            found = xpnet.predict(network, rows, **options)
         np.testing.assert_array_equal(found, expected)
 
 
@@ -223,11 +216,9 @@ def test_the_error_names_the_row_among_all(call, options, threads):
         call(network_of(), lost(6000, 4321), threads=threads, **options)
 
 
-def test_the_error_names_the_row_of_a_stream(tmp_path):
+def test_the_error_names_the_row_of_pairs_and_files(tmp_path):
     rows, labels = lost(6000, 4321), np.zeros(6000, int)
     blocks = [slice(start, start + 900) for start in range(0, 6000, 900)]
-    with pytest.raises(RangeError, match="in row 4321, column 0"):
-        xpnet.predict(network_of(), (rows[block] for block in blocks))
     with pytest.raises(RangeError, match="in row 4321, column 0"):
         xpnet.evaluate(network_of(), ((rows[block], labels[block]) for block in blocks))
     np.save(tmp_path / "rows.npy", np.tile(lost(6000, 4321), (1, 2000)))

@@ -54,14 +54,6 @@ def test_images_of_the_networks_library_stay_there(xp_backend, trained, digits):
     )
 
 
-def test_an_iterator_of_batches_has_any_length(trained, digits):
-    images, _ = digits
-    blocks = (images[start : start + 150] for start in range(0, 1000, 150))
-    np.testing.assert_array_equal(
-        xpnet.predict(trained, blocks, batch_size=64), xpnet.predict(trained, images)
-    )
-
-
 def test_an_iterator_is_not_read_ahead(trained, digits):
     taken = []
 
@@ -87,14 +79,26 @@ def test_an_iterator_is_not_read_ahead(trained, digits):
     assert seen == list(range(11))
 
 
-def test_none_does_not_end_an_iterator(trained, digits):
-    with pytest.raises(TypeError, match=r"`images` must be an array.*got NoneType"):
-        xpnet.predict(trained, iter([digits[0][:3], None, digits[0][3:]]))
+def test_no_images_give_no_labels(trained):
+    assert xpnet.predict(trained, np.empty((0, 28, 28), np.uint8)).shape == (0,)
 
 
-@pytest.mark.parametrize("images", [np.empty((0, 28, 28), np.uint8), iter([])])
-def test_no_images_give_no_labels(trained, images):
-    assert xpnet.predict(trained, images).shape == (0,)
+@pytest.mark.parametrize("function", [xpnet.predict, xpnet.predict_proba, xpnet.result_hash])
+def test_an_iterator_is_no_array(trained, digits, function):
+    with pytest.raises(TypeError, match="`images` must be an array"):
+        function(trained, iter([digits[0]]))
+
+
+@pytest.mark.parametrize("blocks", [[], [0], [3, 0, 40, 7, 50]], ids=str)
+def test_pairs_are_evaluated_block_by_block(trained, digits, blocks):
+    images, labels = digits
+    ends = np.cumsum(blocks, dtype=int)
+    pairs = (
+        (images[end - n : end], labels[end - n : end]) for n, end in zip(blocks, ends, strict=True)
+    )
+    n = sum(blocks)
+    expected = xpnet.evaluate(trained, images[:n], labels[:n]).confusion
+    np.testing.assert_array_equal(xpnet.evaluate(trained, pairs).confusion, expected)
 
 
 def test_probabilities_sum_to_one_and_agree_with_the_labels(trained, digits):
@@ -235,7 +239,6 @@ def _in_ways(network, x):
     for n in (1, 7, len(x)):
         yield xpnet.predict(network, x, batch_size=n).tolist()
     yield xpnet.predict(network, x).tolist()
-    yield xpnet.predict(network, iter([x])).tolist()
     yield (
         [int(xpnet.predict(network, row[None])[0]) for row in x[:50]]
         + xpnet.predict(network, x[50:2000]).tolist()

@@ -50,26 +50,17 @@ def test_batches_and_threads_do_not_matter(options):
     assert result_hash(TRAINED, IMAGES, **options) == HASH
 
 
-@pytest.mark.parametrize(
-    "blocks",
-    [
-        [IMAGES],
-        [IMAGES[:0], IMAGES[:1], IMAGES[1:600], IMAGES[600:600], IMAGES[600:]],
-        [IMAGES.reshape(1000, 784)[:500], IMAGES[500:].astype(np.float32)],
-    ],
-    ids=["one", "several", "of several forms"],
-)
-def test_blocks_do_not_matter(blocks):
-    assert result_hash(TRAINED, iter(blocks)) == HASH
+def test_the_form_of_images_does_not_matter():
+    assert result_hash(TRAINED, IMAGES.reshape(1000, 784).astype(np.float32)) == HASH
 
 
 def test_the_library_does_not_matter(xp_backend):
     if xp_backend.name == "dask" or not xp_backend.has_float64:
         pytest.skip("reproducible results need a device with float64")
     # One shape: JAX compiles for each.
-    network, first, second = TRAINED.map_arrays(xp_backend.make), IMAGES[:60], IMAGES[60:120]
-    second = xp_backend.asarray(second, "uint8")
-    assert result_hash(network, iter([first, second])) == result_hash(TRAINED, IMAGES[:120])
+    network, images = TRAINED.map_arrays(xp_backend.make), IMAGES[:60]
+    for given in (images, xp_backend.asarray(images, "uint8")):
+        assert result_hash(network, given) == result_hash(TRAINED, images)
 
 
 def test_dask_images_are_computed():
@@ -117,7 +108,7 @@ def test_dtype_and_shape_are_hashed():
 @pytest.mark.parametrize(("n_out", "dtype"), [(2, "float32"), (3, "float64")])
 def test_no_images_have_a_hash(n_out, dtype):
     network, expected = regression(n_out, dtype), hash_of(f"{dtype} 0 x {n_out}\n".encode())
-    for images in (np.empty((0, 3)), iter([]), iter([np.empty((0, 3), np.uint8)])):
+    for images in (np.empty((0, 3)), np.empty((0, 3), np.uint8)):
         assert result_hash(network, images) == expected
 
 
@@ -166,7 +157,7 @@ def test_marks_of_outputs_that_are_not_finite():
     ("images", "options", "error", "message"),
     [
         (IMAGES[:, 0], {}, ValueError, r"rows of 784 values.*got the shape \(1000, 28\)"),
-        (iter([]), {"batch_size": 0}, ValueError, "`batch_size` must be at least 1; got 0"),
+        (IMAGES, {"batch_size": 0}, ValueError, "`batch_size` must be at least 1; got 0"),
         (IMAGES, {"threads": 0}, ValueError, "`threads` must be at least 1; got 0"),
     ],
     ids=["shape", "batch size", "threads"],

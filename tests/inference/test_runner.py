@@ -71,13 +71,6 @@ def test_many_rows_are_within_their_bounds(dtype, widths, preprocessing):
     assert np.all(np.abs(found - last.values) <= bound)
 
 
-def test_a_stream_gives_what_an_array_does_within_bounds():
-    network = network_of(784, 50, 100, 10)
-    found = xpnet.predict(network, iter([PIXELS[:3], PIXELS[3:3], PIXELS[3:1000]]))
-    last = error_bound(network, PIXELS[:1000]).stages[-1]
-    assert np.all(np.abs(found - last.values) <= last.bound)
-
-
 @pytest.mark.parametrize("images", [np.asarray(3.0), np.asarray(3, np.uint8), np.float32(3)])
 @pytest.mark.parametrize(
     "function", [xpnet.predict, xpnet.predict_proba, lambda *both: xpnet.evaluate(*both, [0])]

@@ -151,8 +151,8 @@ def test_batches_and_threads(network, rows, threads, batch_size, tmp_path):
     np.testing.assert_array_equal(xpnet.predict(network, some, **options), ids)
     order = np.random.default_rng(0).permutation(len(some))
     same(xpnet.predict_proba(network, some[order], **options), expected[order])
-    blocks = [some[:1], some[1:50], some[50:]]
-    same(xpnet.predict_proba(network, iter(blocks), **options), expected)
+    found = [xpnet.predict_proba(network, x, **options) for x in (some[:1], some[1:50], some[50:])]
+    same(np.concatenate(found), expected)
     np.save(tmp_path / "rows.npy", some)
     mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
     same(xpnet.predict_proba(network, mapped, **options), expected)

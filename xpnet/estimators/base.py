@@ -1,6 +1,7 @@
 """Base class of `MLPClassifier` and `MLPRegressor`, which train by the loop of `xpnet.train`."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
 from math import inf, sqrt
@@ -214,7 +215,7 @@ class BaseMLP(BaseEstimator):
         TypeError, ValueError
             If X is elsewhere, has a wrong shape, or is not finite.
         """
-        return self._predict(self._rows(X))
+        return self._computed(self._predict, X)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy of a classifier, or the R^2 of a regressor, computed on the host."""

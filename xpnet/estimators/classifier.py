@@ -171,12 +171,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         array of shape (n, n_classes)
             In the library, device and dtype of X. Rows sum to 1, except for multilabel targets.
         """
-        rows = self._rows(X)
-        return predict_proba(self.network_, rows, batch_size=self.predict_batch_size)
+        size = self.predict_batch_size
+        return self._computed(lambda rows: predict_proba(self.network_, rows, batch_size=size), X)
 
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithm of `predict_proba`, accurate also for tiny probabilities."""
-        rows, network = self._rows(X), self.network_
+        return self._computed(self._log_proba, X)
+
+    def _log_proba(self, rows: Any) -> Any:
+        network = self.network_
         scored = replace(Objective(network).scored, output="values", classes=None)
         logits = predict_ids(scored, rows, batch_size=self.predict_batch_size)
         if self._is_multilabel:

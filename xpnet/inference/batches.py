@@ -1,7 +1,6 @@
 """Batches of rows: options, default sizes, and checks of the images."""
 
 import operator
-from collections.abc import Iterator
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -16,7 +15,6 @@ __all__ = [
     "check_batch_size",
     "check_integer",
     "default_batch_size",
-    "is_stream",
     "on_network_device",
 ]
 
@@ -79,11 +77,6 @@ def default_batch_size(network: Network) -> int:
     most = max(usual, min(_MIN_WORK // network.multiplications, most))
     n_rows = max(min(max(_VALUES_IN_CACHE // widest, fewest), most, _MOST_VALUES // widest), 1)
     return n_rows if n_rows < fewest else -(-n_rows // _ROUND_ROWS) * _ROUND_ROWS
-
-
-def is_stream(images: object) -> bool:
-    """Return whether `images` is an iterator of batches rather than one array."""
-    return isinstance(images, Iterator)
 
 
 def as_rows(images: Any, n_in: int) -> Any:

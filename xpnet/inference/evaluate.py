@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from xpnet.arrays.dask_blocks import is_dask, sum_over_blocks
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.ranges import counting_from
-from xpnet.inference.batches import BatchOptions, is_stream
+from xpnet.inference.batches import BatchOptions
 from xpnet.inference.class_labels import as_class_ids, confusion_of
 from xpnet.inference.nonfinite import warn_nonfinite
 from xpnet.inference.predict import marked_class_ids, predict_blocks
@@ -133,7 +133,7 @@ def evaluate(
     NonfiniteWarning
         If ``.n_nonfinite`` is not 0; a RuntimeWarning.
     ScalingWarning
-        As `predict`.
+        As `predict`; of an iterator, the first block is examined.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def evaluate(
         msg = "`network` must classify; got output='values', a regression: compare with predict"
         raise ValueError(msg)
     options = BatchOptions(batch_size, threads)
-    if labels is None and not is_stream(images):
+    if labels is None and not isinstance(images, Iterator):
         msg = "`labels` must be given, unless `images` is an iterator of pairs (images, labels)"
         raise TypeError(msg)
     if is_dask(images):

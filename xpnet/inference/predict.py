@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from xpnet.arrays.dask_blocks import is_dask, map_blocks
-from xpnet.arrays.namespace import array_namespace, current_device, largest
+from xpnet.arrays.namespace import array_namespace, largest
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.inference.batches import BatchOptions, is_stream
+from xpnet.inference.batches import BatchOptions
 from xpnet.inference.class_labels import labels_of
-from xpnet.inference.nonfinite import checked_results, lost_rows, without_complements, without_lost
+from xpnet.inference.nonfinite import checked_results, lost_rows, without_lost
 from xpnet.inference.runner import run
 from xpnet.inference.tiles import compute_few
 from xpnet.networks.input_range import with_scaling_warning
@@ -34,7 +34,7 @@ def predict(
     Parameters
     ----------
     network : Network
-    images : array of shape (n, n_in), (n, height, width) ..., or iterator of such arrays
+    images : array of shape (n, n_in), (n, height, width) ...
         NumPy images are copied to the network's device batch by batch, ``uint8`` without
         conversion, and the results back; images of another library must be on that device, and of
         their results only strings are copied. Dask images give a Dask array with the same chunks
@@ -85,7 +85,7 @@ def predict(
         If the first 256 NumPy images are in 0..1, and the network's first step is for raw pixels:
         it divides by 255, or has such means or scales (on the host); or if they are integers, and
         ``network.metadata["input_range"]`` is "0..1", or bytes for a first step that standardises
-        or whitens pixels in 0..1. Of an iterator, the first block is examined.
+        or whitens pixels in 0..1.
     dask.array.PerformanceWarning
         If the values of a Dask image are in several chunks, which must be joined. The other
         warnings are given for each block, and rows in errors are counted from its first.
@@ -119,13 +119,9 @@ def predict_ids(
     """Return class ids of images, or values of a regression; arguments are as for `predict`."""
     options = BatchOptions(batch_size, threads)
     # Lost rows cannot be counted on a device, or before Dask computes.
-    if not (isinstance(images, np.ndarray | list | tuple) or is_stream(images)):
+    if not isinstance(images, np.ndarray | list | tuple):
         return run(network, images, lambda network, y, _is_lost: class_ids(network, y), options)
-    results = run(network, images, marked_class_ids, options)
-    if isinstance(results, np.ndarray):
-        return checked_results(results, network)
-    with current_device(results):  # from an iterator of blocks on a device
-        return results if network.output == "values" else without_complements(results)
+    return checked_results(run(network, images, marked_class_ids, options), network)
 
 
 def predict_proba(

@@ -1,13 +1,11 @@
 """SHA-256 of reproducible outputs, shortened to a text that two people can compare."""
 
-from itertools import chain
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.transfer import to_numpy
-from xpnet.inference.batches import BatchOptions, is_stream
+from xpnet.inference.batches import BatchOptions
 from xpnet.inference.nonfinite import lost_rows
 from xpnet.inference.predict import marked_class_ids
 from xpnet.inference.runner import Runner
@@ -72,8 +70,5 @@ def result_hash(
     '9189-73c3-8a45-d0ab'
     """
     runner = HashedRunner(network, BatchOptions(batch_size, threads))
-    blocks = images if is_stream(images) else iter([images])
-    no_rows = np.empty((0, network.n_in), np.uint8)
-    for block in chain([next(blocks, no_rows)], blocks):
-        runner.outputs(block)
+    runner.outputs(images)
     return runner.hash.text()

@@ -1,8 +1,8 @@
 """Batched computation of a network over many images, in bounded memory."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import chain, pairwise
+from itertools import pairwise
 from textwrap import shorten
 from typing import Any, Self, TypeAlias
 
@@ -26,7 +26,6 @@ from xpnet.inference.batches import (
     BatchOptions,
     as_rows,
     default_batch_size,
-    is_stream,
     on_network_device,
 )
 from xpnet.inference.nonfinite import outputs_and_lost_rows
@@ -76,20 +75,23 @@ class Runner:
         self._batch_size = options.batch_size or (0 if on_host else default_batch_size(network))
 
     def run(self, images: Any) -> Any:
-        """Return the results for an array or an iterator of arrays."""
-        if not isinstance(images, np.ndarray) and not is_stream(images):
+        """Return the results for an array."""
+        if not isinstance(images, np.ndarray):
             images = as_array(images, "images")
             if is_dask(images):
                 return map_blocks(Runner.run, self, images)
-        with current_device(self._network.layers[0].weight):
-            if isinstance(images, np.ndarray) and self._network.library == "numpy":
+        network, rows = self._network, as_rows(images, self._network.n_in)
+        bounds, threads = self._bounds(rows.shape[0]), self._options.threads
+        with current_device(network.layers[0].weight):
+            if isinstance(rows, np.ndarray) and network.library == "numpy":
                 keep_freed_memory()
-                rows = np.asarray(as_rows(images, self._network.n_in))
-                bounds, threads = self._bounds(len(rows)), self._options.threads
-                if bounds[1] * self._network.multiplications < _SHORT_WORK:
+                if bounds[1] * network.multiplications < _SHORT_WORK:
                     threads = 1
-                return compute_tiles(self._compute, rows, bounds, threads)
-            parts = list(self._in_chunks(images))
+                return compute_tiles(self._compute, np.asarray(rows), bounds, threads)
+            parts = []
+            for start, end in pairwise(bounds):
+                with counting_from(start):
+                    parts.append(self._chunk(rows[start:end, :]))
             return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
 
     def _compute(self, rows: Any) -> Any:
@@ -97,22 +99,6 @@ class Runner:
         if network.library == "numpy" and isinstance(rows, np.ndarray) and is_real(rows, np):
             return self._finish(network, *outputs_and_lost_rows(network, rows))
         return self._finish(network, network(rows), None)
-
-    def _in_chunks(self, images: Any) -> Iterator[Any]:
-        """Yield the results in one or more parts, possibly empty."""
-        network, n_before = self._network, 0
-        for block in self._blocks(images):
-            rows = as_rows(block, network.n_in)
-            if isinstance(rows, np.ndarray) and network.library == "numpy":
-                with counting_from(n_before):
-                    results = self.run(rows)
-                yield results
-            else:
-                for start, end in pairwise(self._bounds(rows.shape[0])):
-                    with counting_from(n_before + start):
-                        results = self._chunk(rows[start:end, :])
-                    yield results
-            n_before += rows.shape[0]
 
     def _chunk(self, rows: Any) -> Any:
         """Return the results for a chunk: on the host for host rows, otherwise where they are."""
@@ -146,11 +132,6 @@ class Runner:
         rows = preprocessed(steps, rows, narrow, np)
         plain = replace(network, preprocessing=())
         return self._finish(plain, plain(on_network_device(plain, rows)), None)
-
-    def _blocks(self, images: Any) -> Iterator[Any]:
-        """Return an iterator over one or more blocks of images, possibly empty."""
-        blocks = images if is_stream(images) else iter([images])
-        return chain([next(blocks, np.empty((0, self._network.n_in), np.uint8))], blocks)
 
     def _bounds(self, n_rows: int) -> Sequence[int]:
         """Return the first row of each batch, and the number of rows."""

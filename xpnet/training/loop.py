@@ -23,7 +23,7 @@ from xpnet.arrays.transfer import move, to_numpy
 from xpnet.inference.batches import BatchOptions
 from xpnet.inference.class_labels import stay_together
 from xpnet.inference.predict import class_ids
-from xpnet.inference.runner import run
+from xpnet.inference.runner import Runner
 from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augmentation
 from xpnet.training.backward import Objective
