@@ -1,38 +1,23 @@
-"""Current device: that of the network during every operation.
+"""Current device: that of a network while it computes, in every thread.
 
-CuPy puts a result on the current device, not on the device of its arguments. A NumPy array that
-records each operation stands for an array on a second GPU.
+CuPy puts a result on the thread's current device, not on the device of its arguments. A NumPy array
+that records each operation stands for an array on a second GPU.
 """
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 import xpnet
-from xpnet.functions.activations import ACTIVATIONS
-
-ROOMS = (
-    "arrays.namespace",
-    "functions.losses",
-    "inference.class_labels",
-    "inference.predict",
-    "inference.runner",
-    "networks.network",
-    "networks.preprocessing",
-    "networks.dense",
-    "networks.whitening",
-    "networks.column_statistics",
-    "training.examples",
-    "training.loop",
-    "training.trainer",
-)
 
 
 class Spy(np.ndarray):
-    """An array that records the operations on it while no device is current."""
+    """An array that records the operations on it while its device is not current in a thread."""
 
-    n_current = 0
+    current = threading.local()
     outside: list[str] = []  # noqa: RUF012 (of the class, on purpose)
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
@@ -48,7 +33,7 @@ class Spy(np.ndarray):
         return spied(function(*bare(args), **options))
 
     def _note(self, function):
-        if not Spy.n_current:
+        if not getattr(Spy.current, "is_entered", False):
             Spy.outside.append(function.__name__)
 
 
@@ -66,97 +51,46 @@ def spied(value):
 @pytest.fixture(autouse=True)
 def spies(monkeypatch):
     @contextmanager
-    def current(_):
-        Spy.n_current += 1
+    def enter(_):
+        before = getattr(Spy.current, "is_entered", False)
+        Spy.current.is_entered = True
         try:
             yield
         finally:
-            Spy.n_current -= 1
+            Spy.current.is_entered = before
 
     monkeypatch.setattr(Spy, "outside", [])
-    for room in ROOMS:
-        monkeypatch.setattr(f"xpnet.{room}.current_device", current)
+    for module in ("networks.dense", "inference.runner"):
+        monkeypatch.setattr(f"xpnet.{module}.current_device", enter)
 
 
-def network(n_out, **options):
-    arrays = {"W1": np.ones((4, n_out), "f4"), "b1": np.ones(n_out, "f4")}
-    return xpnet.Network.from_arrays({name: spied(a) for name, a in arrays.items()}, **options)
+def network(n_out, output):
+    arrays = {"W1": np.ones((4, 5), "f4"), "b1": np.ones(5, "f4")}
+    arrays |= {"W2": np.ones((5, n_out), "f4"), "b2": np.ones(n_out, "f4")}
+    spies = {name: spied(x) for name, x in arrays.items()}
+    return xpnet.Network.from_arrays(spies, output=output)
+
+
+CALLS = {
+    "predict": lambda net, x: xpnet.predict(net, x, batch_size=2),
+    "predict_proba": lambda net, x: xpnet.predict_proba(net, x, batch_size=2),
+    "network": lambda net, x: net(x),
+    "axes": lambda net, x: net(x.reshape(5, 1, 4)),
+    "layer": lambda net, x: net.layers[0](x),
+    "linear": lambda net, x: net.layers[0].linear(x),
+}
 
 
 @pytest.mark.parametrize("n_out", [1, 3])
 @pytest.mark.parametrize("output", ["logits", "probabilities"])
-@pytest.mark.parametrize("predict", [xpnet.predict, xpnet.predict_proba])
-def test_prediction(n_out, output, predict):
-    predict(network(n_out, output=output), spied(np.ones((5, 2, 2))), batch_size=2)
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_each_thread_enters_the_device(n_out, output, call):
+    net, x = network(n_out, output), spied(np.ones((5, 4), "f4"))
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: call(net, x), range(6)))
     assert Spy.outside == []
-
-
-def test_integer_labels():
-    labels = xpnet.predict(network(3, classes=(7, 8, 9)), spied(np.ones((5, 2, 2))))
-    assert labels.tolist() == [7] * 5
-    assert Spy.outside == []
-
-
-def test_a_layer():
-    layer = network(3).layers[0]
-    for method in (layer, layer.linear):
-        method(spied(np.ones((5, 2, 4))))
-    assert Spy.outside == []
-
-
-def test_training():
-    xpnet.train(
-        network(3),
-        spied(np.ones((20, 4))),
-        np.arange(20) % 3,
-        epochs=1,
-        batch_size=5,
-        validation=0.2,
-        sample_weight=spied(np.arange(20.0)),
-    )
-    assert Spy.outside == []
-
-
-def test_preprocessing():
-    x = np.random.default_rng(0).normal(size=(20, 4)).astype("f4")
-    steps = [xpnet.Standardize.fit(spied(x)), xpnet.Whiten.fit(spied(x), method="pca")]
-    one = network(3, preprocessing=[*steps, xpnet.Whiten.fit(spied(x)), xpnet.Scale(2.0)])
-    one(spied(x))
-    assert Spy.outside == []
-
-
-def test_functions():
-    x = spied(np.ones((2, 3)))
-    xpnet.cross_entropy(x, spied(np.asarray([0, 1])))
-    network(3)(spied(np.ones((2, 2, 4))))
-    assert Spy.outside == []
-
-
-@pytest.mark.parametrize(
-    "name", sorted({*(row.name for row in ACTIVATIONS.values()), "glu", "logsumexp"})
-)
-@pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_activations(name, dtype):
-    getattr(xpnet, name)(spied(np.ones((2, 4), dtype)))
-    assert Spy.outside == []
-
-
-@pytest.mark.parametrize(
-    "function", [xpnet.relu, xpnet.softmax, xpnet.glu], ids=lambda f: f.__name__
-)
-def test_whole_numbers(function):
-    function(spied(np.ones((2, 4), np.int64)))
-    assert Spy.outside == []
-
-
-@pytest.mark.parametrize("activation", [n for n, row in ACTIVATIONS.items() if row.is_learnable])
-def test_training_of_every_activation(activation):
-    arrays = {"W1": np.ones((4, 3)), "b1": np.ones(3), "W2": np.ones((3, 2)), "b2": np.ones(2)}
-    untrained = xpnet.Network.from_arrays(
-        {name: spied(a.astype("f4")) for name, a in arrays.items()}, activation=activation
-    )
-    xpnet.train(untrained, spied(np.ones((20, 4))), np.arange(20) % 2, epochs=1, batch_size=10)
-    assert Spy.outside == []
+    for result in found:
+        assert len(result) == 5
 
 
 def test_the_spy_records():

@@ -166,7 +166,10 @@ def device_of(x: Any, /) -> Any:
 
 
 def current_device(x: Any, /) -> AbstractContextManager[Any]:
-    """Return a context for CuPy results on the device of `x`; others have no current device."""
+    """Return a context for CuPy results on the device of `x`; others have no current device.
+
+    CuPy's current device is one for each thread, in which a network may not have been opened.
+    """
     if type(x).__module__.partition(".")[0] != "cupy":
         return _NO_DEVICE
     return x.device
@@ -194,8 +197,7 @@ def as_floating(x: Any, /, name: str = "x") -> tuple[Any, Any]:
         msg = f"`{name}` must hold real numbers; got dtype {x.dtype}"
         raise TypeError(msg)
     defaults = xp.__array_namespace_info__().default_dtypes(device=device_of(x))
-    with current_device(x):
-        return xp.astype(x, defaults["real floating"]), xp
+    return xp.astype(x, defaults["real floating"]), xp
 
 
 def widest_floating(x: Any, xp: Any) -> Any:
@@ -251,8 +253,7 @@ def floating_dtype(dtype: Any, xp: Any) -> Any:
 def apply(function: Callable[..., Any], x: Any, /, **options: Any) -> Any:
     """Return ``function(x, xp, **options)`` for `x` converted to floating-point."""
     x, xp = as_floating(x)
-    with current_device(x):
-        return compute(function, x, xp=xp, **options)
+    return compute(function, x, xp=xp, **options)
 
 
 def compute(function: Callable[..., Any], /, *arrays: Any, xp: Any, **options: Any) -> Any:

@@ -9,7 +9,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from xpnet.arrays.namespace import array_namespace, current_device, device_of
+from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.arrays.transfer import move, to_numpy
 from xpnet.estimators.base import BaseMLP
 from xpnet.estimators.validation import on_host
@@ -147,17 +147,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self._is_multilabel:
             p = predict_proba(network, rows, batch_size=size)
             xp = array_namespace(p)
-            with current_device(p):
-                defaults = xp.__array_namespace_info__().default_dtypes(device=device_of(p))
-                return xp.astype(p > 0.5, defaults["integral"])
+            defaults = xp.__array_namespace_info__().default_dtypes(device=device_of(p))
+            return xp.astype(p > 0.5, defaults["integral"])
         found, classes = predict_ids(network, rows, batch_size=size), self.classes_
         xp = array_namespace(found)
-        with current_device(found):
-            if len(classes) == 1:
-                found = found * 0
-            if xp is np or classes.dtype.kind not in "biuf":
-                return classes[to_numpy(found)]
-            return xp.take(move(classes, xp, device_of(found)), found)
+        if len(classes) == 1:
+            found = found * 0
+        if xp is np or classes.dtype.kind not in "biuf":
+            return classes[to_numpy(found)]
+        return xp.take(move(classes, xp, device_of(found)), found)
 
     def _validation_score(self, epoch: Epoch, held_out: Examples) -> float:
         del held_out
@@ -184,11 +182,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         logits = predict_ids(scored, rows, batch_size=self.predict_batch_size)
         if self._is_multilabel:
             return log_sigmoid(logits)
-        with current_device(logits):
-            if network.n_out > 1:
-                return log_softmax(logits)
-            xp = array_namespace(logits)
-            return xp.concat([log_sigmoid(-logits), log_sigmoid(logits)], axis=1)
+        if network.n_out > 1:
+            return log_softmax(logits)
+        xp = array_namespace(logits)
+        return xp.concat([log_sigmoid(-logits), log_sigmoid(logits)], axis=1)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

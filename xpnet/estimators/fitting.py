@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from xpnet.arrays.namespace import current_device, without_warnings
+from xpnet.arrays.namespace import without_warnings
 from xpnet.arrays.transfer import to_numpy
 from xpnet.networks.network import Network
 from xpnet.training.backward import Objective
@@ -196,6 +196,6 @@ class Fitting:
 
 def _sum_of_squares(trainer: Trainer) -> float:
     """Return the sum of the squared weights, without the biases."""
-    with current_device(trainer.parameters), without_warnings():
+    with without_warnings():
         weights = trainer.is_weight * trainer.parameters
         return float(to_numpy(weights @ weights))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
-from xpnet.arrays.namespace import array_namespace, current_device
+from xpnet.arrays.namespace import array_namespace
 from xpnet.arrays.transfer import to_numpy
 from xpnet.estimators.base import BaseMLP
 from xpnet.inference.predict import predict
@@ -77,8 +77,7 @@ class MLPRegressor(RegressorMixin, BaseMLP, _Loss):
         values = predict(self.network_, rows, batch_size=self.predict_batch_size)
         if self.network_.n_out > 1:
             return values
-        with current_device(values):
-            return array_namespace(values).reshape(values, (-1,))
+        return array_namespace(values).reshape(values, (-1,))
 
     def _validation_score(self, epoch: Epoch, held_out: Examples) -> float:
         y, weights = to_numpy(held_out.answers).astype(np.float64), held_out.weights

@@ -17,7 +17,6 @@ from sklearn.utils.validation import validate_data
 from xpnet.arrays.namespace import (
     array_namespace,
     cast,
-    current_device,
     dtype_name,
     is_array,
     is_real,
@@ -184,8 +183,7 @@ def _validate_array(estimator: Any, X: Any, *, reset: bool) -> Any:
         msg = f"`X` must have {estimator.n_features_in_} features; got {X.shape[1]}"
         raise ValueError(msg)
     if X.dtype not in (xp.float32, getattr(xp, "float64", None)):
-        with current_device(X):
-            X = cast(X, widest_floating(X, xp), xp)
+        X = cast(X, widest_floating(X, xp), xp)
     if not all_finite(X):
         msg = "`X` must be finite; got NaN or infinity"
         raise ValueError(msg)

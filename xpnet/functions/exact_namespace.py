@@ -14,7 +14,6 @@ from xpnet.arrays.namespace import (
     as_array,
     as_numbers,
     bounded,
-    current_device,
     device_of,
 )
 from xpnet.arrays.transfer import is_numpy, is_traced
@@ -103,8 +102,7 @@ def checked_namespace(like: Any) -> "ExactNamespace":
     for library, place, namespace in _known:
         if library is xp and place == device:
             return namespace
-    with current_device(like):
-        namespace = ExactNamespace(xp, device, divides=check_arithmetic(like, xp))
+    namespace = ExactNamespace(xp, device, divides=check_arithmetic(like, xp))
     _known.append((xp, device, namespace))
     return namespace
 

@@ -12,7 +12,6 @@ from xpnet.arrays.namespace import (
     as_array,
     as_floating,
     compute,
-    current_device,
     device_of,
     without_warnings,
 )
@@ -71,12 +70,11 @@ def cross_entropy(logits: Any, labels: Any, /, *, axis: int = -1) -> Any:
         rule = f"must have the shape of the logits without axis {axis}, {tuple(kept)}"
         msg = f"`labels` {rule}; got {tuple(labels.shape)}"
         raise ValueError(msg)
-    with current_device(logits):
-        if 0 in logits.shape:
-            return _mean_of_nothing(logits, xp)
-        matches = one_hot(labels, logits.shape[axis], xp, axis % logits.ndim)
-        chosen = xp.where(matches, log_softmax(logits, axis=axis), -xp.inf)
-        return -xp.mean(xp.max(chosen, axis=axis))
+    if 0 in logits.shape:
+        return _mean_of_nothing(logits, xp)
+    matches = one_hot(labels, logits.shape[axis], xp, axis % logits.ndim)
+    chosen = xp.where(matches, log_softmax(logits, axis=axis), -xp.inf)
+    return -xp.mean(xp.max(chosen, axis=axis))
 
 
 def one_hot(labels: Any, n_classes: int, xp: Any, axis: int) -> Any:
@@ -181,7 +179,7 @@ def _mean_loss(loss: Loss, outputs: Any, targets: Any, name: str) -> Any:
         msg = f"`targets` {rule}; got {tuple(targets.shape)}"
         raise ValueError(msg)
     # Infinite squares of large numbers are valid results.
-    with current_device(outputs), without_warnings():
+    with without_warnings():
         if 0 in outputs.shape:
             return _mean_of_nothing(outputs, xp)
         targets = xp.astype(targets, outputs.dtype, copy=False)

@@ -11,7 +11,6 @@ from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
     cast,
-    current_device,
     device_of,
     dtype_name,
     library_of,
@@ -46,31 +45,30 @@ def as_class_ids(network: Network, labels: Any) -> Any:
         labels = numbers if names is None else labels
     xp = array_namespace(labels)
     rule = "entries of the network's classes"
-    with current_device(labels):
-        if xp.isdtype(labels.dtype, "integral"):
-            numbers = found = xp.astype(labels, _integer_dtype(labels, xp))
-            if all(isinstance(name, str) for name in classes):
-                rule = f"class ids from 0 to {network.n_classes - 1}"
-                _check_meaning(numbers, classes, xp)
-            else:
-                found = xp.zeros_like(numbers) - 1
-                for i, name in enumerate(classes):
-                    if isinstance(name, int):
-                        found = found + xp.astype(numbers == name, numbers.dtype) * (i + 1)
-        elif classes:  # strings, which only the host supports
-            ids = {name: i for i, name in enumerate(classes)}
-            found = np.asarray([ids.get(name, -1) for name in to_numpy(labels).tolist()], np.int64)
+    if xp.isdtype(labels.dtype, "integral"):
+        numbers = found = xp.astype(labels, _integer_dtype(labels, xp))
+        if all(isinstance(name, str) for name in classes):
+            rule = f"class ids from 0 to {network.n_classes - 1}"
+            _check_meaning(numbers, classes, xp)
         else:
-            msg = f"`labels` must be integers; got dtype {labels.dtype}"
-            msg += ": some are missing or no strings" * (str(labels.dtype) == "object")
-            raise TypeError(msg)
-        is_wrong = (found < 0) | (found >= network.n_classes)
-        # One number, copied from a device. CuPy has a compiled sum of integers, but compiles `any`.
-        if to_numpy(xp.sum(xp.astype(is_wrong, found.dtype))):
-            i = int(np.flatnonzero(to_numpy(is_wrong))[0])
-            label = to_numpy(labels).reshape(-1)[i]
-            msg = f"`labels` must be {rule}; got {label} at index {i}"
-            raise ValueError(msg)
+            found = xp.zeros_like(numbers) - 1
+            for i, name in enumerate(classes):
+                if isinstance(name, int):
+                    found = found + xp.astype(numbers == name, numbers.dtype) * (i + 1)
+    elif classes:  # strings, which only the host supports
+        ids = {name: i for i, name in enumerate(classes)}
+        found = np.asarray([ids.get(name, -1) for name in to_numpy(labels).tolist()], np.int64)
+    else:
+        msg = f"`labels` must be integers; got dtype {labels.dtype}"
+        msg += ": some are missing or no strings" * (str(labels.dtype) == "object")
+        raise TypeError(msg)
+    is_wrong = (found < 0) | (found >= network.n_classes)
+    # One number, copied from a device. CuPy has a compiled sum of integers, but compiles `any`.
+    if to_numpy(xp.sum(xp.astype(is_wrong, found.dtype))):
+        i = int(np.flatnonzero(to_numpy(is_wrong))[0])
+        label = to_numpy(labels).reshape(-1)[i]
+        msg = f"`labels` must be {rule}; got {label} at index {i}"
+        raise ValueError(msg)
     return found
 
 
@@ -132,14 +130,13 @@ def labels_of(network: Network, ids: Any) -> Any:
             raise ValueError(msg)
         # Among objects, 0 and "0" remain two classes.
         return np.asarray(classes, None if len(strings) == len(classes) else object)[to_numpy(ids)]
-    with current_device(ids):
-        integer = _integer_dtype(ids, xp)
-        limits = xp.iinfo(integer)
-        if outside := [x for x in map(int, classes) if not limits.min <= x <= limits.max]:
-            msg = f"labels must fit {integer}; got {outside[0]} in `network.classes`: {_REMEDY}"
-            raise ValueError(msg)
-        names = np.asarray(classes, dtype_name(integer))
-        return xp.take(move(names, xp, device_of(ids)), ids)
+    integer = _integer_dtype(ids, xp)
+    limits = xp.iinfo(integer)
+    if outside := [x for x in map(int, classes) if not limits.min <= x <= limits.max]:
+        msg = f"labels must fit {integer}; got {outside[0]} in `network.classes`: {_REMEDY}"
+        raise ValueError(msg)
+    names = np.asarray(classes, dtype_name(integer))
+    return xp.take(move(names, xp, device_of(ids)), ids)
 
 
 def _integer_dtype(x: Any, xp: Any) -> Any:
@@ -170,13 +167,12 @@ def confusion_of(expected: Any, predicted: Any, n_classes: int) -> tuple[NDArray
         msg = f"`labels` must be one for each image; got {found}"
         raise ValueError(msg)
     xp = array_namespace(expected)
-    with current_device(expected):
-        dtype = _integer_dtype(expected, xp)
-        n_lost = int(to_numpy(xp.sum(cast(predicted < 0, dtype, xp))))
-        if n_lost:
-            predicted = without_complements(predicted)
-        pairs = xp.sort(cast(expected, dtype, xp) * n_classes + cast(predicted, dtype, xp))
-        # The array API has no bincount: find where each pair starts in the sorted ones.
-        pair = xp.arange(n_classes**2 + 1, dtype=dtype, device=device_of(expected))
-        starts = to_numpy(xp.searchsorted(pairs, pair)).astype(np.int64)
+    dtype = _integer_dtype(expected, xp)
+    n_lost = int(to_numpy(xp.sum(cast(predicted < 0, dtype, xp))))
+    if n_lost:
+        predicted = without_complements(predicted)
+    pairs = xp.sort(cast(expected, dtype, xp) * n_classes + cast(predicted, dtype, xp))
+    # The array API has no bincount: find where each pair starts in the sorted ones.
+    pair = xp.arange(n_classes**2 + 1, dtype=dtype, device=device_of(expected))
+    starts = to_numpy(xp.searchsorted(pairs, pair)).astype(np.int64)
     return np.diff(starts).reshape(n_classes, n_classes), n_lost

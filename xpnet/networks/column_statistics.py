@@ -11,7 +11,6 @@ from typing import Any
 from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
-    current_device,
     is_real,
     library_of,
     widest_floating,
@@ -31,7 +30,7 @@ def standard_deviations(x: Any, /) -> tuple[Any, Any]:
     """
     columns = _Columns(x)
     xp, spread = columns.xp, columns.spread
-    with current_device(columns.x), without_warnings():
+    with without_warnings():
         unit = xp.where(spread > 0.0, spread, 1.0)
         squares = sum(xp.sum(chunk * chunk, axis=0) for chunk in columns.centered(unit))
         return columns.mean, unit * xp.sqrt(squares / columns.n_rows)
@@ -40,7 +39,7 @@ def standard_deviations(x: Any, /) -> tuple[Any, Any]:
 def covariances(x: Any, /) -> tuple[Any, float, Any]:
     """Return the mean of each column, a unit, and the covariances divided by ``unit * unit``."""
     columns = _Columns(x)
-    with current_device(columns.x), without_warnings():
+    with without_warnings():
         unit = float(columns.xp.max(columns.spread))
         if unit == 0.0:
             msg = f"`x` must have rows that differ; got {columns.n_rows} equal ones"
@@ -65,7 +64,7 @@ class _Columns:
             msg = f"`x` must have the shape (n, ...), with rows and columns; got {tuple(x.shape)}"
             raise ValueError(msg)
         self.n_rows = int(x.shape[0])
-        with current_device(x), without_warnings():
+        with without_warnings():
             first = next(self._chunks(1))[0, :]
             total, self.spread = xp.zeros_like(first), xp.zeros_like(first)
             for chunk in self._chunks():

@@ -12,7 +12,6 @@ from xpnet.arrays.frozen import writable
 from xpnet.arrays.namespace import (
     array_namespace,
     cast,
-    current_device,
     device_of,
     dtype_name,
     floating_dtype,
@@ -240,9 +239,8 @@ class Network:
         if target == xp.float64 and widest_floating(weight, xp) != target:
             msg = f"{self.library} has no float64 on this device or with its present settings"
             raise TypeError(msg)
-        with current_device(weight):
-            # The new network casts its preprocessing, and warns.
-            return self._mapped(lambda x: finite_cast(x, target, xp, "parameters"), steps=False)
+        # The new network casts its preprocessing, and warns.
+        return self._mapped(lambda x: finite_cast(x, target, xp, "parameters"), steps=False)
 
     def map_arrays(self, convert: Callable[[Any], Any], /) -> Self:
         """Return the network with all its arrays converted; `convert` may keep its argument."""

@@ -18,7 +18,6 @@ from xpnet.arrays.namespace import (
     array_namespace,
     as_floating,
     cast,
-    current_device,
     library_of,
     limits_of,
     widest_floating,
@@ -153,9 +152,8 @@ class Standardize:
         (array([2., 7.]), array([1., 1.]))
         """
         mean, deviation = standard_deviations(x)
-        with current_device(mean):
-            xp = array_namespace(mean)
-            return cls(mean, xp.where(deviation > 0.0, deviation, 1.0))
+        xp = array_namespace(mean)
+        return cls(mean, xp.where(deviation > 0.0, deviation, 1.0))
 
     def __call__(self, x: ArrayT, /) -> ArrayT:
         """Return (x - mean) / scale."""
@@ -211,8 +209,7 @@ def checked_steps(steps: Sequence[Any], weight: Any) -> tuple[Step, ...]:
                 raise ValueError(msg)
 
     def convert(x: Any) -> Any:
-        with current_device(x):
-            return frozen(finite_cast(x, weight.dtype, array_namespace(x), "preprocessing"))
+        return frozen(finite_cast(x, weight.dtype, array_namespace(x), "preprocessing"))
 
     converted = tuple(map_arrays(step, convert) for step in steps)
     for before, after in zip(steps, converted, strict=True):
@@ -226,8 +223,7 @@ def _warn_of_rounded_mean(before: Step, after: Step) -> None:
         return
     if library_of(before.mean) != "numpy" or before.mean.dtype == after.mean.dtype:
         return
-    with current_device(after.mean):
-        shift = float(replace(before, mean=before.mean - after.mean).largest(0.0).max())
+    shift = float(replace(before, mean=before.mean - after.mean).largest(0.0).max())
     if shift > math.sqrt(limits_of(after.mean.dtype, array_namespace(after.mean)).eps):
         msg = (
             f"means of the preprocessing are rounded to {after.mean.dtype}, which shifts its"

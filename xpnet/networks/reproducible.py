@@ -13,7 +13,6 @@ from xpnet.arrays.namespace import (
     array_namespace,
     as_numbers,
     cast,
-    current_device,
     dtype_name,
     is_kind,
     limits_of,
@@ -103,7 +102,7 @@ class ReproducibleNetwork(Network):
         _check(self)
         object.__setattr__(self, "_functions", checked_namespace(self.layers[0].weight))
         # Slices are cut once: the parameters must not change.
-        with current_device(self.layers[0].weight), without_warnings():
+        with without_warnings():
             prepared = self._cut([(layer.weight, layer.bias) for layer in self.layers])
         object.__setattr__(self, "_prepared", prepared)
 

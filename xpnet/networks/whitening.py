@@ -10,7 +10,6 @@ from xpnet.arrays.namespace import (
     array_namespace,
     as_floating,
     cast,
-    current_device,
     device_of,
     library_of,
 )
@@ -125,19 +124,18 @@ class Whiten:
             msg = f"`epsilon` must be finite and not negative; got {epsilon}"
             raise ValueError(msg)
         mean, unit, covariance = covariances(x)
-        with current_device(mean):
-            xp = array_namespace(mean)
-            variances, components = _eigenvalues(covariance)
-            variances = xp.maximum(variances, 0.0)
-            raised = variances + epsilon * xp.mean(variances)
-            least = raised.shape[0] * float(xp.finfo(raised.dtype).eps) * float(xp.max(variances))
-            if not float(xp.min(raised)) > least:
-                msg = f"`epsilon` must be larger where not all components vary; got {epsilon}"
-                raise ValueError(msg)
-            matrix = components / (unit * xp.sqrt(raised))
-            if method == "zca":
-                return cls(mean, matrix @ components.T)
-            return cls(mean, xp.flip(matrix * _signs(components, xp), axis=1))
+        xp = array_namespace(mean)
+        variances, components = _eigenvalues(covariance)
+        variances = xp.maximum(variances, 0.0)
+        raised = variances + epsilon * xp.mean(variances)
+        least = raised.shape[0] * float(xp.finfo(raised.dtype).eps) * float(xp.max(variances))
+        if not float(xp.min(raised)) > least:
+            msg = f"`epsilon` must be larger where not all components vary; got {epsilon}"
+            raise ValueError(msg)
+        matrix = components / (unit * xp.sqrt(raised))
+        if method == "zca":
+            return cls(mean, matrix @ components.T)
+        return cls(mean, xp.flip(matrix * _signs(components, xp), axis=1))
 
     def __call__(self, x: ArrayT, /) -> ArrayT:
         """Return (x - mean) @ matrix for `x` of shape (..., n_in); integers become floating."""

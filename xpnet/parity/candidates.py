@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import (
     array_namespace,
-    current_device,
     device_of,
     library_of,
     without_warnings,
@@ -64,7 +63,7 @@ def results_on_device(network: Network, rows: NDArray[Any], /) -> list[Any]:
     """Return the results of all stages, as arrays on the network's device."""
     weight = network.layers[0].weight
     xp = array_namespace(weight)
-    with current_device(weight), without_warnings():
+    with without_warnings():
         rows = move(rows, xp, network.device)
         results = [y for _, y in layer_results(network, rows, xp)]
         if network.plan is not None:  # the outputs are those that `predict` computes

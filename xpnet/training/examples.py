@@ -10,7 +10,6 @@ from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
     as_floating,
-    current_device,
     device_of,
     is_real,
     limits_of,
@@ -55,8 +54,7 @@ class Examples(NamedTuple):
             xp, index = array_namespace(x), order
             if xp is not np:
                 index = moved = move(moved, xp, device_of(x))  # once for rows and answers
-            with current_device(x):
-                taken.append(xp.take(x, index, axis=0))  # with NumPy, faster than x[index]
+            taken.append(xp.take(x, index, axis=0))  # with NumPy, faster than x[index]
         return Examples(*taken)
 
 
@@ -111,16 +109,15 @@ def as_examples(
 def _values(labels: Any, objective: Objective) -> Any:
     """Validate targets that are not class ids: those of a regression, or independent yes/no."""
     values, xp = as_floating(labels, "labels")
-    with current_device(values):
-        if values.ndim == 1 and objective.network.n_out == 1:
-            values = xp.reshape(values, (-1, 1))
-        if not all_finite(values):
-            msg = "`labels` must be finite; got NaN or infinity"
-            raise ValueError(msg)
-        is_wrong = (values < 0.0) | (values > 1.0)
-        if objective.loss == "binary_cross_entropy" and bool(to_numpy(xp.any(is_wrong))):
-            msg = "`labels` must be from 0 to 1 in each column for the binary cross-entropy"
-            raise ValueError(msg)
+    if values.ndim == 1 and objective.network.n_out == 1:
+        values = xp.reshape(values, (-1, 1))
+    if not all_finite(values):
+        msg = "`labels` must be finite; got NaN or infinity"
+        raise ValueError(msg)
+    is_wrong = (values < 0.0) | (values > 1.0)
+    if objective.loss == "binary_cross_entropy" and bool(to_numpy(xp.any(is_wrong))):
+        msg = "`labels` must be from 0 to 1 in each column for the binary cross-entropy"
+        raise ValueError(msg)
     return values
 
 
@@ -162,9 +159,9 @@ def weight_column(weights: NDArray[np.float64], outputs: Any) -> Any:
 
 def all_finite(x: Any) -> bool:
     """Return whether an array holds neither NaN nor infinity."""
-    with current_device(x), without_warnings():
-        # Each term is 0 or NaN. CuPy has a compiled sum of a whole array; to compile its `all`
-        # takes seconds.
+    # Each term is 0 or NaN. CuPy has a compiled sum of a whole array; to compile its `all`
+    # takes seconds.
+    with without_warnings():
         return float(to_numpy(array_namespace(x).sum(x - x))) == 0.0
 
 
@@ -198,8 +195,7 @@ def batches(
         if augment is not None:
             rows = augment(rows)
         rows, answers = (on_network_device(network, x) for x in (rows, answers))
-        with current_device(rows):
-            targets = objective.targets(answers, network.dtype, array_namespace(rows))
+        targets = objective.targets(answers, network.dtype, array_namespace(rows))
         column = None if weights is None else weight_column(weights, targets)
         for first in range(0, rows.shape[0], batch_size):
             # The array API standard leaves slices beyond the end of an axis undefined.

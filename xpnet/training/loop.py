@@ -15,7 +15,6 @@ from xpnet.arrays.cpu.blas_threads import one_blas_thread
 from xpnet.arrays.namespace import (
     array_namespace,
     cast,
-    current_device,
     device_of,
     without_warnings,
 )
@@ -23,7 +22,7 @@ from xpnet.arrays.transfer import move, to_numpy
 from xpnet.inference.batches import BatchOptions
 from xpnet.inference.class_labels import stay_together
 from xpnet.inference.predict import class_ids
-from xpnet.inference.runner import Runner
+from xpnet.inference.runner import run
 from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augmentation
 from xpnet.training.backward import Objective
@@ -147,8 +146,7 @@ class Loop:
         for batch in batches(self._examples, order, objective, size, augment=augment):
             rate = float(options.rate * options.schedule(trainer.n_steps, self.n_steps))
             loss = trainer.step(batch, rate)
-            with current_device(loss):
-                total = total + loss * batch.total_weight
+            total = total + loss * batch.total_weight
             if progress is not None:
                 progress(batch.rows.shape[0])
         return float(to_numpy(total)) / self._total_weight, rate
@@ -184,10 +182,10 @@ class Loop:
         """
         answers, n_classes = self._measured.answers, self._trainer.objective.network.n_classes
         xp, n = array_namespace(answers), answers.shape[0]
-        with current_device(answers):  # one number is copied from a device
-            ids = xp.arange(n_classes, dtype=answers.dtype, device=device_of(answers))
-            counts = xp.sum(cast(answers[:, None] == ids[None, :], answers.dtype, xp), axis=0)
-            share = int(to_numpy(xp.max(counts))) / n
+        # One number is copied from a device.
+        ids = xp.arange(n_classes, dtype=answers.dtype, device=device_of(answers))
+        counts = xp.sum(cast(answers[:, None] == ids[None, :], answers.dtype, xp), axis=0)
+        share = int(to_numpy(xp.max(counts))) / n
         if epoch.accuracy <= share + 3.0 * sqrt(share * (1.0 - share) / n) < 1.0:
             msg = (
                 "the network has learned little or nothing: its accuracy on training images is"
@@ -225,7 +223,7 @@ def loss_and_accuracy(
     if not stay_together(outputs, answers):
         outputs, answers = to_numpy(outputs), to_numpy(answers)
     xp, weights = array_namespace(outputs), examples.weights
-    with one_blas_thread(), current_device(outputs), without_warnings():
+    with one_blas_thread(), without_warnings():
         scores = network.widened(outputs, xp)
         targets = objective.targets(answers, scores.dtype, xp)
         column = None if weights is None else weight_column(weights, scores)

@@ -12,7 +12,6 @@ from xpnet.arrays.cpu.memory import keep_freed_memory
 from xpnet.arrays.namespace import (
     array_namespace,
     cast,
-    current_device,
     device_of,
     limits_of,
     without_warnings,
@@ -76,10 +75,9 @@ class Trainer:
         # Custom optimizers take no namespace.
         self._options = {} if self._xp is xp else {"xp": self._xp}
         keep_freed_memory()
-        with current_device(network.layers[0].weight):
-            self.parameters = flatten_parameters(network)
-            self._state = optimizer.start(self.parameters)
-            self.is_weight = weight_mask(network, self.parameters, self._xp)
+        self.parameters = flatten_parameters(network)
+        self._state = optimizer.start(self.parameters)
+        self.is_weight = weight_mask(network, self.parameters, self._xp)
 
     @property
     def n_steps(self) -> int:
@@ -89,7 +87,7 @@ class Trainer:
     @property
     def is_finite(self) -> bool:
         """Whether all parameters are finite in the dtype of the network."""
-        with current_device(self.parameters), without_warnings():
+        with without_warnings():
             return all_finite(self.objective.network.rounded(self.parameters, self._xp))
 
     @property
@@ -102,8 +100,7 @@ class Trainer:
         self._state = self._copied(state)
 
     def _copied(self, state: State) -> State:
-        with current_device(self.parameters):
-            vectors = tuple(self._xp.asarray(x, copy=True) for x in state.vectors)
+        vectors = tuple(self._xp.asarray(x, copy=True) for x in state.vectors)
         return State(state.n_steps, vectors)
 
     def blas_limit(self, batch_size: int) -> AbstractContextManager[None]:
@@ -119,7 +116,7 @@ class Trainer:
         """Update the parameters by the gradient of a batch; return its mean loss, on the device."""
         xp, network = self._xp, self.objective.network
         # The caller checks once per epoch that the parameters are finite.
-        with current_device(self.parameters), without_warnings():
+        with without_warnings():
             pairs = unflatten_parameters(network, self.parameters, xp)
             loss, gradient = loss_and_gradient(
                 self.objective, pairs, batch.rows, batch.targets, xp, weights=batch.weights
@@ -136,14 +133,12 @@ class Trainer:
 
     def scored_network(self) -> Network:
         """Return the network up to the inputs of the loss, with its current parameters."""
-        with current_device(self.parameters):
-            xp = array_namespace(self.parameters)
-            return with_parameters(self.objective.scored, self.parameters, xp)
+        xp = array_namespace(self.parameters)
+        return with_parameters(self.objective.scored, self.parameters, xp)
 
     def network(self, parameters: Any | None = None) -> Network:
         """Return the ordinary network with its current parameters, or with the given ones."""
         parameters = self.parameters if parameters is None else parameters
         network = self.objective.network
-        with current_device(parameters):
-            parameters = network.rounded(parameters, self._xp)
-            return with_parameters(network.ordinary, parameters, self._xp)
+        parameters = network.rounded(parameters, self._xp)
+        return with_parameters(network.ordinary, parameters, self._xp)
