@@ -4,7 +4,6 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-
 from xpnet.arrays.gpu.cuda_streams import Bus
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.device_errors import DeviceError, Diagnosis
+from xpnet.arrays.device_errors import Diagnosis
 from xpnet.arrays.library import Library, no_devices
 
 __all__ = ["KNOWN"]

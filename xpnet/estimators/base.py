@@ -1,7 +1,6 @@
 """Base class of `MLPClassifier` and `MLPRegressor`, which train by the loop of `xpnet.train`."""
 
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
 from math import inf, sqrt
