@@ -1,7 +1,10 @@
-"""Calls of array namespaces by xpnet, compared with the real CuPy's signatures.
+"""Calls of array namespaces and of CuPy by xpnet, compared with the real CuPy's signatures.
 
 CuPy can be imported without a GPU; only its arrays need one.
 """
+
+import ast
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -105,6 +108,72 @@ def test_cupy_takes_every_call(recorder, cupy_takes):
         if not cupy_takes(f"array_api_compat.cupy.{call[0]}", args, options)
     ]
     assert refused == []
+
+
+def calls_in(text):
+    """Yield the calls of CuPy in a source: dotted name, positional and keyword arguments."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "cupy":
+            yield from ((f"{node.module}.{alias.name}", None, {}) for alias in node.names)
+        if not isinstance(node, ast.Call | ast.Attribute):
+            continue
+        place, names = node.func if isinstance(node, ast.Call) else node, []
+        while isinstance(place, ast.Attribute):
+            names.insert(0, place.attr)
+            place = place.value
+        root = ast.unparse(place).replace("import_module('cupy')", "cupy")
+        if names and root in {"cupy", "self._cupy"}:
+            is_call = isinstance(node, ast.Call)
+            options = {x.arg: None for x in node.keywords} if is_call else {}
+            yield ".".join(["cupy", *names]), node.args if is_call else None, options
+
+
+def refused_calls(cupy_takes, text):
+    found = []
+    for name, args, options in calls_in(text):
+        try:
+            is_taken = cupy_takes(name, args, options)
+        except ImportError:  # of a library of CUDA, which is not installed here
+            continue
+        found += [name] * (not is_taken)
+    return found
+
+
+SOURCES = [
+    path
+    for folder in (Path(xpnet.__file__).parent, Path(__file__).parent / "gpu")
+    for path in sorted(folder.rglob("*.py"))
+    if "cupy." in path.read_text(encoding="utf-8") or '"cupy")' in path.read_text(encoding="utf-8")
+]
+
+
+def test_cupy_takes_every_call_in_the_sources(cupy_takes):
+    texts = [path.read_text(encoding="utf-8") for path in SOURCES]
+    assert sum(1 for text in texts for _ in calls_in(text)) > 5
+    assert [name for text in texts for name in refused_calls(cupy_takes, text)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "options"),
+    [
+        ("ndarray.device", None, ()),
+        ("ndarray.get", (), ()),
+        ("cuda.Device.__enter__", (), ()),
+        ("cuda.Device.synchronize", (), ()),
+        ("cuda.Device.use", (), ()),
+        ("cuda.MemoryPool.free_all_blocks", (), ()),
+        ("cuda.MemoryPool.get_limit", (), ()),
+        ("cuda.MemoryPool.set_limit", (), {"size": 1}),
+        ("cuda.MemoryPool.total_bytes", (), ()),
+    ],
+)
+def test_cupy_has_the_methods_of_arrays_devices_and_pools(cupy_takes, name, args, options):
+    assert cupy_takes(f"cupy.{name}", args, options)
+
+
+def test_a_call_in_a_source_that_does_not_fit_is_seen(cupy_takes):
+    text = "cupy.asarray(x, where=1)\nimport_module('cupy').cuda.Devices(1)\ncupy.exp(x)"
+    assert set(refused_calls(cupy_takes, text)) == {"cupy.asarray", "cupy.cuda.Devices"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
-"""Properties of a GPU, and transfers of arrays to it and back."""
+"""A GPU by its name: transfers, memory, and threads."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,34 +11,61 @@ import xpnet
 pytestmark = pytest.mark.gpu
 
 
-def test_its_name_and_version(gpu, cupy):
-    assert gpu.version == cupy.__version__
-    assert gpu.hardware
+def test_its_name_and_its_card(gpu):
+    cupy = pytest.importorskip("cupy")
+    assert (gpu.name, gpu.library, gpu.version) == ("gpu:0", "cupy", cupy.__version__)
+    assert gpu.hardware == cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
     gpu.synchronize()
 
 
-def test_a_gpu_that_is_not_there(cupy):
+def test_a_gpu_that_is_not_there():
+    cupy = pytest.importorskip("cupy")
     n_devices = cupy.cuda.runtime.getDeviceCount()
-    with pytest.raises(xpnet.DeviceError, match=f"^no GPU {n_devices}: ") as caught:
+    with pytest.raises(xpnet.DeviceError, match=f"no GPU {n_devices}") as caught:
         xpnet.Device(f"gpu:{n_devices}")
     assert caught.value.code == "no-such-device"
 
 
-def test_another_process_opens_its_own(gpu, narrow, here, pixels):
-    assert pickle.loads(pickle.dumps(gpu)) == gpu
-    network = narrow.to(gpu)
-    again = pickle.loads(pickle.dumps(narrow)).to(gpu)
-    x = gpu.asarray(pixels[:5])
-    np.testing.assert_array_equal(here(again(x)), here(network(x)))
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float16", "float32", "float64"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_go_there_and_back(gpu, here, dtype, order):
+    x = np.arange(60).reshape(3, 4, 5).astype(dtype, order=order)
+    for given in (x, x[::2], x[:, ::-1], x[:0], x.astype(x.dtype.newbyteorder(">"))):
+        np.testing.assert_array_equal(here(gpu.asarray(given), dtype), given)
 
 
-def test_a_network_goes_there_and_back(gpu, narrow, tmp_path):
-    there = narrow.to(gpu)
+def test_a_network_goes_there_and_back(gpu, make_network, tmp_path):
+    network = make_network(64, 32, 10)
+    there = pickle.loads(pickle.dumps(network)).to(pickle.loads(pickle.dumps(gpu)))
     xpnet.save(there, tmp_path / "there.safetensors")
     loaded = xpnet.load(tmp_path / "there.safetensors", device=gpu)
-    assert loaded.library == there.library
     assert loaded.device == there.device == gpu.handle
     for back in (there.to("cpu"), loaded.to("cpu")):
-        for found, layer in zip(back.layers, narrow.layers, strict=True):
+        for found, layer in zip(back.layers, network.layers, strict=True):
             np.testing.assert_array_equal(found.weight, layer.weight)
             np.testing.assert_array_equal(found.bias, layer.bias)
+
+
+def test_a_full_gpu_is_an_error_that_names_the_batch_size(gpu, make_network, pixels):
+    cupy = pytest.importorskip("cupy")
+    network = make_network(64, 256, 10).to(gpu)
+    expected = xpnet.predict(network, pixels, batch_size=100)
+    pool = cupy.get_default_memory_pool()
+    limit = pool.get_limit()
+    pool.free_all_blocks()
+    pool.set_limit(size=pool.total_bytes() + 2**22)
+    try:
+        with pytest.raises(xpnet.DeviceError, match="batch_size=") as caught:
+            xpnet.predict(network, pixels)
+        assert isinstance(caught.value, MemoryError)
+        np.testing.assert_array_equal(xpnet.predict(network, pixels, batch_size=100), expected)
+    finally:
+        pool.set_limit(size=limit)
+
+
+def test_threads_may_use_a_network_at_once(gpu, make_network, pixels):
+    network = make_network(64, 50, 10, activation="sigmoid").to(gpu)
+    expected = xpnet.predict_proba(network, pixels)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: xpnet.predict_proba(network, pixels), range(8)):
+            np.testing.assert_array_equal(found, expected)
