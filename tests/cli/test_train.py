@@ -224,22 +224,6 @@ def test_labels_of_a_file(xpnet, labelled, output):
     assert np.mean(predict(load(output), images) == labels) >= 0.9
 
 
-def test_images_are_left_out(xpnet, labelled, tmp_path):
-    first, second = tmp_path / "1.safetensors", tmp_path / "2.safetensors"
-    header, *lines = labelled.read_text().splitlines()
-    images, labels = sample()
-    excluded = tmp_path / "excluded.npy"
-    np.save(excluded, images[10:20])
-    result = xpnet("train", labelled, "--exclude", excluded, "--epochs", "1", "-o", first)
-    assert result.code == 0
-    assert result.err.startswith(f"xpnet: left out 10 images of {excluded}\ntraining with ")
-    labelled.write_text("\n".join([header, *lines[:10], *lines[20:]]))
-    xpnet("train", labelled, "--epochs", "1", "-o", second)
-    pairs = zip(load(first).layers, load(second).layers, strict=True)
-    assert all(np.array_equal(one.weight, other.weight) for one, other in pairs)
-    assert labels[10:20].tolist() == list(range(10))
-
-
 def test_an_existing_file_is_refused_before_the_training(refused, output, monkeypatch):
     def fail(*_, **__):
         pytest.fail("data was read, or the training started")

@@ -60,14 +60,13 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     if model.network.output == "values":
         msg = f"{model.name} is a regression, which has no accuracy; use predict"
         raise UsageError(msg)
-    trained_on = model.network.metadata.get("trained_on")
-    fingerprint = None if trained_on is None else RowsFingerprint()
+    fingerprint = RowsFingerprint()
     network, result, hash_text = _compare(data, model, options, stopwatch, fingerprint)
     total = result.total
     if not total:
         print_note(f"{data.path} holds no images: no accuracy")
     note_nonfinite(network, result.n_nonfinite, total)
-    is_training_data = fingerprint is not None and fingerprint.text() == trained_on
+    is_training_data = network.metadata.get("trained_on") == fingerprint.text()
     facts = {
         "accuracy": result.accuracy,
         "correct": result.correct,
@@ -102,7 +101,7 @@ def _compare(
     model: Model,
     options: DeviceOptions,
     stopwatch: Stopwatch,
-    fingerprint: "RowsFingerprint | None",
+    fingerprint: "RowsFingerprint",
 ) -> "tuple[Network, Evaluation, str | None]":
     """Return the network for the images of DATA, the result, and the hash that --hash prints."""
     from xpnet.inference.evaluate import compare_labels, evaluate

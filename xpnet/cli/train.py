@@ -71,7 +71,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     with files.reserved() as (checkpoint, replaces):
         device = open_device(place, stopwatch)  # its errors come first
         stopwatch.switch("loading")
-        examples = read_examples(data, exclude=options.exclude)
+        examples = read_examples(data)
         n_images = len(examples.images)
         options, hint = options.completed(examples.images)
         start = _untrained(data, options, examples, files.output)

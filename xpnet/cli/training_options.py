@@ -38,7 +38,6 @@ _NOT_SHIFTED = " (no images with blank edges: not shifted)"
 def _add_image_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options for the training images."""
     add = partial(add_option, parser)
-    add("--exclude DATA", file_name, "leave out the images of this data set, such as sample")
     text = "shift each image at random by up to N pixels in each epoch (default: 1 for bytes with"
     text += " blank edges, else 0)"
     add("--augment N", not_negative_integer, text)
@@ -143,7 +142,6 @@ class TrainArguments:
     seed: int
     augment: int | None
     classes: int | None
-    exclude: str | None
     preprocessing: Literal["standardize", "pca", "zca"] | None
     reproducible: bool
 

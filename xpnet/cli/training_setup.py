@@ -4,9 +4,8 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +34,11 @@ class LabelledImages:
     images: "NDArray[Any]"
     labels: "NDArray[Any]"
     names: tuple[str, ...] | None  # of the classes
-    trained_on: str  # fingerprint of DATA as it was read
+    trained_on: str  # fingerprint of the images
 
 
-def read_examples(data: Data, *, exclude: str | None) -> LabelledImages:
-    """Return the images and labels of DATA without the images of another data set."""
+def read_examples(data: Data) -> LabelledImages:
+    """Return the images and labels of DATA."""
     from xpnet.datasets.fetch import DATA_SETS
     from xpnet.datasets.picture_files import number_labels
     from xpnet.networks.fingerprint import RowsFingerprint
@@ -49,38 +48,17 @@ def read_examples(data: Data, *, exclude: str | None) -> LabelledImages:
         what = "no labels to learn from"
         hint = "give them by --labels FILE, or in a table by --label NAME"
         raise DataError(what, file=data.path, hint=hint)
-    fingerprint = RowsFingerprint()
-    fingerprint.update(images)
-    what = "no images to learn from"
-    if exclude is not None:
-        other = replace(data, path=exclude)
-        size = {"size": None, "features": prod(images.shape[1:])}
-        other = other.with_options(rows=None, labels=None, split=None, classes=None, **size)
-        known = {image.tobytes() for image in _images_like(other, images)}
-        kept = [i for i, image in enumerate(images) if image.tobytes() not in known]
-        print_note(f"left out {len(images) - len(kept):,} images of {exclude}")
-        images, labels = images[kept], labels[kept]
-        what = f"{what} that are not in {exclude}"
     if not len(images):
+        what = "no images to learn from"
         raise DataError(what, file=data.path)
     numbers, names = as_data_error(data.path, number_labels, labels)
     labels = numbers if names is None else labels
     if names is None and data.path in DATA_SETS:
         names = DATA_SETS[data.path].classes
         names = names if names and data.options.classes in {None, len(names)} else None
+    fingerprint = RowsFingerprint()
+    fingerprint.update(images)
     return LabelledImages(images, labels, names, fingerprint.text())
-
-
-def _images_like(data: Data, images: "NDArray[Any]") -> "NDArray[Any]":
-    """Return the images of a data set in the dtype of other images of the same size."""
-    excluded, _ = data.read(want_labels=False)
-    n_pixels, n_expected = prod(excluded.shape[1:]), prod(images.shape[1:])
-    if n_pixels != n_expected:
-        what = "images of another size than the training images"
-        found, expected = f"{n_pixels} pixels", str(n_expected)
-        raise DataError(what, file=data.path, found=found, expected=expected)
-    # Bytes and the equal floating-point numbers are the same image.
-    return excluded.astype(images.dtype)
 
 
 def fitted(path: str, images: "NDArray[Any]", options: TrainArguments) -> "tuple[Step, ...]":
