@@ -53,14 +53,6 @@ def test_help_names_every_command(xpnet, words):
     assert codes in " ".join(result.out.split())
 
 
-@pytest.mark.parametrize("word", ["a\0b", "\ud800"])
-@pytest.mark.parametrize("words", [["evaluate"], ["evaluate", "--model"], ["plot"], []])
-def test_words_that_the_system_cannot_have(refused, words, word):
-    code, line = refused(*words, word)
-    assert code == 2
-    assert f"arguments must not hold NUL or lone surrogates; got {word!r}" in line
-
-
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [

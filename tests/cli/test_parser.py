@@ -58,6 +58,7 @@ def test_examples_are_valid_commands(help_of, name):
         (["evaluate", "smaple"], "smaple: No such file or directory; did you mean sample?"),
         (["evaluate", "--model", "smaple"], "smaple: No such file or directory; did you mean sam"),
         (["evaluate", "--model", "radnom"], "radnom: No such file or directory; did you mean ran"),
+        (["predict", "--plot"], "--plot; did you mean --split?"),
         (["train", "--activation", "rleu", "-o", "x.npz"], "'rleu'; did you mean relu?"),
         (["train", "--optimizer", "adma", "-o", "x.npz"], "'adma'; did you mean adam?"),
     ],
@@ -65,22 +66,6 @@ def test_examples_are_valid_commands(help_of, name):
 )
 def test_the_nearest_word(refused, words, hint):
     assert hint in refused(*words)[1]
-
-
-@pytest.mark.parametrize(
-    ("words", "hint"),
-    [
-        (["evaluate", "--output", "x.png"], "--output; use --plot instead"),
-        (["show", "--plot", "x.png"], "--plot; use --output instead"),
-        (["plot", "relu", "--plot=x.png"], "--plot=x.png; use --output instead"),
-        (["predict", "--plot"], "--plot; did you mean --split?"),
-        (["evaluate", "--batch-invariant"], "--batch-invariant; use --reproducible instead"),
-    ],
-    ids=" ".join,
-)
-def test_options_of_other_commands(refused, words, hint):
-    code, line = refused(*words)
-    assert (code, f"unrecognized arguments: {hint}" in line.replace(" x.png", "")) == (2, True)
 
 
 def test_the_nearest_file(refused, tmp_path):

@@ -1,7 +1,6 @@
 """Parser of command lines, with examples in its help and errors of one line."""
 
 import argparse
-import os
 from collections.abc import Sequence
 from importlib import import_module
 from shutil import get_terminal_size
@@ -30,13 +29,6 @@ _COMMANDS = (
     "draw",
     "doctor",
 )
-# Options that were removed or that other commands have, and those of the same meaning. -o names the
-# result of a command, --plot a picture beside it.
-_FORMER = {
-    **dict.fromkeys(["--batch-invariant", "--batch-invariance"], "--reproducible"),
-    **dict.fromkeys(["-o", "--output"], "--plot"),
-    **dict.fromkeys(["show --plot", "plot --plot"], "--output"),
-}
 # More choices are listed only if no one is near.
 _MOST_CHOICES = 20
 
@@ -76,10 +68,7 @@ class _Parser(argparse.ArgumentParser):
         """Raise a usage error for unknown arguments."""
         options = [name for name in self._option_string_actions if name.startswith("--")]
         option = next((word.partition("=")[0] for word in words if word.startswith("-")), "")
-        hint = nearest_hint(option, options)
-        for name in (option, f"{self.prog.split()[-1]} {option}"):
-            hint = f"; use {_FORMER[name]} instead" if _FORMER.get(name) in options else hint
-        self.error(f"unrecognized arguments: {' '.join(words)}{hint}")
+        self.error(f"unrecognized arguments: {' '.join(words)}{nearest_hint(option, options)}")
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
         # For "--rows=--", argparse would drop the value as if it ended the options.
@@ -103,13 +92,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     # The modules of other commands take time to import.
     is_command = bool(words) and words[0] in _COMMANDS
     parser, commands = build_parser(words[:1] if is_command else _COMMANDS)
-    for word in words:
-        try:
-            is_valid = b"\0" not in os.fsencode(word)
-        except UnicodeEncodeError:
-            is_valid = False
-        if not is_valid:
-            parser.error(f"arguments must not hold NUL or lone surrogates; got {word!r}")
     args, others = parser.parse_known_args(words)
     if others:
         commands.get(args.command, parser).unrecognized(others)
