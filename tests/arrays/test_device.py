@@ -75,7 +75,7 @@ def fake_gpu(monkeypatch):
     cuda.Device, cuda.runtime = CudaDevice, runtime
     cupy = types.ModuleType("cupy")
     cupy.cuda, cupy.__version__ = cuda, "14.0"
-    monkeypatch.setattr("xpnet.arrays.gpu.open_gpu.open_gpu", CudaDevice)
+    monkeypatch.setattr("xpnet.arrays.gpu.open_gpu", CudaDevice)
     bus = types.SimpleNamespace(
         upload=lambda _: types.SimpleNamespace(device=CudaDevice.entered[-1])
     )

@@ -28,7 +28,7 @@ def is_usable(request, monkeypatch):
     strict = pytest.importorskip("array_api_strict")
     gpu = replace(KNOWN["array-api-strict"], name="cupy", open=open_device)
     monkeypatch.setitem(KNOWN, "cupy", gpu)
-    monkeypatch.setattr("xpnet.arrays.gpu.open_gpu.cupy_config", lambda: CONFIG)
+    monkeypatch.setattr("xpnet.arrays.gpu.cupy_config", lambda: CONFIG)
     return request.param
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import xpnet as package
 
-SOURCE = Path(__file__).parents[1] / "arrays" / "gpu" / "fake_driver.c"
+SOURCE = Path(__file__).with_name("fake_driver.c")
 # By the driver's version and error, and CUDA_VISIBLE_DEVICES: the code, and words of the message.
 CAUSES = {
     (0, 0, None): ("no-driver", "no NVIDIA driver"),

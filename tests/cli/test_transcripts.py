@@ -97,7 +97,7 @@ def folder(files, tmp_path, monkeypatch):
 def machine(monkeypatch, no_gpu):
     """Make this a machine of known speed without a usable GPU."""
     assert no_gpu is None
-    monkeypatch.setattr("xpnet.arrays.gpu.open_gpu.cupy_config", lambda: "CuPy Version : 14\n")
+    monkeypatch.setattr("xpnet.arrays.gpu.cupy_config", lambda: "CuPy Version : 14\n")
     two = {name: KNOWN[name] for name in ("numpy", "cupy")}
     monkeypatch.setattr("xpnet.arrays.libraries.libraries", lambda: two)
 

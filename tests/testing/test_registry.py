@@ -177,7 +177,7 @@ def test_a_device_without_a_driver_is_unavailable(monkeypatch):
         raise DeviceError(Diagnosis("no-driver", "no driver", "buy one"))
 
     monkeypatch.setattr("importlib.util.find_spec", lambda _: "found")
-    monkeypatch.setattr("xpnet.arrays.gpu.open_gpu.open_gpu", open_gpu)
+    monkeypatch.setattr("xpnet.arrays.gpu.open_gpu", open_gpu)
     for name in ("cupy", "cupy:1", "cupy:7"):
         assert unavailable_reason(name) == "no driver; buy one"
 

@@ -14,7 +14,7 @@ __all__ = ["KNOWN"]
 
 
 def _open_cupy(part: str) -> Any:
-    from xpnet.arrays.gpu.open_gpu import open_gpu
+    from xpnet.arrays.gpu import open_gpu
 
     return open_gpu(int(part or 0))
 

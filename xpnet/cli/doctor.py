@@ -44,7 +44,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     """Run the command."""
-    from xpnet.arrays.gpu.open_gpu import cupy_config
+    from xpnet.arrays.gpu import cupy_config
 
     diagnosis, device = _examined(args.device)
     fields = ("library", "version", "hardware") if device is not None else ()

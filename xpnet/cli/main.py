@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -
 def _code_and_message(error: Exception, device: str) -> tuple[int, str]:
     """Return the exit code and the message of an error; INTERNAL if the user cannot fix it."""
     from xpnet.arrays.device_errors import DeviceError
-    from xpnet.arrays.gpu.open_gpu import cause_of, is_from_cupy
+    from xpnet.arrays.gpu import cause_of, is_from_cupy
 
     if is_from_cupy(error):
         index = device.rpartition(":")[2]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from xpnet import DeviceError
-from xpnet.arrays.gpu import open_gpu as room
-from xpnet.arrays.gpu.open_gpu import cause_of, cupy_config, is_from_cupy, open_gpu
+from xpnet.arrays import gpu as room
+from xpnet.arrays.gpu import cause_of, cupy_config, is_from_cupy, open_gpu
 
 
 class CUDARuntimeError(RuntimeError):

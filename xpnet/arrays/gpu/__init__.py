@@ -1,1 +1,0 @@
-"""Support for CuPy on a CUDA GPU: diagnosis, facts and errors."""
