@@ -96,8 +96,8 @@ class Judge:
 
     def _fault_of_refused(self, case: Case, code: int, out: str, err: str) -> str:
         codes = {case.kind.code}
-        if case.command[0] == "inspect" or "--model=damaged" in case.command:
-            codes = {_DATA, _WEIGHTS}  # it takes both, or the data do not fit the network
+        if "--model=damaged" in case.command:
+            codes = {_DATA, _WEIGHTS}  # the data may not fit the network
         if code not in codes:
             return f"exit {code}: {err.strip()}"
         err = re.sub(r".* are read as a header; .*\n", "", err, count=1)  # a remark, no refusal
