@@ -27,7 +27,7 @@ from harness.registry import TRAININGS, missing
 from harness.reporting import markdown_table, show_table
 
 OURS = "xpnet"
-PACKAGES = ("scikit-learn", "torch", "threadpoolctl")
+PACKAGES = ("scikit-learn", "torch", "jax", "threadpoolctl")
 BATCH_SIZE, RATE = 100, 0.001
 N_CHECKED = 20 * BATCH_SIZE
 # Adam's steps have about the size of the rate, whatever the gradient's: where rounding decides its

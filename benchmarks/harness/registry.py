@@ -47,6 +47,7 @@ TRAININGS: Mapping[str, Entry] = {
     "torch, fused Adam": Entry("torch:Training", "torch", {"fused": True}),
     "torch, Adam": Entry("torch:Training", "torch"),
     "scikit-learn": Entry("scikit_learn:Training", "sklearn", is_host_only=True),
+    "JAX jit": Entry("jax:Training", "jax"),
 }
 
 

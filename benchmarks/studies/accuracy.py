@@ -37,7 +37,7 @@ from harness.options import make_parser, parse, positive, write_json
 from harness.provenance import about, headline
 from harness.reporting import markdown_table, show_table
 
-from studies.sweep import PIECES, Record, Results, Selection, measure_all, merge_results
+from studies.sweep import Record, Results, Selection, measure_all, merge_results
 from studies.truth import ROWS, prove
 
 PACKAGES = ("array-api-compat", "scipy", "mpmath", "torch", "jax", "jaxlib")
@@ -71,7 +71,7 @@ def main() -> int:
     for word in missing:
         print(f"{word} is missing, so it is not measured", file=sys.stderr)
     devices = tuple(word for word in words if word not in missing)
-    selection = Selection(args.functions, devices, args.quick, args.pieces)
+    selection = Selection(args.functions, devices, args.quick)
     prove(selection.functions)
     results: Results = {}
     pieces = measure_all(selection, args.jobs)
@@ -80,8 +80,7 @@ def main() -> int:
     results = {name: results[name] for name in args.functions if name in results}
     packages = {*PACKAGES, *(word.partition(":")[0] for word in devices)} - {"cpu", "gpu"}
     facts = about(*sorted(packages), device=args.device)
-    is_sample = args.quick or args.pieces < PIECES
-    facts |= {"missing": missing, "sample": is_sample, "pieces": args.pieces}
+    facts |= {"missing": missing, "sample": args.quick}
     print(_markdown(facts, results), end="")
     write_json(args.json, {"about": facts, "functions": _readable(results)})
     return 0
@@ -92,8 +91,6 @@ def _parse_arguments() -> argparse.Namespace:
     add, n = parser.add_argument, os.cpu_count() or 1
     add("--functions", metavar="A,B", help=f"of {', '.join(ROWS)} (default: all)")
     add("--devices", metavar="A,B", help="words as for `xpnet --device`, instead of --device")
-    text = "scattered pieces of the inputs, each with 2^22 of them (default: all)"
-    add("--pieces", metavar="N", type=positive, default=PIECES, help=text)
     add("--jobs", metavar="N", type=positive, default=n, help=f"processes (default: {n})")
     args = parse(parser)
     args.functions = tuple(args.functions.split(",") if args.functions else ROWS)

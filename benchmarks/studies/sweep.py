@@ -38,12 +38,11 @@ Results = dict[str, dict[str, Record]]  # by the row's name, and by column
 
 @dataclass(frozen=True)
 class Selection:
-    """Rows of the table, words of devices, and inputs: some or all pieces, or a small sample."""
+    """Rows of the table, words of devices, and inputs: all pieces, or a small sample."""
 
     functions: tuple[str, ...]
     devices: tuple[str, ...]
     sample: bool
-    n_pieces: int = PIECES
 
     @property
     def opened(self) -> dict[str, xpnet.Device]:
@@ -53,7 +52,7 @@ class Selection:
     @property
     def pieces(self) -> list[int]:
         """The numbers of the pieces, in the order of work."""
-        return [0] if self.sample else [i * PIECE_STEP % PIECES for i in range(self.n_pieces)]
+        return [0] if self.sample else [i * PIECE_STEP % PIECES for i in range(PIECES)]
 
     def blocks(self, piece: int) -> Iterator[NDArray[np.uint32]]:
         """Yield the bit patterns of a piece, block by block."""

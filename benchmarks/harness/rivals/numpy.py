@@ -8,6 +8,12 @@ import numpy as np
 from harness.rivals.base import FACTOR, Array, Labeller, Rival
 from harness.workload import digits, untrained
 
+_ACTIVATIONS = {
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "relu": lambda x: np.maximum(x, 0),
+    "tanh": np.tanh,
+}
+
 
 class Book(Rival):
     """The code of the book's chapter 3: float64, softmax, then argmax."""
@@ -16,12 +22,7 @@ class Book(Rival):
         """Return its function `predict`."""
         # Its pickle has float32 weights in Fortran order.
         network = [(np.asfortranarray(weight), bias) for weight, bias in workload.parameters]
-        known = {
-            "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-            "relu": lambda x: np.maximum(0, x),
-            "tanh": np.tanh,
-        }
-        activation = self.activation(workload, known)
+        activation = self.activation(workload, _ACTIVATIONS)
 
         def predict(images: Array) -> Array:
             z = images / 255.0
@@ -40,12 +41,7 @@ class ByHand(Rival):
 
     def labeller(self, workload: Any) -> Labeller:
         """Return a function of a few lines."""
-        known = {
-            "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-            "relu": lambda x: np.maximum(x, 0),
-            "tanh": np.tanh,
-        }
-        activation = self.activation(workload, known)
+        activation = self.activation(workload, _ACTIVATIONS)
         *hidden, last = workload.parameters
         factor = np.float32(FACTOR)
 
@@ -121,11 +117,8 @@ class Training:
             y = values[-1] @ weight
             y += bias
             if i < len(layers) - 1:
-                np.negative(y, out=y)
-                np.minimum(y, 88.0, out=y)
-                np.exp(y, out=y)
-                y += 1.0
-                np.reciprocal(y, out=y)
+                np.maximum(y, -88.0, out=y)
+                _sigmoid(y)
             values.append(y)
         slope = values[-1]
         slope -= slope.max(axis=1, keepdims=True)
