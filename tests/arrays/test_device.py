@@ -76,10 +76,7 @@ def fake_gpu(monkeypatch):
     cupy = types.ModuleType("cupy")
     cupy.cuda, cupy.__version__ = cuda, "14.0"
     monkeypatch.setattr("xpnet.arrays.gpu.open_gpu", CudaDevice)
-    bus = types.SimpleNamespace(
-        upload=lambda _: types.SimpleNamespace(device=CudaDevice.entered[-1])
-    )
-    monkeypatch.setattr("xpnet.arrays.gpu.cuda_streams.Bus", lambda: bus)
+    cupy.asarray = lambda _: types.SimpleNamespace(device=CudaDevice.entered[-1])
     modules = {"cupy": cupy, "cupy.cuda": cuda, "cupy.cuda.runtime": runtime}
     modules["array_api_compat.cupy"] = types.ModuleType("fake")
     for name, module in modules.items():

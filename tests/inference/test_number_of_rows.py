@@ -70,8 +70,6 @@ def test_a_prediction_does_not_depend_on_other_rows(seed):
     expected = outcome(network, is_clear, rows)
     assert outcome(network, is_clear, many) == expected
     assert outcome(network, is_clear, many, batch_size=77, threads=2) == expected
-    assert outcome(network, is_clear, iter([rows])) == expected
-    assert outcome(network, is_clear, iter(np.split(many, 10))) == expected
 
 
 @pytest.mark.filterwarnings("ignore::xpnet.ScalingWarning")

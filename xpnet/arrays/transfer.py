@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from xpnet.arrays.libraries import library_with
 from xpnet.arrays.namespace import array_namespace, device_of
 
-__all__ = ["host_dtype", "is_in_host_memory", "is_numpy", "is_traced", "move", "to_numpy"]
-__all__ += ["without_graph"]
+__all__ = ["is_in_host_memory", "is_numpy", "is_traced", "move", "to_numpy", "without_graph"]
 
 
 def is_numpy(x: object, /) -> bool:
@@ -49,12 +48,7 @@ def to_numpy(x: Any, /) -> NDArray[Any]:
     if isinstance(x, np.ndarray | np.generic):
         return np.asarray(x)
     host = library_with(array_namespace(x)).numpy(x)
-    return host.astype(host_dtype(host.dtype), copy=False)
-
-
-def host_dtype(dtype: Any, /) -> Any:
-    """Return a NumPy dtype, but float32 for bfloat16."""
-    return np.dtype(np.float32) if dtype.name == "bfloat16" else dtype
+    return host.astype(np.float32) if host.dtype.name == "bfloat16" else host
 
 
 def without_graph(x: Any, /) -> Any:

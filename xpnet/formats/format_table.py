@@ -78,7 +78,6 @@ _OTHERS = {
     b"\x93NUMPY": f"a single array; save weights as npz; {_GIVE}",
     b"<!": "a web page; download the file itself",
     b"<h": "a web page; download the file itself",
-    b"<?xml": "XML",
     b"\x89PNG": f"a PNG picture; {_GIVE}",
     b"\xff\xd8\xff": f"a JPEG picture; {_GIVE}",
     b"\0\0\x08": f"IDX; {_GIVE}",

@@ -1,5 +1,6 @@
 """Batched computation of a network over many images, in bounded memory."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -43,6 +44,8 @@ Finish: TypeAlias = Callable[[Network, Any, Any], Any]
 
 # Multiplications in a tile, some 30 microseconds, below which threads only wait for each other.
 _SHORT_WORK = 2_500_000
+# In the errors of torch, JAX and cuBLAS, which are no MemoryError.
+_FULL = re.compile("out of memory|ALLOC_FAILED", re.IGNORECASE)
 
 
 class DeviceMemoryError(DeviceError, MemoryError):
@@ -111,7 +114,7 @@ class Runner:
                 return to_numpy(self._compute_on_device(np.asarray(rows)))
             return self._compute(rows)
         except (MemoryError, RuntimeError) as error:
-            is_full = isinstance(error, MemoryError) or "out of memory" in str(error).lower()
+            is_full = isinstance(error, MemoryError) or _FULL.search(str(error)) is not None
             if not is_full or is_in_host_memory(self._network.layers[0].weight):
                 raise
             reason = shorten(str(error), 200)

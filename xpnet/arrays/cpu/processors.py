@@ -1,4 +1,4 @@
-"""Processors: their number, their kind, and the products in blocks that suit the kind.
+"""Processors: their name, their kind, and the products in blocks that suit the kind.
 
 Whole products are the default. Nothing is timed at run time, so the same machine always gives the
 same bits.
@@ -13,14 +13,7 @@ from pathlib import Path
 
 from xpnet.arrays.cpu.blas_threads import openblas_kernel
 
-__all__ = ["count_processors", "cpu_facts", "processor_name", "rows_in_blocks"]
-
-
-def count_processors() -> int:
-    """Return the number of processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+__all__ = ["cpu_facts", "processor_name", "rows_in_blocks"]
 
 
 @functools.cache
