@@ -1,6 +1,7 @@
 """Base class of `MLPClassifier` and `MLPRegressor`, which train by the loop of `xpnet.train`."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
 from math import inf, sqrt
@@ -191,10 +192,10 @@ class BaseMLP(BaseEstimator):
             raise ValueError(msg)
         return network
 
-    def _rows(self, X: Any) -> Any:
-        """Return the validated rows to predict."""
+    def _computed(self, compute: Callable[[Any], Any], X: Any) -> Any:
+        """Return ``compute(rows)`` for the validated rows of X."""
         check_is_fitted(self, "network_")
-        return validate_rows(self, X)
+        return compute(validate_rows(self, X))
 
     def predict(self, X: Any) -> Any:
         """Return the class or the values of each row; for multilabel targets, 0 or 1 per label.
