@@ -238,11 +238,12 @@ def published(mirror):
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects
 def pytest_collection_modifyitems(items):
-    """Mark tests as slow on the backends that `slow_on` names."""
+    """Mark tests as slow or long on the backends that `slow_on` and `long_on` name."""
     for item in items:
-        mark = item.get_closest_marker("slow_on")
-        if mark is not None and any(name in item.callspec.id for name in mark.args):
-            item.add_marker("slow")
+        for speed in ("slow", "long"):
+            mark = item.get_closest_marker(f"{speed}_on")
+            if mark is not None and any(name in item.callspec.id for name in mark.args):
+                item.add_marker(speed)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,6 +1,6 @@
 """Accuracy and confusion matrix of a network."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,13 +155,13 @@ def evaluate(
         return _evaluation(network, counts, stacklevel=4)
     images = with_scaling_warning(network, images)
     if labels is not None:
-        results = ((run(network, images, marked_class_ids, options), x) for x in [labels])
-        return compare_labels(network, results)
+        predicted = run(network, images, marked_class_ids, options)
+        return compare_labels(network, [(predicted, labels)])
     runner = Runner(network, marked_class_ids, options)
     return compare_labels(network, _predict_blocks(runner, images))
 
 
-def compare_labels(network: Network, results: Iterator[tuple[Any, Any]]) -> Evaluation:
+def compare_labels(network: Network, results: Iterable[tuple[Any, Any]]) -> Evaluation:
     """Return the evaluation of pairs of class ids, from `marked_class_ids`, and labels."""
     counts = np.zeros(network.n_classes**2 + 1, np.int64)
     for predicted, labels in results:
