@@ -24,7 +24,7 @@ def result_in(folder):
     return json.loads(path.read_text("utf-8"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_question_is_answered(gpu, tmp_path):
     assert gpu.main() == 0
     found = result_in(tmp_path)

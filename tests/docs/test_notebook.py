@@ -87,7 +87,7 @@ def test_the_notebook_is_that_of_the_pages():
     check_outputs(book)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("mnist")
 def test_the_notebook_runs():
     pytest.importorskip("nbclient", reason="needs nbclient")

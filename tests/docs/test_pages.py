@@ -23,11 +23,12 @@ ENGLISH = [page for page in PAGES if CHINESE not in page.parents]
 PICTURES = DOCS / "pictures"
 NEEDS = re.compile(r"^<!-- needs: (.*) -->$", re.MULTILINE)
 LARGEST_PICTURE = 60_000  # bytes
-# Pages whose code takes more than a second.
-SLOW = ["how-to/bring-a-network", "how-to/gpu-certificate", "how-to/scikit-learn"]
+# Pages whose code takes more than a second, and more than five.
+SLOW = ["how-to/gpu-certificate", "how-to/scikit-learn"]
 SLOW += ["how-to/test-array-code", "how-to/your-own-images"]
 SLOW += ["how-to/reproducible-results", "how-to/write-a-function", "how-to/dask-cluster"]
 SLOW += ["tutorial/07-batches", "reference/testing"]
+LONG = ["how-to/bring-a-network"]
 
 
 def name_of(page):
@@ -35,7 +36,7 @@ def name_of(page):
 
 
 def needs_of(page):
-    """Return what a page needs: modules, or "mnist", which makes it slow."""
+    """Return what a page needs: modules, or "mnist", which makes it long."""
     found = NEEDS.search(page.read_text("utf-8"))
     return found[1].split(", ") if found else []
 
@@ -43,8 +44,10 @@ def needs_of(page):
 def parameters():
     for page in ENGLISH:
         if any(block.kind in {"python", "bash"} and not block.reason for block in blocks_of(page)):
-            is_slow = "mnist" in needs_of(page) or page in [DOCS / f"{name}.md" for name in SLOW]
-            marks = [pytest.mark.slow] if is_slow else []
+            name = page.relative_to(ROOT).as_posix().removeprefix("docs/").removesuffix(".md")
+            marks = [pytest.mark.slow] if name in SLOW else []
+            if "mnist" in needs_of(page) or name in LONG:
+                marks = [pytest.mark.long]
             yield pytest.param(page, id=name_of(page), marks=marks)
 
 

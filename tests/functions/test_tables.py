@@ -271,6 +271,7 @@ def row_limit(table, library):
     return np.where(truth.is_subnormal, np.maximum(limit, truth.tiny), limit)
 
 
+@pytest.mark.long_on("jax")
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_along_an_axis(xp_backend, dtype, subtests):
     if not has_dtype(xp_backend, dtype):

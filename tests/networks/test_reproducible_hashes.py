@@ -52,6 +52,7 @@ def test_hashes_of_few_networks_in_every_library(xp_backend, program, cases, com
 
 
 @pytest.mark.slow
+@pytest.mark.long_on("dask", "jax")
 # Dask computes later, outside of the forward pass, where nothing holds NumPy's warnings back.
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_hashes_in_every_library(xp_backend, program, cases, committed):

@@ -58,7 +58,7 @@ def test_hashes_of_few_networks(name, program, cases, committed):
     check_hash(name, content_of(cases[name]), program, cases, committed)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_hashes_of_all_networks(program, cases, committed):
     for name, case in cases.items():
         check_hash(name, content_of(case), program, cases, committed)
@@ -127,7 +127,7 @@ def test_no_operators_are_fused_in_few_networks(name, cases, tmp_path):
     assert fused_operators(content_of(cases[name]), tmp_path) == set()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_no_operators_are_fused(cases, tmp_path):
     for name, case in cases.items():
         if case.network.multiplications < 1_000_000:

@@ -76,6 +76,7 @@ def result_here(case):
 
 
 @pytest.mark.slow_on("device1", "strictest")
+@pytest.mark.long_on("jax")
 def test_every_backend_has_the_same_bits(xp_backend, subtests):
     if not xp_backend.has_float64 or xp_backend.name == "dask":
         pytest.skip(f"{xp_backend.name} does not train in float64")
