@@ -85,7 +85,7 @@ def test_tracers_of_jax():
     assert found == [True, True]
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.trace:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace")
 def test_traces_of_torch():
     torch = pytest.importorskip("torch")
     found = []

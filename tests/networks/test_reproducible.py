@@ -295,7 +295,7 @@ def test_compilation_by_torch_is_refused(network):
         compiled(torch.zeros((2, 48)))
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.trace:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace")
 def test_tracing_by_torch_is_refused(network):
     torch = pytest.importorskip("torch")
     there = reproducible(network.map_arrays(torch.asarray))
