@@ -159,10 +159,12 @@ class Network:
         is_scaled = self.preprocessing and isinstance(self.preprocessing[0], Scale)
         return bool(is_scaled) and self.metadata.get("input_range") != "0..1"
 
-    @cached_property
+    @property
     def plan(self) -> Plan | None:
         """The plan of a NumPy network, made at the first use; None for other libraries."""
-        return plan_of(self.layers, self.preprocessing, self.__dict__)
+        # In Python 3.11, a child forked meanwhile would wait for the lock of a cached_property.
+        kept = self.__dict__
+        return kept["plan"] if "plan" in kept else plan_of(self.layers, self.preprocessing, kept)
 
     @classmethod
     def from_arrays(
