@@ -15,16 +15,9 @@ NO_DEVICE = 5  # exit code, as of the command `xpnet`
 
 
 def make_parser(
-    about: str,
-    rounds: int | None = None,
-    *,
-    device: str = "cpu",
-    table: bool = False,
+    about: str, rounds: int | None = None, *, device: str = "cpu", table: bool = False
 ) -> argparse.ArgumentParser:
-    """Return a parser with the shared options, of a script with the docstring `about`.
-
-    The options --rounds, --table FILES and --page FILE are those of some scripts.
-    """
+    """Return a parser with the shared options, of a script with the docstring `about`."""
     summary, _, details = about.partition("\n")
     parser = argparse.ArgumentParser(
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter

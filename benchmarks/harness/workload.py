@@ -44,9 +44,6 @@ class Workload:
     shape: Shape
     n_rows: int
 
-    def __str__(self) -> str:
-        return f"{self.shape}, {self.n_rows:,} rows"
-
     @property
     def network(self) -> xpnet.Network:
         """The network, with scaling of pixels, on the host."""
@@ -73,11 +70,6 @@ class Workload:
         """Weights and biases with the scaling in the first weights."""
         (weight, bias), *others = self.parameters
         return [((FACTOR * weight.astype(np.float64)).astype(np.float32), bias), *others]
-
-    @property
-    def truth(self) -> tuple[NDArray[np.int64], NDArray[np.bool]]:
-        """The true labels, and whether each is clear."""
-        return _truth(self, self.n_rows)
 
     def n_wrong(self, labels: NDArray[Any]) -> int:
         """Return the number of wrong labels of the first rows, where the truth is clear."""

@@ -9,6 +9,7 @@ from array_api_compat import array_namespace as ns, device, to_device
 from xpnet.testing import parity
 
 pytest.importorskip("array_api_strict")
+pytestmark = pytest.mark.long  # 1,138 functions of other libraries
 
 DTYPES = {
     "b": ["bool"],
