@@ -239,6 +239,7 @@ def test_elementwise(xp_backend, name, subtests):
                     check_special(table, table.compute(xp_backend)[0])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_elementwise_compiled_by_jax(name, subtests):
     pytest.importorskip("jax", reason="compiles by JAX")

@@ -147,6 +147,7 @@ def test_coverage_counts_the_lines_of_functions(run):
     result.stdout.re_match_lines([r".*test_it\.py\s+\d+\s+0\s+100%"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layout", ["tests", "src/pkg/tests", "pkg/tests", "."])
 def test_layouts(pytester, layout):
     folder = pytester.path / layout
@@ -176,6 +177,7 @@ def test_parallel_threads(run):
     run(TESTS + TRUTH, *options).assert_outcomes(passed=N_PASSED + 1)
 
 
+@pytest.mark.long
 def test_threads_leave_no_library_changed(pytester):
     pytest.importorskip("jax")
     result = pytester.runpython(pytester.makepyfile(THREADS))
