@@ -53,6 +53,7 @@ def test_rows_of_the_host_and_of_the_gpu(gpu, here, make_network, pixels, n_rows
     host, rows = make_network(64, 50, 10), pixels[:n_rows]
     there, placed, options = host.to(gpu), gpu.asarray(rows), {"batch_size": 9999}
     expected = xpnet.predict_proba(host, rows)
+    # Rounding alone: logits of some units in float32 differ by less than 100 of its 6e-8.
     found = xpnet.predict_proba(there, rows, **options)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     same = here(xpnet.predict_proba(there, placed, **options))
@@ -65,14 +66,3 @@ def test_rows_of_the_host_and_of_the_gpu(gpu, here, make_network, pixels, n_rows
     assert np.all(margin <= 1e-5)
     result = xpnet.evaluate(there, placed, gpu.asarray(labels), **options)
     assert (result.correct, result.total) == (n_rows, n_rows)
-
-
-def test_bfloat16(gpu):
-    pytest.importorskip("ml_dtypes", reason="CuPy has bfloat16 of ml_dtypes")
-    network = xpnet.load("sample").to(gpu).astype("bfloat16")
-    images, labels = xpnet.sample()
-    found = xpnet.predict_proba(network, images)
-    assert found.dtype == np.float32  # NumPy lacks bfloat16
-    # 0.005 and the same labels as measured with torch on a CPU.
-    np.testing.assert_allclose(found, xpnet.predict_proba(xpnet.load("sample"), images), atol=0.02)
-    assert abs(xpnet.evaluate(network, images, labels).correct - 986) <= 5
