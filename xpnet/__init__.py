@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from xpnet.arrays.device_errors import DeviceError as DeviceError
     from xpnet.arrays.libraries import register_library as register_library
     from xpnet.arrays.namespace import array_namespace as array_namespace
-    from xpnet.arrays.ranges import PrecisionWarning as PrecisionWarning
     from xpnet.cli.device_argument import (
         add_device_argument as add_device_argument,
         device_from_args as device_from_args,
@@ -43,14 +42,12 @@ if TYPE_CHECKING:
     from xpnet.functions.softmax import *
     from xpnet.functions.special import *
     from xpnet.inference.evaluate import Evaluation as Evaluation, evaluate as evaluate
-    from xpnet.inference.nonfinite import NonfiniteWarning as NonfiniteWarning
     from xpnet.inference.predict import predict as predict, predict_proba as predict_proba
     from xpnet.inference.result_hash import result_hash as result_hash
     from xpnet.networks.dense import Dense as Dense
-    from xpnet.networks.execution import forward as forward
     from xpnet.networks.initializers import init_network as init_network
     from xpnet.networks.input_range import ScalingWarning as ScalingWarning
-    from xpnet.networks.network import Network as Network
+    from xpnet.networks.network import Network as Network, forward as forward
     from xpnet.networks.preprocessing import (
         Scale as Scale,
         Standardize as Standardize,
@@ -79,7 +76,6 @@ _PUBLIC = {
     "xpnet.arrays.device_errors": "DeviceError",
     "xpnet.arrays.libraries": "register_library",
     "xpnet.arrays.namespace": "array_namespace",
-    "xpnet.arrays.ranges": "PrecisionWarning",
     "xpnet.cli.device_argument": "add_device_argument device_from_args",
     "xpnet.datasets": "read sample",
     "xpnet.datasets.fetch": "fetch",
@@ -92,14 +88,12 @@ _PUBLIC = {
     "xpnet.formats.torch": "from_torch",
     "xpnet.functions.exact_namespace": "exact_namespace",
     "xpnet.inference.evaluate": "Evaluation evaluate",
-    "xpnet.inference.nonfinite": "NonfiniteWarning",
     "xpnet.inference.predict": "predict predict_proba",
     "xpnet.inference.result_hash": "result_hash",
     "xpnet.networks.dense": "Dense",
     "xpnet.networks.initializers": "init_network",
     "xpnet.networks.input_range": "ScalingWarning",
-    "xpnet.networks.network": "Network",
-    "xpnet.networks.execution": "forward",
+    "xpnet.networks.network": "Network forward",
     "xpnet.networks.preprocessing": "Scale Standardize Whiten",
     "xpnet.networks.reproducible": "reproducible",
     "xpnet.pictures.activation_curves": "plot",

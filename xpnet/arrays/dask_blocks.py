@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.cpu.blas_threads import one_blas_thread
 from xpnet.arrays.cpu.memory import keep_freed_memory
+from xpnet.arrays.cpu.threads import one_blas_thread
 
 __all__ = ["is_dask", "map_blocks", "sum_over_blocks", "warn"]
 

@@ -6,8 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
-from xpnet.arrays.library import CREATORS
-from xpnet.arrays.namespace import array_namespace, dtype_name, is_array
+from xpnet.arrays.namespace import CREATORS, array_namespace, dtype_name, is_array
 
 __all__ = ["DeviceNamespace"]
 

@@ -6,22 +6,16 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache, wraps
-from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.device_errors import DeviceError, Diagnosis, one_line
+from xpnet.arrays.namespace import device_of, namespace_of
 
-__all__ = ["CREATORS", "NARROW", "Library", "namespace_of", "no_devices", "unusable"]
+__all__ = ["NARROW", "Library", "no_devices", "unusable"]
 
-# Functions of the standard and its fft extension that create on a device.
-CREATORS: Final = {
-    *("arange", "asarray", "empty", "eye", "from_dlpack", "full", "linspace", "ones", "zeros"),
-    *("fftfreq", "rfftfreq"),
-}
 # dtypes that some devices lack, and those that replace them.
 NARROW: Final = {
     "float64": "float32",
@@ -97,8 +91,6 @@ class Library:
         cause = self.cause(part)
         if cause is not None:
             raise DeviceError(cause)
-        from xpnet.arrays.namespace import device_of
-
         try:
             return device_of(self.array(np.ones(1, np.float32), self.open(part)))
         except DeviceError:
@@ -143,33 +135,6 @@ class Library:
             return self.on_host(device)
         info = getattr(self.namespace, "__array_namespace_info__", None)
         return device is None or info is None or bool(device == info().default_device())
-
-
-class _WithoutDevices:
-    """A namespace whose functions take no ``device=``, and no ``copy=``, as those of MLX."""
-
-    def __init__(self, xp: ModuleType) -> None:
-        self._xp = xp
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "_xp":  # while a copy is made
-            raise AttributeError(name)
-        value = getattr(self._xp, name)
-        if name not in CREATORS and name != "astype":
-            return value
-
-        @wraps(value)
-        def function(*args: Any, **options: Any) -> Any:
-            kept = {key: x for key, x in options.items() if key not in {"copy", "device"}}
-            return value(*args, **kept)
-
-        return function
-
-
-@cache
-def namespace_of(xp: Any) -> Any:
-    """Return a namespace as xpnet uses it: functions that create arrays take ``device=``."""
-    return _WithoutDevices(xp) if xp.__name__ == "mlx.core" else xp
 
 
 def unusable(name: str, part: str, error: Exception) -> Diagnosis:

@@ -8,13 +8,13 @@ import functools
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from types import ModuleType
+from typing import Any, Final
 
 import numpy as np
 
-from xpnet.arrays.library import namespace_of
-
 __all__ = [
+    "CREATORS",
     "apply",
     "array_namespace",
     "as_array",
@@ -25,18 +25,24 @@ __all__ = [
     "compute",
     "current_device",
     "device_of",
+    "dtype_before_cast",
     "dtype_name",
     "floating_dtype",
     "is_array",
     "is_kind",
     "is_real",
-    "largest",
     "library_of",
     "limits_of",
+    "namespace_of",
     "widest_floating",
     "without_warnings",
 ]
 
+# Functions of the standard and its fft extension that create on a device.
+CREATORS: Final = {
+    *("arange", "asarray", "empty", "eye", "from_dlpack", "full", "linspace", "ones", "zeros"),
+    *("fftfreq", "rfftfreq"),
+}
 _NO_DEVICE = nullcontext()
 _NUMPY_TYPES = (np.ndarray, np.generic)
 # NumPy subclasses with other semantics: a mask, for example, would be lost.
@@ -142,6 +148,33 @@ def _namespace(x: Any) -> Any:
     import array_api_compat
 
     return namespace_of(array_api_compat.array_namespace(x))
+
+
+class _WithoutDevices:
+    """A namespace whose functions take no ``device=``, and no ``copy=``, as those of MLX."""
+
+    def __init__(self, xp: ModuleType) -> None:
+        self._xp = xp
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_xp":  # while a copy is made
+            raise AttributeError(name)
+        value = getattr(self._xp, name)
+        if name not in CREATORS and name != "astype":
+            return value
+
+        @functools.wraps(value)
+        def function(*args: Any, **options: Any) -> Any:
+            kept = {key: x for key, x in options.items() if key not in {"copy", "device"}}
+            return value(*args, **kept)
+
+        return function
+
+
+@functools.cache
+def namespace_of(xp: Any) -> Any:
+    """Return a namespace as xpnet uses it: functions that create arrays take ``device=``."""
+    return _WithoutDevices(xp) if xp.__name__ == "mlx.core" else xp
 
 
 def library_of(x: Any, /) -> str:
@@ -272,15 +305,30 @@ def compute(function: Callable[..., Any], /, *arrays: Any, xp: Any, **options: A
     return xp.astype(y, dtype)
 
 
+@functools.cache
+def dtype_before_cast(given: Any, dtype: Any, xp: Any) -> Any:
+    """Return the dtype in which inputs are preprocessed before they are cast to `dtype`.
+
+    This is `given`, the dtype of the inputs, if its range is wider than that of the floating-point
+    `dtype`: values that overflow in the cast may fit after scaling. Integers of 32 and 64 bits are
+    preprocessed in float64, since float32 would round them before a mean is subtracted; smaller
+    ones with a wider range than float16 are preprocessed in float32.
+    """
+    if given == dtype:
+        return dtype
+    largest = float(limits_of(dtype, xp).max)
+    if is_kind(given, xp, "integral"):
+        most = xp.iinfo(given).max
+        narrow = xp.float32 if most > largest else dtype
+        return xp.float64 if most >= 2**31 - 1 else narrow
+    is_wider = is_kind(given, xp, "real floating") and float(limits_of(given, xp).max) > largest
+    return given if is_wider else dtype
+
+
 def cast(x: Any, dtype: Any, xp: Any) -> Any:
     """Return `x` in a dtype, without a copy if `x` already has it."""
     # np.astype takes twice as long as the method, which takes as long as a small product.
     return x.astype(dtype, copy=False) if xp is np else xp.astype(x, dtype, copy=False)
-
-
-def largest(x: Any, xp: Any) -> Any:
-    """Return the index of the first maximum of each row, or of its first NaN."""
-    return x.argmax(axis=-1) if xp is np else xp.argmax(x, axis=-1)  # as in `cast`
 
 
 def bounded(x: Any, xp: Any, low: float = -math.inf, high: float = math.inf) -> Any:

@@ -6,14 +6,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.libraries import library_with
-from xpnet.arrays.namespace import array_namespace, device_of
+from xpnet.arrays.namespace import array_namespace, cast, device_of
 
-__all__ = ["is_in_host_memory", "is_numpy", "is_traced", "move", "to_numpy", "without_graph"]
+__all__ = ["beside", "is_in_host_memory", "is_numpy", "is_traced", "is_usual", "move"]
+__all__ += ["read_only", "to_numpy", "without_graph"]
 
 
 def is_numpy(x: object, /) -> bool:
     """Return whether `x` is a NumPy array."""
     return isinstance(x, np.ndarray)
+
+
+def is_usual(x: object, /) -> bool:
+    """Return whether an array is NumPy's own, of float32 or float64."""
+    return type(x) is np.ndarray and x.dtype.char in "fd" and x.dtype.isnative
+
+
+def read_only(x: Any, /) -> Any:
+    """Return a read-only copy of a NumPy array, in memory; others unchanged."""
+    if is_numpy(x):
+        x = np.array(x, order="C", subok=not isinstance(x, np.memmap))
+        x.flags.writeable = False
+    return x
 
 
 def is_in_host_memory(x: Any, /) -> bool:
@@ -59,11 +73,12 @@ def without_graph(x: Any, /) -> Any:
 def move(x: Any, xp: Any, device: Any, /) -> Any:
     """Return the values of `x` as an array of the namespace `xp` on `device`.
 
-    If `x` is there already, `x` itself is returned. Copies between two libraries pass through the
-    host. `xp` comes from `array_namespace`; `device` is a device object of its library.
+    If `x` is there already, or a device is unknown, `x` itself is returned. Copies between two
+    libraries pass through the host. `xp` comes from `array_namespace`; `device` is a device object
+    of its library.
     """
     is_same_library = array_namespace(x) is xp
-    if is_same_library and device_of(x) == device:
+    if is_same_library and (device is None or device_of(x) in {None, device}):
         return x
     if xp is np:
         return to_numpy(x)
@@ -72,3 +87,11 @@ def move(x: Any, xp: Any, device: Any, /) -> Any:
 
         return array_api_compat.to_device(x, device)
     return library_with(xp).array(to_numpy(x), device)
+
+
+def beside(x: Any, like: Any, /) -> Any:
+    """Return the values of `x` in the library, device and floating-point dtype of another array."""
+    xp = array_namespace(like)
+    if is_numpy(x) and like.dtype != xp.float64:
+        x = cast(x, np.float32, np)  # the device may have no float64
+    return cast(move(x, xp, device_of(like)), like.dtype, xp)

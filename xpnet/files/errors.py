@@ -29,14 +29,14 @@ class FileError(ValueError):
         self,
         what: str,
         *,
-        file: str | os.PathLike[str],
+        file: str | os.PathLike[str] | None = None,
         line: int | None = None,
         column: int | None = None,
         found: object = None,
         expected: object = None,
         hint: str | None = None,
     ) -> None:
-        self.file = os.fspath(file)
+        self.file = None if file is None else os.fspath(file)
         self.line = line
         self.column = column
         self._parts = (what, found, expected, hint)
@@ -52,9 +52,10 @@ class FileError(ValueError):
 
     def _message(self) -> str:
         what, found, expected, hint = self._parts
-        place = _shorten_middle(printable(self.file), _PATH_LIMIT)
+        place = "" if self.file is None else _shorten_middle(printable(self.file), _PATH_LIMIT)
         for number in (self.line, self.column):
             place += "" if number is None else f":{number}"
+        place += ": " if place else ""
         parts = [what]
         if found is not None:
             parts.append(f"found {_shorten_end(str(found), _FOUND_LIMIT)}")
@@ -62,18 +63,18 @@ class FileError(ValueError):
             parts.append(f"expected {expected}")
         if hint is not None:
             parts.append(hint)
-        return _shorten_end(f"{place}: {printable(', '.join(parts))}", _MESSAGE_LIMIT)
+        return _shorten_end(f"{place}{printable(', '.join(parts))}", _MESSAGE_LIMIT)
 
 
 class DataError(FileError):
-    """Invalid content of a file of images or labels.
+    """Invalid images or labels, of a file or in memory.
 
     It is a ValueError. The message is one line with the file, the position and a remedy.
 
     Attributes
     ----------
-    file : str
-        The file that was read.
+    file : str or None
+        The file that was read; None for arrays.
     line, column : int or None
         Position in the file, counted from 1.
     """

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.frozen import freeze
 from xpnet.arrays.transfer import to_numpy
 from xpnet.formats.checked_parameters import check_finite, check_floating
 from xpnet.networks.dense import Dense
@@ -106,7 +105,7 @@ def network_from_description(description: str, arrays: Mapping[str, NDArray[Any]
         raise ValueError(msg)
     check_floating(arrays)
     natives = ((name, x.dtype.newbyteorder("="), x) for name, x in arrays.items())
-    arrays = {name: freeze(x.astype(dtype, copy=False)) for name, dtype, x in natives}
+    arrays = {name: x.astype(dtype, copy=False) for name, dtype, x in natives}
     layers = []
     for i, activation in enumerate(activations):
         options = dict(activation) if isinstance(activation, dict) else {"name": activation}

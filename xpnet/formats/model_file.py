@@ -9,7 +9,6 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from xpnet.files.errors import WeightsError
-from xpnet.networks.input_range import InputRange, expected_range
 from xpnet.networks.network import Network
 
 __all__ = ["LAYOUTS", "MAX_PARAMETER_BYTES", "LoadOptions", "ModelFile", "NamedArrays"]
@@ -105,12 +104,3 @@ class ModelFile:
     format: str  # such as "safetensors" or "ONNX"
     is_own: bool  # whether xpnet wrote the file, so that it is complete
     notes: tuple[str, ...] = ()  # decisions that the file leaves open, one sentence each
-    has_integer_input: bool = False  # whether the inputs are declared as integers, such as bytes
-
-    @property
-    def input_range(self) -> InputRange:
-        """The range of the inputs; 0..1 if a file of another program leaves it open."""
-        found, _ = expected_range(self.network)
-        if self.is_own or found is InputRange.BYTES:
-            return found
-        return InputRange.BYTES if self.has_integer_input else InputRange.UNIT

@@ -1,7 +1,6 @@
 """Properties of an activation function: derivative, options and error bounds."""
 
 import inspect
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
@@ -73,10 +72,9 @@ class Activation:
     # pullback(gradient, x, y, xp) of a function along the last axis: the gradient with respect to
     # x, given the one with respect to y. None for elementwise functions.
     pullback: Callable[..., Any] | None = None
-    # overwriting(xp, dtype): a function that overwrites a NumPy array with the results, in fewer
-    # passes, and returns it. Instead of x it may take -x, and then warn where exp overflows.
-    overwriting: Callable[[Any, Any], Callable[[Any], Any]] | None = None
-    is_opposite: bool = False
+    # in_place(x, xp): the same formula, which overwrites a NumPy array of 32 or 64 bits with the
+    # results and returns it. Only for a derivative that needs y alone.
+    in_place: Callable[[Any, Any], Any] | None = None
     # Whether it is close to max(x, 0), so that He's scheme preserves the scale of its signals.
     is_rectifier: bool = False
     # Points where the absolute derivative may have a local maximum. Between them it is monotone.
@@ -143,16 +141,6 @@ class Activation:
             msg = f"activation {self.name!r} has no slope: it is not elementwise"
             raise ValueError(msg)
         return compute(self._slope, low, high, xp=xp, **options)
-
-    def largest(self, size: float, /, xp: Any, **options: Any) -> float:
-        """Return a bound of the absolute results for numbers of up to this size; inf if unknown.
-
-        No function is more than twice as far from 0, and 1 more, than at one of the ends.
-        """
-        if not self.is_elementwise:
-            return 1.0 if self.name == "softmax" else math.inf
-        ends = xp.abs(self.function(xp.asarray([-size, size], dtype=xp.float64), xp, **options))
-        return 2.0 * float(xp.max(ends)) + 1.0
 
     def _slope(self, low: Any, high: Any, xp: Any, **options: Any) -> Any:
         largest = xp.zeros_like(low)

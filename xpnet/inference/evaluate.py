@@ -1,6 +1,6 @@
 """Accuracy and confusion matrix of a network."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,16 +9,14 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.dask_blocks import is_dask, sum_over_blocks
 from xpnet.arrays.namespace import as_array
-from xpnet.arrays.ranges import counting_from
-from xpnet.inference.batches import BatchOptions
+from xpnet.files.errors import DataError
+from xpnet.inference.chunks import run
 from xpnet.inference.class_labels import as_class_ids, confusion_of
-from xpnet.inference.nonfinite import warn_nonfinite
-from xpnet.inference.predict import marked_class_ids, predict_blocks
-from xpnet.inference.runner import Runner, run
-from xpnet.networks.input_range import with_scaling_warning
+from xpnet.inference.predict import check_ids, class_ids, predict_blocks
+from xpnet.networks.input_range import warn_of_range
 from xpnet.networks.network import Network
 
-__all__ = ["Evaluation", "compare_labels", "evaluate"]
+__all__ = ["Evaluation", "count_pairs", "evaluate", "evaluation_of"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,9 +29,6 @@ class Evaluation:
         Number of images classified as labelled, and of all images.
     confusion : array of shape (n_classes, n_classes), int64
         Number of images by class (row) and predicted class (column).
-    n_nonfinite : int
-        Number of images with meaningless predictions, since a layer gives NaN or infinity: see
-        ``NonfiniteWarning`` of `xpnet.predict`.
     classes : sequence of str or int, or None
         Names of the classes, if the network has any.
     """
@@ -41,7 +36,6 @@ class Evaluation:
     correct: int
     total: int
     confusion: NDArray[np.int64]
-    n_nonfinite: int = 0
     classes: Sequence[str | int] | None = None
 
     @property
@@ -67,8 +61,7 @@ class Evaluation:
     def _summary(self) -> str:
         digits = 3 if self.total <= 1000 else 4
         counts = f"{self.accuracy:.{digits}f}: {self.correct:,} of {self.total:,}"
-        lost = f"; {self.n_nonfinite:,} not finite" if self.n_nonfinite else ""
-        return f"{counts if self.total else 'no images'}{lost}"
+        return counts if self.total else "no images"
 
     def _repr_html_(self) -> str:
         from xpnet.pictures.confusion import draw_confusion
@@ -106,10 +99,10 @@ def evaluate(
         As for `predict`; or, without `labels`, an iterator of pairs (images, labels), which may
         exceed the memory. Dask images are counted block by block, and only counts are returned.
     labels : array of shape (n,), optional
-        Class ids in 0 .. n_classes - 1, or entries of ``network.classes`` (both, if the entries are
-        strings). Strings such as "7" are integers if no entry is a string. If images and labels are
-        on the network's device, they are compared there, and only counts are copied back. With Dask
-        images, also a Dask array in any chunks.
+        Each is matched by its text: with that of an entry of ``network.classes``, or for a network
+        without classes with the number of one. If images and labels are on the network's device,
+        which is possible for numbers, they are compared there, and only counts are copied back.
+        With Dask images, also a Dask array in any chunks.
     batch_size, threads
         As for `predict`.
 
@@ -117,23 +110,22 @@ def evaluate(
     -------
     Evaluation
         With ``.accuracy``, ``.correct``, ``.total``, ``.confusion``, ``.precision`` and
-        ``.recall`` of each class, ``.most_confused()`` and ``.n_nonfinite``.
+        ``.recall`` of each class, and ``.most_confused()``.
 
     Raises
     ------
     TypeError
-        As `predict`; also if labels are missing, or are not integers for a network without
-        ``classes``.
+        As `predict`; also if labels are missing.
     ValueError
         As `predict`; also if the numbers of images and labels differ, a label is not a class of the
-        network or is the id and name of two classes, or the network is a regression.
+        network, or the network is a regression.
+    DataError
+        As `predict`, and for images on a device, too.
 
     Warns
     -----
-    NonfiniteWarning
-        If ``.n_nonfinite`` is not 0; a RuntimeWarning.
     ScalingWarning
-        As `predict`; of an iterator, the first block is examined.
+        As `predict`.
 
     Examples
     --------
@@ -145,54 +137,49 @@ def evaluate(
     if network.output == "values":
         msg = "`network` must classify; got output='values', a regression: compare with predict"
         raise ValueError(msg)
-    options = BatchOptions(batch_size, threads)
     if labels is None and not isinstance(images, Iterator):
         msg = "`labels` must be given, unless `images` is an iterator of pairs (images, labels)"
         raise TypeError(msg)
     if is_dask(images):
-        predicted = predict_blocks(_predict_block, network, images, options)
-        counts = sum_over_blocks(_count, network, predicted, as_array(labels, "labels"))
-        return _evaluation(network, counts, stacklevel=4)
-    images = with_scaling_warning(network, images)
-    if labels is not None:
-        predicted = run(network, images, marked_class_ids, options)
-        return compare_labels(network, [(predicted, labels)])
-    runner = Runner(network, marked_class_ids, options)
-    return compare_labels(network, _predict_blocks(runner, images))
+        ids = predict_blocks(_predicted, network, images, batch_size, threads)
+        labels = as_array(labels, "labels")
+        return evaluation_of(network, sum_over_blocks(count_pairs, network, ids, labels))
+    counts = np.zeros(network.n_classes**2, np.int64)
+    n_rows = 0
+    for some, names in images if labels is None else [(images, labels)]:
+        ids = _predicted(network, some, batch_size, threads, n_rows)
+        counts += count_pairs(network, ids, names)
+        n_rows += ids.shape[0]
+    return evaluation_of(network, counts)
 
 
-def compare_labels(network: Network, results: Iterable[tuple[Any, Any]]) -> Evaluation:
-    """Return the evaluation of pairs of class ids, from `marked_class_ids`, and labels."""
-    counts = np.zeros(network.n_classes**2 + 1, np.int64)
-    for predicted, labels in results:
-        counts += _count(network, predicted, labels)
-    return _evaluation(network, counts)
+def _predicted(
+    network: Network,
+    images: Any,
+    batch_size: int | None = None,
+    threads: int | None = None,
+    first_row: int = 0,
+) -> Any:
+    """Return class ids, on the device of the images; raise DataError as `check_ids` on the host."""
+    images = as_array(images, "images")
+    warn_of_range(network, images, stacklevel=3)
+    ids = run(network, images, class_ids, batch_size, threads)
+    if isinstance(ids, np.ndarray):
+        check_ids(network, images, ids, first_row)
+    return ids
 
 
-def _count(network: Network, predicted: Any, labels: Any) -> NDArray[np.int64]:
-    """Return the confusion matrix as a vector, and the number of lost rows after it."""
-    return np.append(*confusion_of(as_class_ids(network, labels), predicted, network.n_classes))
+def count_pairs(network: Network, ids: Any, labels: Any) -> NDArray[np.int64]:
+    """Return the confusion matrix of class ids and labels as a vector."""
+    counts = confusion_of(as_class_ids(network, labels), ids, network.n_classes)
+    if n_lost := ids.shape[0] - int(counts.sum()):  # on a device
+        msg = f"{n_lost:,} of {ids.shape[0]:,} rows without a finite largest output"
+        raise DataError(msg)
+    return counts.reshape(-1)
 
 
-def _predict_block(network: Network, images: Any, **options: Any) -> Any:
-    images = with_scaling_warning(network, images)
-    return run(network, images, marked_class_ids, BatchOptions(**options))
-
-
-def _evaluation(network: Network, counts: NDArray[np.int64], *, stacklevel: int = 5) -> Evaluation:
-    n_classes, n_nonfinite = network.n_classes, int(counts[-1])
-    confusion = counts[:-1].reshape(n_classes, n_classes)
-    total = int(confusion.sum())
-    warn_nonfinite(n_nonfinite, total, network, stacklevel=stacklevel)
-    correct, classes = int(np.trace(confusion)), network.classes
-    return Evaluation(correct, total, confusion, n_nonfinite, classes)
-
-
-def _predict_blocks(runner: Runner, pairs: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
-    """Yield the predictions for each block of images, with its labels."""
-    n_before = 0
-    for images, labels in pairs:
-        with counting_from(n_before):
-            predicted = runner.run(images)
-        yield predicted, labels
-        n_before += predicted.shape[0]
+def evaluation_of(network: Network, counts: NDArray[np.int64]) -> Evaluation:
+    """Return the evaluation of the sum of all `count_pairs`."""
+    confusion = counts.reshape(network.n_classes, network.n_classes)
+    correct, total = int(np.trace(confusion)), int(confusion.sum())
+    return Evaluation(correct, total, confusion, network.classes)

@@ -2,22 +2,23 @@
 
 from collections.abc import Callable
 from functools import partial
+from math import isfinite
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xpnet.arrays.dask_blocks import is_dask, map_blocks
-from xpnet.arrays.namespace import array_namespace, largest
+from xpnet.arrays.namespace import array_namespace, as_array, without_warnings
+from xpnet.files.errors import DataError
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.inference.batches import BatchOptions
+from xpnet.inference.chunks import run
 from xpnet.inference.class_labels import labels_of
-from xpnet.inference.nonfinite import checked_results, lost_rows, without_lost
-from xpnet.inference.runner import run
-from xpnet.inference.tiles import compute_few
-from xpnet.networks.input_range import with_scaling_warning
+from xpnet.inference.rows import as_rows
+from xpnet.networks.input_range import warn_of_range
 from xpnet.networks.network import Network
 
-__all__ = ["class_ids", "marked_class_ids", "most_probable", "predict", "predict_blocks"]
+__all__ = ["argmax_ids", "check_ids", "class_ids", "outputs_of", "predict", "predict_blocks"]
 __all__ += ["predict_ids", "predict_proba"]
 
 
@@ -35,18 +36,19 @@ def predict(
     ----------
     network : Network
     images : array of shape (n, n_in), (n, height, width) ...
-        NumPy images are copied to the network's device batch by batch, ``uint8`` without
+        NumPy images are copied to the network's device chunk by chunk, ``uint8`` without
         conversion, and the results back; images of another library must be on that device, and of
         their results only strings are copied. Dask images give a Dask array with the same chunks
         along the rows. Data frames without missing values count as arrays; the names of their
         columns are ignored. The cast to the network's dtype is that of `forward`.
     batch_size : int, optional
-        Rows in a batch; chosen for the device by default.
+        Rows of a chunk; by default 1,024 on the host, and as many as suit a device.
     threads : int, optional
-        Batches that a NumPy network computes at a time; by default the number of threads of its
-        matrix products, which are limited to one meanwhile. It does not change the bits of the
-        results. Blocks of Dask images, of which Dask computes several at a time, have one thread
-        each by default.
+        Threads that take chunks of a NumPy network, with one BLAS thread each. By default, fewer
+        than 8 chunks are computed by BLAS's own threads, and more by as many threads as BLAS has.
+        Blocks of Dask images, of which Dask computes several at a time, have one thread each. The
+        last digits of results may depend on both options and on the processor, except for a
+        `reproducible` network.
 
     Returns
     -------
@@ -54,41 +56,36 @@ def predict(
         For a network without ``classes``, class ids: integers in the library and on the device of
         `images`. Entries of ``network.classes`` otherwise: integers in the library's default
         integer dtype on that device, and strings in a NumPy array (of objects if some entries are
-        integers). Of equal logits, the first wins. NaN counts as the largest: an image with a NaN
-        pixel, whose logits are all NaN, is of the first class. A single output unit gives the
-        second class if its logit is above 0 (its probability above 0.5). For ``output="values"``,
-        the values, of shape (n, n_out), in the dtype of the network; for NumPy images, bfloat16
-        becomes float32.
+        integers). Of equal logits, the first wins. A single output unit gives the second class if
+        its logit is above 0 (its probability above 0.5). For ``output="values"``, the values, of
+        shape (n, n_out), in the dtype of the network; for NumPy images, bfloat16 becomes float32.
 
     Raises
     ------
     TypeError
         If `images` is not an array, or belongs to another library than the network.
     ValueError
-        If an image does not have the network's number of inputs, `batch_size` is below 1, labels
-        exceed the default integer dtype, or strings are the labels of images traced by ``jax.jit``.
-        For NumPy images, also if they are integers beyond 2^53 in size from which a mean is
-        subtracted; with a NumPy network, also if a finite number overflows in the preprocessing or
-        in the dtype of the network. A network on a device, and a `reproducible` one, compute with
-        infinity.
+        If an image does not have the network's number of inputs, `batch_size` or `threads` is below
+        1, labels exceed the default integer dtype, or strings are the labels of images traced by
+        ``jax.jit``.
+    DataError
+        If the largest output of a NumPy image is NaN or infinite: a ValueError with the first such
+        row, their number, and whether its inputs are not finite or a layer overflows. Results that
+        stay on a device are not looked at: such an image is of any class. Values and probabilities
+        show NaN themselves.
     DeviceError
-        If a device has no memory for a batch: give a smaller `batch_size`. Also a MemoryError.
+        If a device has no memory for a chunk: give a smaller `batch_size`. Also a MemoryError.
 
     Warns
     -----
-    NonfiniteWarning
-        If a layer gives NaN or infinity for some images; a RuntimeWarning with their number. In a
-        NumPy network, any sum of a layer counts, even if a sigmoid hides it, unless pixels or
-        parameters are NaN or infinite; in other libraries, the largest output. Instead of the
-        warning, values of such images are NaN. It is not given for results on a device.
     ScalingWarning
-        If the first 256 NumPy images are in 0..1, and the network's first step is for raw pixels:
-        it divides by 255, or has such means or scales (on the host); or if they are integers, and
-        ``network.metadata["input_range"]`` is "0..1", or bytes for a first step that standardises
-        or whitens pixels in 0..1.
+        If images of 64 numbers or more are in host memory and, by the first 256, integers above 1
+        for a network of pixels in 0..1, or numbers in 0..1 for a network of bytes. A network takes
+        bytes if ``network.metadata["input_range"]`` is "0..255", or its first step divides by 10 or
+        more, or has a mean or a scale above 1.5.
     dask.array.PerformanceWarning
-        If the values of a Dask image are in several chunks, which must be joined. The other
-        warnings are given for each block, and rows in errors are counted from its first.
+        If the values of a Dask image are in several chunks, which must be joined. `ScalingWarning`
+        is given for each block, and rows in errors are counted from its first.
 
     Examples
     --------
@@ -100,12 +97,11 @@ def predict(
     >>> xpnet.predict(gate, [[0, 1], [1, 1]])
     array(['low', 'high'], dtype='<U4')
     """
-    if type(images) is not np.ndarray and is_dask(images):
-        options = BatchOptions(batch_size, threads)
-        return predict_blocks(predict, network, images, options)
-    images = with_scaling_warning(network, images)
-    y = None if batch_size is not None else compute_few(network, images, threads)
-    ids = predict_ids(network, images, batch_size, threads) if y is None else class_ids(network, y)
+    images = images if type(images) is np.ndarray else as_array(images, "images")
+    if is_dask(images):
+        return predict_blocks(predict, network, images, batch_size, threads)
+    warn_of_range(network, images)
+    ids = predict_ids(network, images, batch_size, threads)
     return ids if network.classes is None else labels_of(network, ids)
 
 
@@ -117,11 +113,11 @@ def predict_ids(
     threads: int | None = None,
 ) -> Any:
     """Return class ids of images, or values of a regression; arguments are as for `predict`."""
-    options = BatchOptions(batch_size, threads)
-    # Lost rows cannot be counted on a device, or before Dask computes.
-    if not isinstance(images, np.ndarray | list | tuple):
-        return run(network, images, lambda network, y, _is_lost: class_ids(network, y), options)
-    return checked_results(run(network, images, marked_class_ids, options), network)
+    if not isinstance(images, np.ndarray):
+        return run(network, images, argmax_ids, batch_size, threads)
+    ids = run(network, images, class_ids, batch_size, threads)
+    check_ids(network, images, ids)
+    return ids
 
 
 def predict_proba(
@@ -144,7 +140,7 @@ def predict_proba(
     array of shape (n, n_classes)
         In the library and on the device of `images`, and in the dtype of the network; for NumPy
         images, bfloat16 becomes float32. Rows sum to 1. A single output unit gives two classes:
-        [1 - p, p]. Where a layer of a NumPy network gives NaN or infinity, they are NaN.
+        [1 - p, p]. Where outputs are NaN or infinite, they are NaN.
 
     Raises
     ------
@@ -166,64 +162,89 @@ def predict_proba(
     if network.output == "values":
         msg = "`network` must classify; got output='values', a regression: use predict"
         raise ValueError(msg)
-    options = BatchOptions(batch_size, threads)
+    images = as_array(images, "images")
     if is_dask(images):
-        return predict_blocks(predict_proba, network, images, options)
-    images = with_scaling_warning(network, images)
-    if batch_size is None:
-        y = compute_few(network, images, threads)
-        if y is not None:
-            return _probabilities(network, y, None)
-    return run(network, images, _probabilities, options)
+        return predict_blocks(predict_proba, network, images, batch_size, threads)
+    warn_of_range(network, images)
+    return run(network, images, _probabilities, batch_size, threads)
+
+
+def outputs_of(
+    network: Network, images: Any, /, batch_size: int | None = None, threads: int | None = None
+) -> Any:
+    """Return the outputs for images, computed and placed as by `predict`."""
+    return run(network, images, lambda _, y: y, batch_size, threads)
 
 
 def predict_blocks(
-    function: Callable[..., Any], network: Network, images: Any, options: BatchOptions
+    function: Callable[..., Any],
+    network: Network,
+    images: Any,
+    batch_size: int | None,
+    threads: int | None,
 ) -> Any:
-    """Return ``function(network, block, **options)`` for blocks of Dask images, lazily."""
+    """Return ``function(network, block, ...)`` for blocks of Dask images, lazily."""
     if network.library == "dask":
         msg = "`network` must not be of Dask arrays for Dask images: use network.map_arrays"
         msg += "(lambda x: x.compute())"
         raise TypeError(msg)
-    if options.threads is None and network.library == "numpy":
-        options = options._replace(threads=1)
-    return map_blocks(partial(function, **options._asdict()), network, images)
-
-
-def most_probable(ids: Any, probabilities: Any, n_classes: int) -> tuple[Any, Any]:
-    """Return class ids and probabilities by rank, in NumPy; the predicted `ids` come first."""
-    keys = np.negative(probabilities, dtype=np.float64)
-    keys[np.arange(len(ids)), ids] = -np.inf  # others may be as probable, and all may be NaN
-    ranked = np.argsort(keys, axis=1, kind="stable")[:, :n_classes]
-    return ranked, np.take_along_axis(probabilities, ranked, axis=1)
-
-
-def marked_class_ids(network: Network, y: Any, is_lost: Any | None) -> Any:
-    """Return class ids, complements in lost rows, or the values of a regression, NaN there."""
-    if network.output == "values":
-        return without_lost(y, is_lost)
-    ids = class_ids(network, y)
-    if is_lost is None and not isinstance(y, np.ndarray):
-        is_lost = lost_rows(network, None, y)
-    return ids if is_lost is None else array_namespace(ids).where(is_lost, ~ids, ids)
+    if threads is None and network.library == "numpy":
+        threads = 1
+    return map_blocks(partial(function, batch_size=batch_size, threads=threads), network, images)
 
 
 def class_ids(network: Network, y: Any) -> Any:
+    """Return the class ids of outputs, -1 where the largest is not finite; values unchanged."""
+    ids = argmax_ids(network, y)
+    if network.output == "values" or (isinstance(y, np.ndarray) and isfinite(np.vdot(y, y))):
+        return ids
+    xp = array_namespace(y)
+    return xp.where(xp.isfinite(xp.max(y, axis=1)), ids, -1)
+
+
+def argmax_ids(network: Network, y: Any) -> Any:
     """Return the class ids of outputs, or the outputs themselves for a regression."""
     if network.output == "values":
         return y
-    if type(y) is np.ndarray and network.n_out > 1:
-        return y.argmax(axis=1)
     xp = array_namespace(y)
     if network.n_out == 1:
         # The unit represents class 1. Class 0 wins if both are equal.
         even = xp.full_like(y, 0.0 if network.output == "logits" else 0.5)
         y = xp.concat((even, y), axis=1)
-    return largest(y, xp)
+    return y.argmax(axis=1) if xp is np else xp.argmax(y, axis=1)  # in a quarter of the time
 
 
-def _probabilities(network: Network, y: Any, is_lost: Any | None) -> Any:
-    y = without_lost(y, is_lost)
+def check_ids(network: Network, images: Any, ids: NDArray[Any], first_row: int = 0) -> None:
+    """Raise DataError if class ids of NumPy images hold -1, with the first and its cause.
+
+    `first_row` is the number of the first image.
+    """
+    if network.output == "values" or not len(ids) or ids[ids.argmin()] >= 0:
+        return  # argmin is several times as fast as min
+    lost = np.flatnonzero(ids < 0)
+    row = as_rows(images, network.n_in)[lost[0] : lost[0] + 1]
+    others = f" and {len(lost) - 1:,} more" if len(lost) > 1 else ""
+    what = f"row {first_row + lost[0]} (from 0){others} without a finite largest output"
+    msg = f"{what}: {_cause(network, row)}"
+    raise DataError(msg)
+
+
+def _cause(network: Network, row: NDArray[Any]) -> str:
+    """Return why the largest output of a row is not finite."""
+    if not np.isfinite(row).all():
+        return "its inputs are not finite"
+    remedy = f"overflows in {network.dtype}: scale the inputs, or use network.astype('float64')"
+    host = network.to("cpu")
+    with without_warnings():
+        if not np.isfinite(host.inputs(row, np)).all():
+            return f"the preprocessing {remedy}"
+        for i, (_, y) in enumerate(host.layer_results(row, np), start=1):
+            if not np.isfinite(y).all():
+                return f"layer {i} {remedy}"
+    return "the device gives no finite one"
+
+
+def _probabilities(network: Network, y: Any) -> Any:
     xp = array_namespace(y)
     if network.n_out > 1:
         return _activated(network, "softmax", y) if network.output == "logits" else y

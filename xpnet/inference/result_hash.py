@@ -2,37 +2,15 @@
 
 from typing import Any
 
-from numpy.typing import NDArray
-
+from xpnet.arrays.dask_blocks import is_dask
+from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import to_numpy
-from xpnet.inference.batches import BatchOptions
-from xpnet.inference.nonfinite import lost_rows
-from xpnet.inference.predict import marked_class_ids
-from xpnet.inference.runner import Runner
+from xpnet.inference.predict import outputs_of, predict_blocks
 from xpnet.networks.fingerprint import ResultHash
 from xpnet.networks.network import Network
 from xpnet.networks.reproducible import reproducible
 
-__all__ = ["HashedRunner", "result_hash"]
-
-
-class HashedRunner:
-    """Computation of reproducible outputs, block by block, and of the hash of them all."""
-
-    def __init__(self, network: Network, options: BatchOptions) -> None:
-        self.hash, self._network = ResultHash(), reproducible(network)
-        self._runner = Runner(self._network, lambda _network, y, _: y, options)
-
-    def outputs(self, images: Any) -> NDArray[Any]:
-        """Return the outputs for the next images, which are added to the hash."""
-        y = to_numpy(self._runner.run(images))
-        self.hash.update(y)
-        return y
-
-    def marked_class_ids(self, rows: NDArray[Any]) -> Any:
-        """Return the class ids for the next rows, as the function of that name."""
-        y = self.outputs(rows)
-        return marked_class_ids(self._network, y, lost_rows(self._network, rows, y))
+__all__ = ["result_hash"]
 
 
 def result_hash(
@@ -69,6 +47,11 @@ def result_hash(
     >>> xpnet.result_hash(xpnet.load("sample"), images)
     '9189-73c3-8a45-d0ab'
     """
-    runner = HashedRunner(network, BatchOptions(batch_size, threads))
-    runner.outputs(images)
-    return runner.hash.text()
+    network, images = reproducible(network), as_array(images, "images")
+    if is_dask(images):
+        y = to_numpy(predict_blocks(outputs_of, network, images, batch_size, threads))
+    else:
+        y = outputs_of(network, images, batch_size, threads)
+    digest = ResultHash()
+    digest.update(y)
+    return digest.text()

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpnet.arrays.namespace import array_namespace, limits_of
-from xpnet.inference.batches import as_rows
 from xpnet.inference.predict import predict_ids
+from xpnet.inference.rows import as_rows
 from xpnet.networks.network import Network
 
 __all__ = ["BATCH_SIZES", "Throughput", "measure_throughput", "rows_in_memory"]

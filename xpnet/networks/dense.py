@@ -5,31 +5,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-from xpnet.arrays.cpu.blocked_matmul import affine
-from xpnet.arrays.frozen import frozen, loaded
 from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
     as_floating,
+    cast,
     current_device,
     device_of,
     is_real,
-    limits_of,
+    without_warnings,
 )
-from xpnet.arrays.transfer import is_numpy
+from xpnet.arrays.transfer import is_numpy, is_usual, read_only
 from xpnet.functions.activations import ACTIVATIONS, check_activation
-from xpnet.networks.preprocessing import preprocessed
 
-__all__ = ["Dense", "Stage", "output_of", "over_rows"]
-
-
-class Stage(NamedTuple):
-    """A layer as functions: ``activate(product(x), xp)``, with x @ weight + bias as the product."""
-
-    product: Callable[[Any], Any]
-    activate: Callable[[Any, Any], Any]
+__all__ = ["Dense", "output_of", "over_rows"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,7 +33,7 @@ class Dense:
     ----------
     weight : array of shape (n_in, n_out)
         An array of any library. Nested lists become a NumPy array. Of a NumPy array, the layer
-        keeps a read-only copy, unless it is already read-only and owns its memory.
+        keeps a read-only copy, so a later change of the array has no effect.
     bias : array of shape (n_out,)
         In the library, device and dtype of `weight`; kept like it.
     activation : str, default "identity"
@@ -97,8 +88,8 @@ class Dense:
             msg = f"`options` must be a mapping of names to values; got {self.options!r}"
             raise TypeError(msg)
         options = MappingProxyType(ACTIVATIONS[self.activation].checked(self.options))
-        object.__setattr__(self, "weight", frozen(weight))
-        object.__setattr__(self, "bias", frozen(bias))
+        object.__setattr__(self, "weight", read_only(weight))
+        object.__setattr__(self, "bias", read_only(bias))
         object.__setattr__(self, "options", options)
 
     def __call__(self, x: Any, /) -> Any:
@@ -107,55 +98,39 @@ class Dense:
         Library, device, dtypes and errors are those of `xpnet.forward`. The preprocessing of a
         network comes before its first layer, and is not computed here.
         """
-        product, activate = self.stage
-        return self._over_rows(lambda y, xp: activate(product(y), xp), x)
+        return self._over_rows(lambda y, xp: self.activate(y @ self.weight + self.bias, xp), x)
 
     def linear(self, x: Any, /) -> Any:
         """Return ``x @ weight + bias`` for `x`, of shape (..., n_in): the book's A1."""
-        return self._over_rows(lambda y, _: self.stage.product(y), x)
+        return self._over_rows(lambda y, _: y @ self.weight + self.bias, x)
 
     def _over_rows(self, compute: Callable[[Any, Any], Any], x: Any) -> Any:
         """Return the results of a function of rows in the dtype of the weight."""
         dtype = self.weight.dtype
-        return over_rows(lambda y, xp: compute(preprocessed((), y, dtype, xp), xp), x, self.weight)
+        return over_rows(lambda y, xp: compute(cast(y, dtype, xp), xp), x, self.weight)
 
     @cached_property
-    def stage(self) -> Stage:
-        """The layer as functions that need no further look-ups."""
-        weight, bias, activation = *self.parameters, ACTIVATIONS[self.activation]
-        xp = array_namespace(weight)
-        activate = activation.prepared(xp, weight.dtype, **self.options)
-        return Stage(affine(weight, bias), activate)
+    def activate(self) -> Callable[[Any, Any], Any]:
+        """The function ``(z, xp)`` that returns the activations of `z`, in its dtype."""
+        xp = array_namespace(self.weight)
+        return ACTIVATIONS[self.activation].prepared(xp, self.weight.dtype, **self.options)
 
     @cached_property
-    def overwrite(self) -> Callable[[Any], Any]:
-        """The activation of sums of which only the results are needed.
-
-        NumPy may overwrite the sums, and may warn where exp overflows.
-        """
-        activation, activate = ACTIVATIONS[self.activation], self.stage.activate
-        xp, dtype = array_namespace(self.weight), self.weight.dtype
-        is_usual = is_numpy(self.weight) and limits_of(dtype, xp).bits >= 32
-        if activation.overwriting is None or not is_usual:
-            return lambda y: activate(y, xp)
-        overwrite = activation.overwriting(xp, dtype)
-        return (lambda y: overwrite(xp.negative(y, y))) if activation.is_opposite else overwrite
-
-    @cached_property
-    def parameters(self) -> tuple[Any, Any]:
-        """Weight and bias; read-only memory maps are read into memory."""
-        return loaded(self.weight), loaded(self.bias)
+    def overwrite(self) -> Callable[[Any, Any], Any]:
+        """The same function, which may overwrite `z` if the weight is NumPy's, of 32 or 64 bits."""
+        in_place = ACTIVATIONS[self.activation].in_place if is_usual(self.weight) else None
+        return in_place or self.activate
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the arguments: a read-only mapping cannot be pickled."""
         return type(self), (self.weight, self.bias, self.activation, dict(self.options))
 
-    @property
+    @cached_property
     def n_in(self) -> int:
         """Number of inputs."""
         return int(self.weight.shape[0])
 
-    @property
+    @cached_property
     def n_out(self) -> int:
         """Number of units."""
         return int(self.weight.shape[1])
@@ -193,7 +168,7 @@ def over_rows(compute: Callable[[Any, Any], Any], x: Any, weight: Any) -> Any:
     if x.ndim == 0 or x.shape[-1] != n_in:
         msg = f"`x` must have the shape (..., {n_in}); got {tuple(x.shape)}{_remedy(x, n_in)}"
         raise ValueError(msg)
-    with current_device(x):
+    with current_device(x), without_warnings():  # infinities and NaN may be meant
         if x.ndim == 2:
             return compute(x, xp)
         # NumPy multiplies more dimensions matrix by matrix, and CuPy float16 in float32.

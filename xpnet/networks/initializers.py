@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from xpnet.arrays.device import Device
-from xpnet.arrays.frozen import freeze
 from xpnet.functions.activations import ACTIVATIONS, check_activation
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, Output
@@ -95,5 +94,5 @@ def init_network(
     for (n_in, n_out), name in zip(pairwise(sizes), names, strict=True):
         deviation = _DEVIATIONS[scheme](n_in, n_out)
         weight = (deviation * random.standard_normal((n_in, n_out))).astype(dtype)
-        layers.append(Dense(freeze(weight), freeze(np.zeros(n_out, dtype)), name))
+        layers.append(Dense(weight, np.zeros(n_out, dtype), name))
     return Network(layers, preprocessing, output, classes).to(device)

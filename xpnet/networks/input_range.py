@@ -1,245 +1,151 @@
-"""Range of pixels: of the inputs that a network expects, and of rows of images.
+"""Range of pixels: a wrong one raises no error, but makes predictions meaningless.
 
-A wrong range raises no error, but makes predictions meaningless. The metadata of a network declare
-its range, or the first step indicates it. The range of rows follows from their dtype or values.
+There is one question: does a network take bytes, 0..255, or pixels in 0..1?
 """
 
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
-from enum import StrEnum
-from functools import lru_cache
-from itertools import chain
-from math import isqrt, prod
+from math import prod
 from typing import Any
 
-from xpnet.arrays.dask_blocks import warn
-from xpnet.arrays.namespace import array_namespace, library_of
-from xpnet.arrays.transfer import is_numpy
+from xpnet.arrays.dask_blocks import is_dask, warn
+from xpnet.arrays.transfer import is_in_host_memory, is_traced, to_numpy
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, Standardize, Step
 
-__all__ = [
-    "InputRange",
-    "ScalingWarning",
-    "expected_range",
-    "fit",
-    "is_picture",
-    "plausible_steps",
-    "range_of",
-    "range_of_step",
-    "too_small",
-    "unscaled_pixels",
-    "with_scaling_warning",
-]
+__all__ = ["RANGES", "ScalingWarning", "declared", "takes_bytes", "warn_of_range"]
+__all__ += ["with_input_range"]
 
-_BRIGHTEST = 255.0
-# A first step is for numbers far beyond 1 above the first of these limits, and for bytes if it is
-# above the second on average: a few columns of a table may have large values. The means and scales
-# of pixels in 0..1 are at most 1. The mean of digits as bytes is 33, their deviation 78.
-_DIVISORS, _STATISTICS = (10.0, 100.0), (1.5, 10.0)
-# Rows with fewer columns may be a table: only a division by 255 or more indicates the range. A file
-# may contain a little less, as a factor of float32.
-_FEWEST_PIXELS, _SMALLEST_DIVISOR = 64, 250.0
-_MOST_ROWS = 256
+RANGES = ("0..1", "0..255", "none")
+_BYTES = "0..255"
+_TO_UNIT = Scale(1 / 255)
+# A first step is for bytes if it divides by this number or more, or subtracts or divides by larger
+# numbers than those of pixels in 0..1.
+_LEAST_DIVISOR, _MOST_OF_UNIT = 10.0, 1.5
+# Rows with fewer numbers are measurements. Those of images are judged by the first of them.
+_FEWEST_PIXELS, _FIRST_ROWS = 64, 256
 
 
 class ScalingWarning(UserWarning):
     """Images are not in the network's input range, or it is trained on pixels without scaling."""
 
 
-class InputRange(StrEnum):
-    """A range of pixels. UNIT and BYTES are named as in ``network.metadata["input_range"]``.
+def takes_bytes(network: Network) -> bool:
+    """Return whether a network takes 0..255, by its metadata or its first step."""
+    if "_takes_bytes" not in network.__dict__:  # the arrays of a step may be on a device
+        is_declared = network.metadata.get("input_range") == _BYTES
+        found = is_declared or any(map(_is_for_bytes, network.preprocessing[:1]))
+        network.__dict__["_takes_bytes"] = found
+    return bool(network.__dict__["_takes_bytes"])
 
-    BYTES includes other numbers far beyond 1. STANDARDIZED rows have negative numbers. A network
-    is STANDARDIZED if its first step has statistics of pixels in 0..1, or of a table like them.
+
+def _is_for_bytes(step: Step) -> bool:
+    if isinstance(step, Scale):
+        return abs(step.factor) <= 1.0 / _LEAST_DIVISOR
+    numbers = [step.mean, step.scale] if isinstance(step, Standardize) else [step.mean]
+    return any(_largest(x) > _MOST_OF_UNIT for x in numbers)
+
+
+def _largest(x: Any) -> float:
+    """Return the largest size of a number, or of an array; 0 for an array without values."""
+    if isinstance(x, float):
+        return abs(x)
+    return 0.0 if is_traced(x) else float(abs(to_numpy(x)).max())
+
+
+def warn_of_range(
+    network: Network, images: Any, *, is_trained: bool = False, stacklevel: int = 2
+) -> None:
+    """Warn of images in host memory that are not in the range of a network.
+
+    A network that is trained should not begin with pixels that no step scales.
     """
-
-    UNIT = "0..1"
-    BYTES = "0..255"
-    STANDARDIZED = "standardized"
-    UNKNOWN = "unknown"
+    fault = _fault(network, images, is_trained=is_trained)
+    if fault is not None:
+        warn(fault, ScalingWarning, stacklevel=stacklevel + 1)
 
 
-def range_of(rows: Any) -> InputRange:
-    """Return the range of NumPy rows, bytes if unsigned; unknown if all are blank, or any NaN."""
-    if rows.dtype.kind == "u":
-        return InputRange.BYTES
-    smallest, largest = (rows.min(), rows.max()) if rows.size else (0, 0)
-    if smallest < 0:
-        return InputRange.STANDARDIZED
-    if largest > 1:
-        return InputRange.BYTES
-    return InputRange.UNIT if largest > 0 else InputRange.UNKNOWN
-
-
-def is_picture(shape: tuple[int, ...]) -> bool:
-    """Return whether rows are pictures of 64 pixels or more, which may be squares in one row."""
-    n = prod(shape[1:])
-    return n >= _FEWEST_PIXELS and (len(shape) > 2 or isqrt(n) ** 2 == n)
-
-
-def unscaled_pixels(images: Any) -> float | None:
-    """Return the largest of NumPy pixels if it shows a range of 0..255, or None."""
-    if not (is_picture(images.shape) and len(images) and images.dtype.kind in "fiu"):
+def _fault(network: Network, images: Any, *, is_trained: bool) -> str | None:
+    """Return what is wrong with the range of images, and the remedy; None if nothing is seen."""
+    pixels = _first_pixels(images)
+    if pixels is None or pixels.dtype.kind not in "fiu":
         return None
-    for some in (images[:_MOST_ROWS], images):  # few rows suffice to find another range
-        largest = float(some.max())
-        if some.min() < 0 or not _BRIGHTEST / 2 < largest <= _BRIGHTEST:
+    is_float, steps = pixels.dtype.kind == "f", network.preprocessing
+    if takes_bytes(network):
+        # The first row tells most often.
+        is_unit = is_float and pixels[0].max() <= 1.0 and 0.0 < pixels.max() <= 1.0
+        if not (is_unit and pixels.min() >= 0.0):
             return None
-    return largest
-
-
-def expected_range(network: Network) -> tuple[InputRange, float | None]:
-    """Return the range of a network's inputs, and the factor from 0..1 to them, or None if unknown.
-
-    The first step counts if it contradicts the metadata: it was added to scale bytes for a network
-    of 0..1, or makes a declaration of bytes doubtful.
-    """
-    declared, steps = network.metadata.get("input_range"), network.preprocessing
-    found, factor = InputRange.UNKNOWN, None
-    if steps:
-        found, factor = range_of_step(steps[0], network.n_in)
-    if declared == InputRange.BYTES:
-        is_doubtful = found is InputRange.STANDARDIZED
-        return found if is_doubtful else InputRange.BYTES, _BRIGHTEST
-    is_unit = declared == InputRange.UNIT and factor is None
-    return InputRange.UNIT if is_unit else found, factor
-
-
-@lru_cache(maxsize=16)
-def range_of_step(step: Step, n_in: int) -> tuple[InputRange, float | None]:
-    """Return the range of the inputs of a first step, and the factor from 0..1, as for a network.
-
-    Statistics on another device are not looked at.
-    """
-    if is_scale := isinstance(step, Scale):
-        numbers = [1.0 / step.factor]
-    else:
-        numbers = [step.mean, getattr(step, "scale", 1.0)]
-    if isinstance(divisor := numbers[-1], float) and abs(divisor) >= _SMALLEST_DIVISOR:
-        return InputRange.BYTES, abs(divisor)
-    if not all(isinstance(x, float) or library_of(x) == "numpy" for x in numbers):
-        return InputRange.UNKNOWN, None
-    sizes = [abs(x) for x in numbers]
-    largest = max(x if isinstance(x, float) else float(x.max()) for x in sizes)
-    typical = max(x if isinstance(x, float) else float(x.mean()) for x in sizes)
-    far, typical_of_bytes = _DIVISORS if is_scale else _STATISTICS
-    if largest <= far:
-        return InputRange.UNKNOWN if is_scale else InputRange.STANDARDIZED, None
-    are_pixels = n_in >= _FEWEST_PIXELS and typical > typical_of_bytes
-    return InputRange.BYTES, _BRIGHTEST if are_pixels else None
-
-
-def fit(network: Network, found: InputRange, *steps: Step) -> Network:
-    """Return a network with the steps before it that rows of a range need: `steps`, for 0..1.
-
-    Bytes are divided by 255 first; rows of other ranges are not changed. The result declares no
-    range, unless the rows are in 0..1 and need no step.
-    """
-    if found is InputRange.BYTES:
-        steps = (Scale(1 / _BRIGHTEST), *steps)
-    is_declared = "input_range" in network.metadata and found is not InputRange.UNIT
-    if not (steps or is_declared):
-        return network
-    metadata = {name: text for name, text in network.metadata.items() if name != "input_range"}
-    return replace(network, preprocessing=(*steps, *network.preprocessing), metadata=metadata)
-
-
-def plausible_steps(rows: Any) -> dict[str, tuple[Step, ...]]:
-    """Return the steps that rows may need before a network, by the values of ``--input-range``."""
-    are_large = rows.dtype.kind == "u" or float(rows.max()) > 1.0
-    unit = (Scale(1 / _BRIGHTEST),) if are_large else ()
-    values = rows.astype("float64") * (1 / _BRIGHTEST if are_large else 1.0)
-    # Rounded, so that a pasted value gives the same step.
-    mean, deviation = (float(f"{x:.4g}") for x in (values.mean(), values.std() or 1.0))
-    return {
-        InputRange.UNIT.value: unit,
-        InputRange.BYTES.value: () if are_large else (Scale(_BRIGHTEST),),
-        f"{mean:g},{deviation:g}": (*unit, Standardize(mean, deviation)),
-    }
-
-
-def with_scaling_warning(network: Network, images: Any, *, is_trained: bool = False) -> Any:
-    """Return the images; warn the caller's caller of a wrong range of NumPy images (or blocks).
-
-    A network that is trained should not begin with unscaled pixels, unless it declares them.
-    """
-    if network.suits_bytes and is_numpy(images) and images.dtype.kind == "u":
-        return images
-    is_known = network.preprocessing or network.metadata
-    if not (is_known or is_trained):
-        return images
-    first = images
-    if not is_numpy(images):
-        if isinstance(images, Iterator):
-            first = next(images, None)
-            images = images if first is None else chain([first], images)
-            first = first[0] if isinstance(first, tuple) else first  # images and labels
-        if not is_numpy(first):
-            return images
-    is_shown = is_known and first.ndim > 1 and first.size
-    message = _scaling_fault(network, first) if is_shown else None
-    if is_trained and message is None:
-        message = _training_fault(network, first)
-    if message is not None:
-        warn(message, ScalingWarning, stacklevel=3)
-    return images
-
-
-def _scaling_fault(network: Network, images: Any) -> str | None:
-    """Return a message with the remedy, or None if the first rows show no fault.
-
-    Bytes of at most 1 are none: they may be the bits of a table.
-    """
-    kind = images.dtype.kind
-    if kind == "f" and _size_of(images[0]) > 1.0:
-        return None  # most often, and as quickly as can be
-    expected, factor = expected_range(network)
-    if kind == "f":
-        if factor is None or not _are_in_unit_range(images[:_MOST_ROWS]):
-            return None
-        return too_small(network, factor, "images are in 0..1")
-    is_other = expected is InputRange.UNIT and kind in "iu"
-    if is_other and range_of(images[:_MOST_ROWS]) in {InputRange.BYTES, InputRange.STANDARDIZED}:
-        what = f"images are integers ({images.dtype}), but the network takes 0..1"
-    elif expected is InputRange.STANDARDIZED and kind == "u" and images[:_MOST_ROWS].max() > 1:
-        what = f"images are bytes, but {_subject(network)} is for pixels in 0..1"
-    else:
+        return "images are in 0..1, but the network takes 0..255: give bytes, or multiply by 255"
+    if is_float and (steps or not is_trained):
+        return None
+    largest = pixels.max()
+    if not largest > 1.0 or (is_float and not (pixels.min() >= 0.0 and largest <= 255.0)):
         return None
     step = "xpnet.Scale(1/255)"
-    steps = f"({step}, *network.preprocessing)" if network.preprocessing else step
-    return f"{what}: divide by 255, or add preprocessing={steps}"
+    step = f"({step}, *network.preprocessing)" if steps else step
+    what = f"images have values up to {largest:g}, but the network does not scale them"
+    return f"{what}: divide by 255, or give the network preprocessing={step}"
 
 
-def _training_fault(network: Network, images: Any) -> str | None:
-    """Return a message with the remedy if a network without preprocessing gets unscaled pixels."""
-    is_meant = network.preprocessing or expected_range(network)[0] is InputRange.BYTES
-    if is_meant or (largest := unscaled_pixels(images)) is None:
+def _first_pixels(images: Any) -> Any:
+    """Return the first rows of images in host memory as a NumPy array; None for others."""
+    if prod(images.shape[1:]) < _FEWEST_PIXELS or images.ndim < 2 or is_dask(images):
         return None
-    what = f"images have values up to {largest:g}, which are not scaled"
-    return f"{what}: divide by 255, or give the network preprocessing=xpnet.Scale(1/255)"
+    if is_traced(images) or not images.shape[0] or not is_in_host_memory(images):
+        return None
+    return to_numpy(images[: min(_FIRST_ROWS, images.shape[0]), ...])
 
 
-def _are_in_unit_range(rows: Any) -> bool:
-    """Return whether floating-point rows are in 0..1, and not all blank."""
-    sizes = (_size_of(row) for row in rows)
-    first = next((size for size in sizes if size != 0.0), 0.0)
-    return 0.0 < first <= 1.0 and range_of(rows) is InputRange.UNIT
+def declared(network: Network, images: Any) -> Network:
+    """Return a network to be trained on images, whose metadata say 0..255 if they are bytes."""
+    first = _first_pixels(images)
+    is_raw = first is not None and first.dtype.kind in "iu" and first.max() > 1
+    if not is_raw or takes_bytes(network):
+        return network
+    return replace(network, metadata={**network.metadata, "input_range": _BYTES})
 
 
-def _size_of(row: Any) -> Any:
-    """Return the mean square of NumPy's floating-point numbers."""
-    return array_namespace(row).vdot(row, row) / row.size
+def with_input_range(network: Network, input_range: str, *, are_bytes: bool = True) -> Network:
+    """Return a network for pixels of a range, with the steps before it that bytes need.
+
+    Parameters
+    ----------
+    network : Network
+        Without preprocessing.
+    input_range : str
+        What the network expects: "0..1", for which bytes are divided by 255; "0..255", for which
+        nothing is added; "MEAN,STD" of pixels in 0..1, such as "0.1307,0.3081", which are
+        standardised; or "none", for numbers that are no pixels.
+    are_bytes : bool, default True
+        If false, the rows are floating-point numbers, which are not divided.
+
+    Raises
+    ------
+    ValueError
+        If the word is another one, or the network has preprocessing.
+    """
+    steps: list[Step] = [_TO_UNIT] if are_bytes else []
+    if input_range not in RANGES:
+        steps.append(_standardization(input_range))
+    if network.preprocessing:
+        found = ", ".join(map(repr, network.preprocessing))
+        msg = f"`input_range` must be left out for a network with preprocessing; it has {found}"
+        raise ValueError(msg)
+    if input_range == "none":
+        return network
+    steps = [] if input_range == _BYTES else steps
+    found = _BYTES if are_bytes or input_range == _BYTES else "0..1"
+    metadata = {**network.metadata, "input_range": found}
+    return replace(network, preprocessing=tuple(steps), metadata=metadata)
 
 
-def too_small(network: Network, factor: float, what: str) -> str:
-    """Return the message that `what`, a clause, is wrong for a network of larger inputs."""
-    text = f"{factor:g}"
-    raw = "bytes" if text == "255" else "values"
-    subject = _subject(network)
-    return f"{what}, but {subject} expects larger numbers: give raw {raw}, or multiply by {text}"
-
-
-def _subject(network: Network) -> str:
-    steps = network.preprocessing
-    return f"the network's first step, {steps[0]}," if steps else "the network"
+def _standardization(text: str) -> Standardize:
+    """Return the step of a mean and a deviation of pixels in 0..1."""
+    with suppress(ValueError):
+        mean, deviation = map(float, text.split(","))
+        if abs(mean) <= 1.0 and 0.0 < deviation <= 1.0:
+            return Standardize(mean, deviation)
+    rule = f"{', '.join(RANGES)}, or MEAN,STD of pixels in 0..1, such as 0.1307,0.3081"
+    msg = f"`input_range` must be {rule}; got {text!r}"
+    raise ValueError(msg)

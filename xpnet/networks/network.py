@@ -1,6 +1,6 @@
 """A network as data: layers, preprocessing, kind of output, names of classes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
@@ -8,18 +8,18 @@ from typing import Any, ClassVar, Literal, Self
 from xpnet._typing import Array
 from xpnet.arrays.dask_blocks import is_dask, map_blocks
 from xpnet.arrays.device import Device
-from xpnet.arrays.frozen import writable
 from xpnet.arrays.namespace import (
     array_namespace,
     cast,
     device_of,
+    dtype_before_cast,
     dtype_name,
     floating_dtype,
     library_of,
     widest_floating,
     without_warnings,
 )
-from xpnet.arrays.ranges import finite_cast
+from xpnet.arrays.transfer import is_numpy, is_usual
 from xpnet.networks.dense import Dense, over_rows
 from xpnet.networks.network_arguments import (
     check_layers,
@@ -27,7 +27,7 @@ from xpnet.networks.network_arguments import (
     checked_metadata,
     layers_from_arrays,
 )
-from xpnet.networks.plan import Plan, plan_of
+from xpnet.networks.operands import Operands, Triple
 from xpnet.networks.preprocessing import (
     Scale,
     Step,
@@ -37,10 +37,14 @@ from xpnet.networks.preprocessing import (
     preprocessed,
 )
 
-__all__ = ["OUTPUTS", "Network", "Output"]
+__all__ = ["OUTPUTS", "Network", "Output", "forward"]
 
 Output = Literal["logits", "probabilities", "values"]
 OUTPUTS: tuple[Output, ...] = ("logits", "probabilities", "values")
+
+# Factors from this one to 1 may be in the first weight instead of the rows: no weight overflows,
+# and what underflows is less than the smallest normal number times the scaled row.
+_LEAST_FACTOR = 2.0**-24
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -54,7 +58,7 @@ class Network:
         number of inputs of the next.
     preprocessing : step or sequence of steps, optional
         Steps such as ``Scale(1 / 255)``, applied to the inputs in this order. They are kept as a
-        tuple, with their arrays in the dtype of the layers.
+        tuple, with their arrays in the library, device and dtype of the layers.
     output : {"logits", "probabilities", "values"}, default "logits"
         The outputs of the last layer: logits of classes (a single unit: the logit of class 1
         against class 0), probabilities, or the values of a regression.
@@ -70,13 +74,8 @@ class Network:
         If libraries or dtypes differ, or an argument is of another type.
     ValueError
         If `layers` is empty, widths or numbers of inputs do not fit, devices differ, `output` is
-        unknown, or `classes` does not name each class once.
-
-    Warns
-    -----
-    PrecisionWarning
-        If the cast of NumPy means of the preprocessing to the dtype of the layers shifts inputs by
-        more than sqrt(eps), 0.0003 in float32. It is a RuntimeWarning.
+        unknown, or `classes` does not name each class once, or the dtype of the layers is too
+        narrow for the numbers of a step.
 
     Examples
     --------
@@ -153,19 +152,6 @@ class Network:
         n_whiten = sum(isinstance(step, Whiten) for step in self.preprocessing)
         return n_whiten * self.n_in**2 + sum(layer.n_in * layer.n_out for layer in self.layers)
 
-    @cached_property
-    def suits_bytes(self) -> bool:
-        """Whether bytes are surely in the range of the inputs; see `input_range`."""
-        is_scaled = self.preprocessing and isinstance(self.preprocessing[0], Scale)
-        return bool(is_scaled) and self.metadata.get("input_range") != "0..1"
-
-    @property
-    def plan(self) -> Plan | None:
-        """The plan of a NumPy network, made at the first use; None for other libraries."""
-        # In Python 3.11, a child forked meanwhile would wait for the lock of a cached_property.
-        kept = self.__dict__
-        return kept["plan"] if "plan" in kept else plan_of(self.layers, self.preprocessing, kept)
-
     @classmethod
     def from_arrays(
         cls,
@@ -233,7 +219,7 @@ class Network:
             If `dtype` is another one, or the library or device does not support it: NumPy and
             CuPy have no "bfloat16".
         ValueError
-            If a finite parameter of a NumPy network overflows; others are not checked.
+            If a parameter of a NumPy network overflows; others are not checked.
         """
         weight = self.layers[0].weight
         xp = array_namespace(weight)
@@ -241,17 +227,25 @@ class Network:
         if target == xp.float64 and widest_floating(weight, xp) != target:
             msg = f"{self.library} has no float64 on this device or with its present settings"
             raise TypeError(msg)
-        # The new network casts its preprocessing, and warns.
-        return self._mapped(lambda x: finite_cast(x, target, xp, "parameters"), steps=False)
+
+        def narrowed(x: Any) -> Any:
+            with without_warnings():
+                y = cast(x, target, xp)
+            if is_numpy(x) and xp.any(xp.isinf(y) & xp.isfinite(x)):
+                msg = f"parameters must be finite in {dtype_name(target)}; got larger numbers"
+                raise ValueError(msg)
+            return y
+
+        return self._mapped(narrowed)
 
     def map_arrays(self, convert: Callable[[Any], Any], /) -> Self:
         """Return the network with all its arrays converted; `convert` may keep its argument."""
-        return self._mapped(lambda x: convert(writable(x)))
+        return self._mapped(lambda x: convert(x.copy() if is_numpy(x) else x))
 
-    def _mapped(self, convert: Callable[[Any], Any], *, steps: bool = True) -> Self:
+    def _mapped(self, convert: Callable[[Any], Any]) -> Self:
         layers = (replace(x, weight=convert(x.weight), bias=convert(x.bias)) for x in self.layers)
-        mapped = (map_arrays(x, convert) if steps else x for x in self.preprocessing)
-        return replace(self, layers=tuple(layers), preprocessing=tuple(mapped))
+        steps = (map_arrays(step, convert) for step in self.preprocessing)
+        return replace(self, layers=tuple(layers), preprocessing=tuple(steps))
 
     def __call__(self, x: Any, /) -> Any:
         """Return the outputs for `x`; see `xpnet.forward`."""
@@ -261,13 +255,61 @@ class Network:
 
     def compute(self, x: Any, xp: Any) -> Any:
         """Return the outputs for rows that need no check."""
-        if self.plan and (y := self.plan.outputs(x)) is not None:
-            return y
-        y = preprocessed(self.preprocessing, x, self.dtype, xp)
-        with without_warnings():
-            for layer in self.layers:
-                y = layer.stage.activate(layer.stage.product(y), xp)
-        return y
+        for _, y in self.layer_results(x, xp):
+            outputs = y
+        return self.rounded(outputs, xp)
+
+    def layer_results(
+        self,
+        x: Any,
+        xp: Any,
+        parameters: Sequence[tuple[Any, Any]] | None = None,
+        *,
+        keeps_sums: bool = False,
+    ) -> Iterator[tuple[Any, Any]]:
+        """Compute the forward pass of rows; yield the sums and the activations of each layer.
+
+        Pairs (weight, bias) in `parameters` are used instead of the network's own. Unless
+        `keeps_sums`, NumPy may overwrite sums by activations whose derivative needs only them.
+        """
+        steps, triples = self._operands(x, xp, parameters, keeps_sums=keeps_sums)
+        y = preprocessed(steps, x, self.dtype, xp)
+        for weight, bias, activate in triples:
+            z = y @ weight
+            z += bias
+            y = activate(z, xp)
+            yield z, y
+
+    def inputs(self, x: Any, xp: Any) -> Any:
+        """Return rows after the preprocessing: the inputs of the first layer."""
+        return preprocessed(self.preprocessing, x, self.dtype, xp)
+
+    def _operands(
+        self, x: Any, xp: Any, parameters: Sequence[tuple[Any, Any]] | None, *, keeps_sums: bool
+    ) -> tuple[Sequence[Step], Sequence[Triple]]:
+        """Return the steps for rows, and the triples that follow; see `xpnet.networks.operands`.
+
+        A last `Scale` of a NumPy network is in its first weight, unless the rows are scaled in a
+        wider dtype.
+        """
+        layers, steps = self.layers, self.preprocessing
+        if parameters is not None or keeps_sums or not self._keeps_operands:
+            pairs = parameters or [(layer.weight, layer.bias) for layer in layers]
+            functions = [layer.activate if keeps_sums else layer.overwrite for layer in layers]
+            return steps, [(*pair, f) for pair, f in zip(pairs, functions, strict=True)]
+        factor, is_cast_first = 1.0, dtype_before_cast(x.dtype, self.dtype, xp) == self.dtype
+        last = steps[-1] if steps and is_cast_first else None
+        if isinstance(last, Scale) and _LEAST_FACTOR <= abs(last.factor) <= 1.0:
+            factor, steps = last.factor, steps[:-1]
+        kept: dict[float, Operands] = self.__dict__.setdefault("_kept", {})
+        operands = kept.get(factor)
+        if operands is None:
+            operands = kept[factor] = Operands(layers, factor)
+        return steps, operands.triples(x.shape[0])
+
+    @cached_property
+    def _keeps_operands(self) -> bool:
+        return all(is_usual(x) for layer in self.layers for x in (layer.weight, layer.bias))
 
     @property
     def ordinary(self) -> "Network":
@@ -301,3 +343,41 @@ class Network:
         widths = " -> ".join(f"{layer.n_out} {layer.activation_text}" for layer in self.layers)
         parts = [f"{self.n_in} -> {widths}", *map(repr, self.preprocessing), self.output]
         return f"Network({'; '.join(parts)}; {dtype_name(self.dtype)}, {self.library})"
+
+
+def forward(network: Network, x: Any, /) -> Any:
+    """Return the outputs of a network: preprocessing, then activation(x @ weight + bias) by layer.
+
+    Parameters
+    ----------
+    network : Network
+    x : array of shape (..., n_in)
+        Real numbers, of the network's library and device. They are preprocessed in the wider of
+        their dtype and the network's, integers of 32 and 64 bits in float64 if the device supports
+        it, and then cast to the network's; so raw ``uint8`` pixels need no conversion. A Dask
+        array, of blocks of the network's library, gives a Dask array with the same chunks along the
+        leading axes.
+
+    Returns
+    -------
+    array of shape (..., n_out)
+        Logits, probabilities or values (see ``network.output``), in the library, device and dtype
+        of the parameters. NaN and overflow show in their rows. The last digits may depend on the
+        number of rows, the threads and the processor, except for a `reproducible` network.
+
+    Raises
+    ------
+    TypeError
+        If `x` belongs to another library, is complex, or is not an array of numbers.
+    ValueError
+        If the last axis of `x` is not `n_in` long, or `x` is on another device.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import xpnet
+    >>> network = xpnet.Network([xpnet.Dense([[1.0], [2.0]], [0.5])])
+    >>> forward(network, np.asarray([1, 1]))
+    array([3.5])
+    """
+    return network(x)

@@ -49,8 +49,9 @@ def checked_classes(classes: Sequence[Any], n_classes: int) -> tuple[str | int, 
     if not n_classes:
         msg = "`classes` must be None for output='values'; a regression has no classes"
         raise ValueError(msg)
-    if not len(set(names)) == len(names) == n_classes:
-        found = f"{len(names)}, {len(set(names))} of them different"
+    texts = set(map(str, names))  # labels are matched by their text
+    if not len(texts) == len(names) == n_classes:
+        found = f"{len(names)}, {len(texts)} of them different"
         msg = f"`classes` must be {n_classes} different names, one for each class; got {found}"
         raise ValueError(msg)
     return names

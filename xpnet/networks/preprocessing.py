@@ -5,36 +5,25 @@ It is stored with the weights because a wrong scaling raises no error: a network
 """
 
 import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, Self, TypeAlias
 
 from xpnet._typing import ArrayT
-from xpnet.arrays.frozen import frozen
 from xpnet.arrays.namespace import (
     apply,
-    array_namespace,
     as_floating,
     cast,
-    library_of,
-    limits_of,
+    dtype_before_cast,
     widest_floating,
 )
-from xpnet.arrays.ranges import (
-    PrecisionWarning,
-    check_exact,
-    dtype_before_cast,
-    finite_cast,
-    is_wide_integer,
-    without_overflow,
-)
-from xpnet.networks.column_statistics import standard_deviations
+from xpnet.arrays.transfer import beside, is_numpy
+from xpnet.networks.column_statistics import check_finite, standard_deviations
 from xpnet.networks.whitening import Whiten
 
-__all__ = ["STEPS", "Scale", "Standardize", "Step", "Whiten", "arrays_of", "check_digits"]
-__all__ += ["checked_steps", "computed", "map_arrays", "preprocessed"]
+__all__ = ["STEPS", "Scale", "Standardize", "Step", "Whiten", "arrays_of", "checked_steps"]
+__all__ += ["map_arrays", "preprocessed"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,8 +39,8 @@ class Scale:
     --------
     >>> Scale(0.5)([2.0, 4.0])
     array([1., 2.])
-    >>> Scale(1 / 255), str(Scale(1 / 255))
-    (Scale(1 / 255), 'pixels / 255')
+    >>> Scale(1 / 255)
+    Scale(1 / 255)
     """
 
     factor: float
@@ -67,20 +56,12 @@ class Scale:
         """Return x * factor for a floating-point `x`."""
         return x * self.factor
 
-    def largest(self, sizes: Any) -> Any:
-        """Return bounds of the absolute results for inputs of up to these sizes."""
-        return sizes * abs(self.factor)
-
     def __repr__(self) -> str:
         inverse = 1.0 / self.factor  # infinite for a subnormal factor
         divisor = round(inverse) if math.isfinite(inverse) else 0
         is_exact = divisor != 0 and 1.0 / divisor == self.factor
         texts = [repr(self.factor), *([f"1 / {divisor}"] if is_exact else [])]
         return f"Scale({min(texts, key=len)})"
-
-    def __str__(self) -> str:
-        factor = repr(self)[6:-1]  # of "Scale(1 / 255)" or "Scale(2.0)"
-        return f"pixels{factor[1:]}" if "/" in factor else f"pixels * {factor.removesuffix('.0')}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -90,15 +71,16 @@ class Standardize:
     Parameters
     ----------
     mean, scale : float, or array of shape (n_in,)
-        One number for all inputs, or one for each. A network keeps arrays in its own dtype, and
-        warns where that loses digits; they must be of its library and device. No scale may be zero.
+        One number for all inputs, or one for each. A network keeps arrays in its own library,
+        device and dtype. No scale may be zero.
 
     Raises
     ------
     TypeError
         If a value is neither a number nor an array of real numbers.
     ValueError
-        If an array is not one-dimensional, a number is infinite or NaN, or a scale is zero.
+        If an array is not one-dimensional, or a number, or one of a NumPy array, is infinite or
+        NaN, or a scale is zero. A network raises it, too, if its dtype is too narrow for the array.
 
     Examples
     --------
@@ -119,6 +101,11 @@ class Standardize:
                 if value.ndim != 1:
                     msg = f"`{name}` must have the shape (n_in,); got {tuple(value.shape)}"
                     raise ValueError(msg)
+                check_finite(value, name)
+                if name == "scale" and is_numpy(value) and not value.all():
+                    i = int(abs(value).argmin())
+                    msg = f"`scale` must not be zero; got 0 for input {i} in {value.dtype}"
+                    raise ValueError(msg)
             object.__setattr__(self, name, value)
 
     @classmethod
@@ -134,16 +121,16 @@ class Standardize:
         Returns
         -------
         Standardize
-            With the means and standard deviations (divided by n, not n - 1) of the columns, in the
-            library and on the device of `x`: computed in float64 where the device supports it, else
-            in float32. A column of equal numbers has the scale 1, and becomes 0.
+            With the means and standard deviations (divided by n, not n - 1) of the columns, as
+            NumPy arrays of float64. A column of equal numbers has the scale 1, and becomes 0.
 
         Raises
         ------
         TypeError
             If `x` is not an array of real numbers, or is a Dask array.
         ValueError
-            If `x` has no rows or no columns, or a number or a sum is infinite or NaN.
+            If `x` has no rows or no columns, or a number or a sum is infinite or NaN; also if the
+            deviation of numbers that differ is 0 or infinite in float64.
 
         Examples
         --------
@@ -151,21 +138,19 @@ class Standardize:
         >>> step.mean, step.scale
         (array([2., 7.]), array([1., 1.]))
         """
-        mean, deviation = standard_deviations(x)
-        xp = array_namespace(mean)
-        return cls(mean, xp.where(deviation > 0.0, deviation, 1.0))
+        return cls(*standard_deviations(x))
 
     def __call__(self, x: ArrayT, /) -> ArrayT:
         """Return (x - mean) / scale."""
-        return apply(self.compute, x)
+
+        def compute(y: Any, xp: Any) -> Any:
+            return map_arrays(self, lambda value: beside(value, y)).compute(y, xp)
+
+        return apply(compute, x)
 
     def compute(self, x: Any, xp: Any) -> Any:
-        """Return (x - mean) / scale for a floating-point `x`."""
-        return cast(xp.divide(x - self.mean, self.scale), x.dtype, xp)
-
-    def largest(self, sizes: Any) -> Any:
-        """Return bounds of the absolute results for inputs of up to these sizes."""
-        return (sizes + abs(self.mean)) / abs(self.scale)
+        """Return (x - mean) / scale for floating-point `x` on the device of the arrays."""
+        return xp.divide(x - self.mean, self.scale)
 
     def __repr__(self) -> str:
         parts = (
@@ -195,78 +180,30 @@ def map_arrays(step: Step, convert: Callable[[Any], Any], /) -> Step:
 
 
 def checked_steps(steps: Sequence[Any], weight: Any) -> tuple[Step, ...]:
-    """Return steps that suit a network's first weight, with their arrays cast to its dtype."""
+    """Return steps that suit a network's first weight, with arrays beside it and of its dtype."""
     n_in = weight.shape[0]
     for step in steps:
         if not isinstance(step, Step):
             msg = f"`preprocessing` must be steps such as Scale; got {type(step).__name__}"
             raise TypeError(msg)
         for name, x in arrays_of(step).items():
-            array_namespace(weight, x)
             if tuple(x.shape) != (n_in,) * x.ndim:
                 rule = f"must have one {name} for each of {n_in} inputs"
                 msg = f"`preprocessing` {rule}; got the shape {tuple(x.shape)}"
                 raise ValueError(msg)
-
-    def convert(x: Any) -> Any:
-        return frozen(finite_cast(x, weight.dtype, array_namespace(x), "preprocessing"))
-
-    converted = tuple(map_arrays(step, convert) for step in steps)
-    for before, after in zip(steps, converted, strict=True):
-        _warn_of_rounded_mean(before, after)
-    return converted
-
-
-def _warn_of_rounded_mean(before: Step, after: Step) -> None:
-    """Warn if the cast of a NumPy mean costs results of about 1 half of their digits: sqrt(eps)."""
-    if isinstance(before, Scale) or isinstance(after, Scale) or isinstance(before.mean, float):
-        return
-    if library_of(before.mean) != "numpy" or before.mean.dtype == after.mean.dtype:
-        return
-    shift = float(replace(before, mean=before.mean - after.mean).largest(0.0).max())
-    if shift > math.sqrt(limits_of(after.mean.dtype, array_namespace(after.mean)).eps):
-        msg = (
-            f"means of the preprocessing are rounded to {after.mean.dtype}, which shifts its"
-            f" results by up to {shift:.2g}: use layers of float64, or subtract a constant from the"
-            " inputs first"
-        )
-        warnings.warn(msg, PrecisionWarning, stacklevel=4)
+    return tuple(map_arrays(step, lambda x: beside(x, weight)) for step in steps)
 
 
 def preprocessed(steps: Sequence[Step], x: Any, dtype: Any, xp: Any) -> Any:
-    """Return rows that need no check, preprocessed and cast to a network's dtype.
-
-    In NumPy, RangeError is raised if a number overflows, or as by `check_digits`.
-    """
-    before = dtype_before_cast(x.dtype, dtype, xp)
-    if before == dtype and not steps:
-        return cast(x, dtype, xp)
-    if is_wide_integer(x.dtype, xp):
-        check_digits(steps, x, xp)
-        before = widest_floating(x, xp)
-
-    def compute() -> Any:
-        return cast(computed(steps, cast(x, before, xp), xp, is_new=x.dtype != before), dtype, xp)
-
-    is_mixed = any(isinstance(step, Whiten) for step in steps)
-    return without_overflow(compute, x, xp, dtype, is_mixed=is_mixed)
-
-
-def computed(steps: Sequence[Step], y: Any, xp: Any, *, is_new: bool) -> Any:
-    """Return floating-point rows, which may be overwritten if they are new, after all steps."""
-    for step in steps:
-        if is_new and isinstance(step, Scale):
-            y *= step.factor
-        else:
-            y = step.compute(y, xp)
-        is_new = True
-    return y
-
-
-def check_digits(steps: Sequence[Step], x: Any, xp: Any) -> None:
-    """Raise RangeError if float64 would round NumPy integers before a mean is subtracted."""
-    if not all(isinstance(step, Scale) for step in steps):
-        check_exact(x, xp)
+    """Return rows that need no check, preprocessed in the wider dtype and cast to the network's."""
+    if steps:
+        before = dtype_before_cast(x.dtype, dtype, xp)
+        if before not in {x.dtype, dtype}:  # integers of 32 or 64 bits
+            before = widest_floating(x, xp)
+        x = cast(x, before, xp)
+        for step in steps:
+            x = step.compute(x, xp)
+    return cast(x, dtype, xp)
 
 
 def _checked_number(value: float, name: str) -> float:

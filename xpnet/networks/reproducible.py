@@ -23,7 +23,7 @@ from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.exact_namespace import ExactNamespace, checked_namespace, refuse_tracing
 from xpnet.functions.exact_products import SlicedWeight
 from xpnet.networks.network import Network
-from xpnet.networks.preprocessing import Scale, Step, Whiten, arrays_of, check_digits, map_arrays
+from xpnet.networks.preprocessing import Scale, Step, Whiten, arrays_of, map_arrays
 
 __all__ = ["ReproducibleNetwork", "reproducible"]
 
@@ -93,7 +93,6 @@ class ReproducibleNetwork(Network):
     """A network that computes by the operations of this module; see `reproducible`."""
 
     is_reproducible = True
-    plan = None
     _functions: ExactNamespace
     _prepared: _Prepared
 
@@ -114,18 +113,6 @@ class ReproducibleNetwork(Network):
         """Return the namespace in which the network computes functions of an array."""
         return checked_namespace(x)
 
-    def compute(self, x: Any, xp: Any) -> Any:
-        """Return the outputs for rows that need no check; an overflow gives infinity.
-
-        An `ExactNamespace` as `xp` may record the operations instead.
-        """
-        exact = xp if isinstance(xp, ExactNamespace) else self._functions
-        with without_warnings():
-            y = self._inputs(x, exact, self._prepared)
-            for _, result in self._layer_results(y, exact, self._prepared):
-                y = result
-        return self.rounded(y, xp)
-
     @property
     def ordinary(self) -> Network:
         """The network of these parameters that computes in the usual way."""
@@ -134,20 +121,36 @@ class ReproducibleNetwork(Network):
     def __repr__(self) -> str:
         return f"reproducible({super().__repr__()})"
 
-    def results(
-        self, x: Any, xp: Any, parameters: Sequence[tuple[Any, Any]] | None = None
+    def layer_results(
+        self,
+        x: Any,
+        xp: Any,
+        parameters: Sequence[tuple[Any, Any]] | None = None,
+        *,
+        keeps_sums: bool = False,
     ) -> Iterator[tuple[Any, Any]]:
-        """Yield the input and the result of each step in float64; see `layer_results`."""
+        """Compute the forward pass as `Network.layer_results`, in float64.
+
+        An `ExactNamespace` as `xp` may record the operations instead.
+        """
+        del keeps_sums
+        exact = xp if isinstance(xp, ExactNamespace) else self._functions
         prepared = self._prepared if parameters is None else self._cut(parameters)
-        y = self._inputs(x, self._functions, prepared)
-        yield x, cast(y, xp.float64, xp) * prepared.factor
-        yield from self._layer_results(y, self._functions, prepared)
+        y = self._inputs(x, exact, prepared)
+        for (weight, bias), layer in zip(prepared.layers, self.layers, strict=True):
+            z = weight.multiply(y, exact.ordinary) + bias
+            y = ACTIVATIONS[layer.activation].function(z, exact, **layer.options)
+            yield z, y
+
+    def inputs(self, x: Any, xp: Any) -> Any:
+        """Return rows after the preprocessing, in float64."""
+        y = self._inputs(x, self._functions, self._prepared)
+        return cast(y, xp.float64, xp) * self._prepared.factor
 
     def _inputs(self, x: Any, exact: ExactNamespace, prepared: _Prepared) -> Any:
         """Return preprocessed rows, except for the factor."""
         xp = exact.ordinary
         refuse_tracing(x)
-        check_digits(self.preprocessing, x, xp)
         is_whole = is_kind(x.dtype, xp, ("bool", "integral"))
         y = x if is_whole else _widened(x, xp)
         if prepared.steps:
@@ -155,15 +158,6 @@ class ReproducibleNetwork(Network):
         for step in prepared.steps:
             y = _without_small(step(y, exact), _SMALLEST_INPUT, xp)
         return y
-
-    def _layer_results(
-        self, y: Any, exact: ExactNamespace, prepared: _Prepared
-    ) -> Iterator[tuple[Any, Any]]:
-        for (weight, bias), layer in zip(prepared.layers, self.layers, strict=True):
-            weighted = weight.multiply(y, exact.ordinary) + bias
-            function = ACTIVATIONS[layer.activation].function
-            y = function(weighted, exact, **layer.options)
-            yield weighted, y
 
     def rounded(self, y: Any, xp: Any) -> Any:
         """Return numbers in the dtype of the network, without those that some libraries flush to 0.

@@ -4,17 +4,13 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from xpnet._typing import ArrayT
-from xpnet.arrays.namespace import (
-    apply,
-    array_namespace,
-    as_floating,
-    cast,
-    device_of,
-    library_of,
-)
-from xpnet.arrays.transfer import move, to_numpy
-from xpnet.networks.column_statistics import covariances
+from xpnet.arrays.namespace import apply, array_namespace, as_floating, cast
+from xpnet.arrays.transfer import beside
+from xpnet.networks.column_statistics import check_finite, covariances
 
 __all__ = ["Whiten"]
 
@@ -32,7 +28,7 @@ class Whiten:
     Parameters
     ----------
     mean : array of shape (n_in,)
-        An array of any library; a network keeps it in its own dtype.
+        An array of any library; a network keeps it in its own library, device and dtype.
     matrix : array of shape (n_in, n_in)
         In the library and on the device of `mean`.
 
@@ -41,7 +37,7 @@ class Whiten:
     TypeError
         If `mean` or `matrix` is not an array of real numbers, or their libraries differ.
     ValueError
-        If the shapes do not fit, or the devices differ.
+        If the shapes do not fit, the devices differ, or a NumPy array holds NaN or infinity.
 
     Examples
     --------
@@ -64,6 +60,8 @@ class Whiten:
             n_in = mean.shape[0]
             msg = f"`matrix` must have the shape ({n_in}, {n_in}); got {tuple(matrix.shape)}"
             raise ValueError(msg)
+        check_finite(mean, "mean")
+        check_finite(matrix, "matrix")
         object.__setattr__(self, "mean", mean)
         object.__setattr__(self, "matrix", matrix)
 
@@ -86,8 +84,7 @@ class Whiten:
         Returns
         -------
         Whiten
-            In the library and on the device of `x`, in float64 where the device supports it, else
-            in float32.
+            With NumPy arrays of float64.
 
         Raises
         ------
@@ -104,7 +101,7 @@ class Whiten:
         Whitening amplifies components of small variance, noise included, so it does not help every
         network.
 
-        The sign of a component is arbitrary, and the same in all libraries: positive for the first
+        The sign of a component is arbitrary, and the same on all machines: positive for the first
         of its numbers that are at least 0.9 times as large as the largest one. Components of equal
         variance may be rotated among themselves; ZCA does not depend on that.
 
@@ -123,54 +120,39 @@ class Whiten:
         if not math.isfinite(epsilon) or epsilon < 0.0:
             msg = f"`epsilon` must be finite and not negative; got {epsilon}"
             raise ValueError(msg)
-        mean, unit, covariance = covariances(x)
-        xp = array_namespace(mean)
-        variances, components = _eigenvalues(covariance)
-        variances = xp.maximum(variances, 0.0)
-        raised = variances + epsilon * xp.mean(variances)
-        least = raised.shape[0] * float(xp.finfo(raised.dtype).eps) * float(xp.max(variances))
-        if not float(xp.min(raised)) > least:
+        mean, covariance = covariances(x)
+        variances, components = np.linalg.eigh(covariance)
+        variances = np.maximum(variances, 0.0)
+        raised = variances + epsilon * np.mean(variances)
+        if not raised.min() > len(raised) * np.finfo(np.float64).eps * variances.max():
             msg = f"`epsilon` must be larger where not all components vary; got {epsilon}"
             raise ValueError(msg)
-        matrix = components / (unit * xp.sqrt(raised))
+        matrix = components / np.sqrt(raised)
         if method == "zca":
             return cls(mean, matrix @ components.T)
-        return cls(mean, xp.flip(matrix * _signs(components, xp), axis=1))
+        return cls(mean, (matrix * _signs(components))[:, ::-1])
 
     def __call__(self, x: ArrayT, /) -> ArrayT:
         """Return (x - mean) @ matrix for `x` of shape (..., n_in); integers become floating."""
-        return apply(self.compute, x)
+
+        def compute(y: Any, xp: Any) -> Any:
+            return Whiten(beside(self.mean, y), beside(self.matrix, y)).compute(y, xp)
+
+        return apply(compute, x)
 
     def compute(self, x: Any, xp: Any) -> Any:
-        """Return (x - mean) @ matrix for a floating-point `x`."""
+        """Return (x - mean) @ matrix for floating-point `x` on the device of the arrays."""
         y = x - self.mean
         return y @ cast(self.matrix, y.dtype, xp)
-
-    def largest(self, sizes: Any) -> Any:
-        """Return bounds of the absolute results for inputs of up to these sizes."""
-        return (sizes + abs(self.mean)) @ abs(self.matrix)
 
     def __repr__(self) -> str:
         return f"Whiten({self.mean.shape[0]} means, {' x '.join(map(str, self.matrix.shape))})"
 
 
-def _eigenvalues(x: Any) -> tuple[Any, Any]:
-    """Return the ascending eigenvalues and the eigenvectors (columns) of a symmetric matrix.
-
-    CuPy arrays are computed on the host, because CuPy needs cuSOLVER, a library of some hundred
-    megabytes, for one small matrix per network.
-    """
-    host = to_numpy(x) if library_of(x) == "cupy" else x
-    values, vectors = array_namespace(host).linalg.eigh(host)
-    xp, device = array_namespace(x), device_of(x)
-    return move(values, xp, device), move(vectors, xp, device)
-
-
-def _signs(components: Any, xp: Any) -> Any:
+def _signs(components: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the sign, 1 or -1, of the first large number of each column."""
-    sizes = xp.abs(components)
-    # All libraries choose the same of two numbers that differ only by rounding.
-    is_large = sizes >= _LARGE * xp.max(sizes, axis=0)
-    n_before = xp.cumulative_sum(xp.astype(is_large, components.dtype), axis=0)
-    first = xp.where(is_large & (n_before == 1.0), components, 0.0)
-    return xp.sign(xp.sum(first, axis=0))
+    sizes = np.abs(components)
+    # All machines choose the same of two numbers that differ only by rounding.
+    first = np.argmax(sizes >= _LARGE * sizes.max(axis=0), axis=0)
+    signs: NDArray[np.float64] = np.sign(components[first, np.arange(len(first))])
+    return signs

@@ -14,9 +14,8 @@ from xpnet.arrays.namespace import (
     library_of,
     without_warnings,
 )
-from xpnet.arrays.ranges import counting_from
-from xpnet.arrays.transfer import move, to_numpy
-from xpnet.networks.execution import layer_results
+from xpnet.arrays.transfer import to_numpy
+from xpnet.inference.chunks import suited
 from xpnet.networks.fingerprint import preprocessing_facts
 from xpnet.networks.network import Network
 from xpnet.networks.reproducible import reproducible
@@ -53,22 +52,19 @@ def stage_results(network: Network, rows: NDArray[Any], /) -> tuple[NDArray[Any]
     layer, for rows of shape (n, n_in) on the host.
     """
     parts = []
-    for start, chunk in row_chunks(rows):
-        with counting_from(start), without_warnings():
+    for _, chunk in row_chunks(rows):
+        with without_warnings():
             parts.append([to_numpy(y) for y in results_on_device(network, chunk)])
     return tuple(np.concatenate(stage) for stage in zip(*parts, strict=True))
 
 
 def results_on_device(network: Network, rows: NDArray[Any], /) -> list[Any]:
     """Return the results of all stages, as arrays on the network's device."""
-    weight = network.layers[0].weight
-    xp = array_namespace(weight)
     with without_warnings():
-        rows = move(rows, xp, network.device)
-        results = [y for _, y in layer_results(network, rows, xp)]
-        if network.plan is not None:  # the outputs are those that `predict` computes
-            results[-1] = network.compute(rows, xp)
-        return results
+        network, given = suited(network, rows)
+        xp = array_namespace(given)
+        results = [y for _, y in network.layer_results(given, xp)]
+        return [network.rounded(y, xp) for y in (network.inputs(given, xp), *results)]
 
 
 def check_candidate(network: Network, candidate: Network, *, outputs_only: bool = False) -> None:

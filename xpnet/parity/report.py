@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer import to_numpy
 from xpnet.networks.fingerprint import ResultHash
 from xpnet.networks.network import Network
@@ -175,9 +174,8 @@ def compare(
     n_could_differ = n_disagree = 0
     step = -(-len(list(row_chunks(rows))) // _CLOSE_CHUNKS)
     for i, (start, chunk, stages) in enumerate(chunks):
-        with counting_from(start):
-            given = chunk, start, stages, propagation
-            found = [x.compare(*given, closely=i % step == 0) for x in comparisons]
+        given = chunk, start, stages, propagation
+        found = [x.compare(*given, closely=i % step == 0) for x in comparisons]
         ids, parts = [ids for ids, _ in found], [part for _, part in found]
         agreements = list(map(merge_agreements, agreements, parts)) if agreements else parts
         n_could_differ += int(np.count_nonzero(_could_differ(network, *stages[-1])))

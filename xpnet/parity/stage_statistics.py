@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.deviation import deviation
-from xpnet.inference.predict import class_ids
+from xpnet.inference.predict import argmax_ids
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.rounding import FloatFormat
 
@@ -232,8 +232,8 @@ def compare_predictions(
         n_differ = None if network.output == "values" else 0
         n_unjudged = int(np.count_nonzero(is_unbounded))
         return np.zeros(len(values)), Agreement(compared, n_differ, n_unjudged)
-    ids = class_ids(network, outputs)
-    differs = ids != class_ids(network, values)
+    ids = argmax_ids(network, outputs)
+    differs = ids != argmax_ids(network, values)
     n_unjudged = int(np.count_nonzero(differs & is_unbounded))
     return ids, Agreement(compared, int(np.count_nonzero(differs)), n_unjudged)
 

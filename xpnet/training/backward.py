@@ -9,7 +9,6 @@ from xpnet.arrays.namespace import array_namespace, cast, device_of, limits_of
 from xpnet.arrays.transfer import is_numpy
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.losses import LOSSES, one_hot
-from xpnet.networks.execution import layer_results
 from xpnet.networks.network import Network
 
 __all__ = ["Objective", "loss_and_gradient", "unflatten_parameters"]
@@ -146,7 +145,8 @@ def loss_and_gradient(
     (n_parameters,), in the order of `flatten_parameters`.
     """
     network = objective.scored
-    stages = list(layer_results(network, rows, xp, parameters))
+    inputs = network.inputs(rows, xp)
+    stages = [(rows, inputs), *network.layer_results(rows, xp, parameters)]
     loss, slope = objective.mean_loss(stages[-1][1], targets, xp, weights)
     ones = xp.ones((rows.shape[0],), dtype=slope.dtype, device=device_of(slope))
     gradient = None

@@ -11,19 +11,22 @@ from xpnet.arrays.namespace import (
     as_array,
     as_floating,
     device_of,
+    dtype_name,
+    is_kind,
     is_real,
     limits_of,
     without_warnings,
 )
-from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer import move, to_numpy
-from xpnet.inference.batches import as_rows, on_network_device
+from xpnet.files.errors import DataError
+from xpnet.inference.chunks import on_network_device
 from xpnet.inference.class_labels import as_class_ids, stay_together
-from xpnet.networks.preprocessing import preprocessed
+from xpnet.inference.rows import as_rows
+from xpnet.networks.network import Network
 from xpnet.training.backward import Objective
 
 __all__ = ["Batch", "Examples", "all_finite", "as_examples", "as_sample_weight", "batches"]
-__all__ += ["check_finite_rows", "split", "weight_column"]
+__all__ += ["split", "weight_column"]
 
 # Rows gathered and copied to a device at a time: a few megabytes of images.
 _ROWS_AT_A_TIME = 4096
@@ -81,27 +84,20 @@ def as_examples(
     """Validate images and labels, and return them as rows and class ids or values.
 
     Arguments and errors are as for `xpnet.train`; `weights` come from `as_sample_weight`. If
-    `on_host`, images are copied to the host.
+    `on_host`, images are copied to the host. DataError is raised for rows that are not finite after
+    the preprocessing: no learning rate would help.
     """
     network = objective.network
     weight = network.layers[0].weight
     labels = as_array(labels, "labels")
     rows = as_rows(images, network.n_in)
-    if not is_real(rows, array_namespace(rows)):
-        msg = f"`images` must hold real numbers; got dtype {rows.dtype}"
-        raise TypeError(msg)
     answers = as_class_ids(network, labels) if objective.has_classes else _values(labels, objective)
     shape = (rows.shape[0],) if objective.has_classes else (rows.shape[0], network.n_out)
     if tuple(answers.shape) != shape:
         msg = f"`labels` must have the shape {shape} for these images; got {tuple(labels.shape)}"
         raise ValueError(msg)
     rows = rows if stay_together(rows, weight) and not on_host else to_numpy(rows)
-    if network.library == "numpy" and rows.dtype.itemsize > 1:
-        # Preprocess once in order: a RangeError then names the row, which a batch cannot.
-        for start in range(0, len(rows), _ROWS_AT_A_TIME):
-            with counting_from(start):
-                part = rows[start : start + _ROWS_AT_A_TIME]
-                preprocessed(network.preprocessing, part, network.dtype, np)
+    _check_inputs(network, rows)
     answers = answers if stay_together(answers, weight) else to_numpy(answers)
     return Examples(rows, answers, weights)
 
@@ -165,11 +161,23 @@ def all_finite(x: Any) -> bool:
         return float(to_numpy(array_namespace(x).sum(x - x))) == 0.0
 
 
-def check_finite_rows(rows: Any) -> None:
-    """Raise ValueError if rows hold NaN or infinity."""
-    if array_namespace(rows).isdtype(rows.dtype, "real floating") and not all_finite(rows):
-        msg = "`images` must be finite numbers; got NaN or infinity"
-        raise ValueError(msg)
+def _check_inputs(network: Network, rows: Any) -> None:
+    """Raise DataError if rows are not finite after the preprocessing in the network's dtype."""
+    if is_kind(rows.dtype, array_namespace(rows), "bool") or dtype_name(rows.dtype).endswith(
+        "int8"
+    ):
+        return
+    for start in range(0, rows.shape[0], _ROWS_AT_A_TIME):
+        part = rows[start : min(start + _ROWS_AT_A_TIME, rows.shape[0]), :]
+        given = on_network_device(network, part)
+        with without_warnings():
+            if all_finite(network.inputs(given, array_namespace(given))):
+                continue
+        msg = f"rows from {start} on overflow in {network.dtype}: scale the images"
+        is_lost = ~np.isfinite(to_numpy(part)).all(axis=1)
+        if is_lost.any():
+            msg = f"row {start + int(is_lost.argmax())} (from 0) holds NaN or infinity"
+        raise DataError(msg)
 
 
 def split(n: int, validation: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.cpu.blas_threads import one_blas_thread
+from xpnet.arrays.cpu.threads import one_blas_thread
 from xpnet.arrays.namespace import (
     array_namespace,
     cast,
@@ -19,15 +19,13 @@ from xpnet.arrays.namespace import (
     without_warnings,
 )
 from xpnet.arrays.transfer import move, to_numpy
-from xpnet.inference.batches import BatchOptions
 from xpnet.inference.class_labels import stay_together
-from xpnet.inference.predict import class_ids
-from xpnet.inference.runner import run
+from xpnet.inference.predict import argmax_ids, outputs_of
 from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augmentation
 from xpnet.training.backward import Objective
 from xpnet.training.checkpoints import Checkpoint, CheckpointFile, Resume
-from xpnet.training.examples import Examples, batches, check_finite_rows, weight_column
+from xpnet.training.examples import Examples, batches, weight_column
 from xpnet.training.optimizers import State
 from xpnet.training.run import MOST_MEASURED, ChanceWarning, Epoch, Run, RunawayError
 from xpnet.training.schedules import Schedule
@@ -155,7 +153,6 @@ class Loop:
         """Evaluate the network and add the epoch to the history, or raise RunawayError."""
         trainer, number = self._trainer, len(self.history) + 1
         if not (isfinite(loss) and trainer.is_finite):
-            check_finite_rows(self._examples.rows)
             what = "the weights" if isfinite(loss) else f"the loss ({loss})"
             msg = f"{what} diverged in epoch {number}: a lower learning rate may help"
             raise RunawayError(msg, self.result())
@@ -218,7 +215,7 @@ def loss_and_accuracy(
     """
     if not examples.rows.shape[0]:
         return None, None
-    outputs = run(network, examples.rows, lambda _network, y, _: y, BatchOptions())
+    outputs = outputs_of(network, examples.rows)
     answers = examples.answers
     if not stay_together(outputs, answers):
         outputs, answers = to_numpy(outputs), to_numpy(answers)
@@ -232,7 +229,7 @@ def loss_and_accuracy(
         if network.output == "values":
             return loss, None
         if objective.has_classes:
-            is_correct = class_ids(network, outputs) == answers
+            is_correct = argmax_ids(network, outputs) == answers
         else:
             is_correct = xp.all((outputs > 0.0) == (answers > 0.5), axis=1)
         if weights is not None:

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from xpnet.arrays.namespace import as_array
-from xpnet.inference.batches import check_batch_size, check_integer
 from xpnet.inference.class_labels import with_label_names
-from xpnet.networks.input_range import with_scaling_warning
+from xpnet.inference.rows import check_integer
+from xpnet.networks.input_range import declared, warn_of_range
 from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augmentation, image_shape
 from xpnet.training.backward import Objective
 from xpnet.training.checkpoints import CheckpointFile, Resume, fingerprint, locked
-from xpnet.training.examples import as_examples, as_sample_weight, check_finite_rows, split
+from xpnet.training.examples import as_examples, as_sample_weight, split
 from xpnet.training.loop import Loop, TrainingOptions
 from xpnet.training.optimizers import Optimizer, as_optimizer
 from xpnet.training.run import Epoch, Run
@@ -58,8 +58,9 @@ def train(
         NumPy images are copied to the network's device a few thousand at a time; images on it stay
         there, unless they are augmented. Or a data frame, as in `predict`.
     labels : array of shape (n,), or of shape (n, n_out)
-        Class ids or entries of ``network.classes``; for a regression, the target values. If the
-        network has no classes, names of as many classes become those of the trained network.
+        Classes, matched by their text as in `evaluate`; for a regression, the target values. If the
+        network has no classes, labels other than 0 .. n - 1 become those of the trained network, in
+        natural order: "class 2" before "class 10".
     epochs : int, default 30
     batch_size : int, optional
         Images per step; by default an eighth of the images, but 8 to 100. On NumPy, up to 10^7
@@ -105,13 +106,15 @@ def train(
     Returns
     -------
     Run
-        With ``.network``, an ordinary one, ``.history`` and ``.best``.
+        With ``.network``, an ordinary one, ``.history`` and ``.best``. On one machine, a seed gives
+        one network. Trained on images of raw bytes, its metadata say so: ``input_range`` 0..255.
 
     Raises
     ------
     TypeError, ValueError
         If images, labels, weights or options have a wrong type, shape or value, no images are left
-        to train on, or an activation has no derivative.
+        to train on, or an activation has no derivative. A DataError, which is a ValueError, if
+        images hold NaN or infinity, or overflow in the preprocessing.
     FileExistsError
         If the checkpoint file exists and `resume` is false.
     BlockingIOError
@@ -127,8 +130,8 @@ def train(
     Warns
     -----
     ScalingWarning
-        As raised by `xpnet.predict`: the images are in 0..1, and the network is for bytes. Also if
-        NumPy images hold pixels of 0..255 and the network has no preprocessing.
+        As by `xpnet.predict`; also if the first 256 images are numbers up to 255, and the network
+        has no preprocessing.
     ChanceWarning
         If, without `sample_weight`, the accuracy on the training examples, in the best epoch, is
         not above the share of their most frequent class by more than three standard deviations.
@@ -141,8 +144,9 @@ def train(
     >>> run.best.validation_accuracy > 0.8
     True
     """
-    labels = as_array(labels, "labels")
-    network = with_label_names(network, labels)
+    images, labels = as_array(images, "images"), as_array(labels, "labels")
+    warn_of_range(network, images, is_trained=True)
+    network = declared(with_label_names(network, labels), images)
     objective = Objective(network, loss)
     optimizer, schedule = as_optimizer(optimizer), as_schedule(schedule)
     rate = float(optimizer.usual_rate if learning_rate is None else learning_rate)
@@ -153,11 +157,9 @@ def train(
         _check_reproducible(optimizer, schedule)
         if type(schedule) is Cosine:
             schedule = ReproducibleCosine(warmup=schedule.warmup)
-    images = with_scaling_warning(network, as_array(images, "images"), is_trained=True)
     n = images.shape[0] if images.ndim else 0
-    batch_size = (
-        usual_batch_size(n) if batch_size is None else check_batch_size(network, batch_size)
-    )
+    _check_integers(1, batch_size=batch_size)
+    batch_size = usual_batch_size(n) if batch_size is None else int(batch_size)
     shape = image_shape(tuple(images.shape)) if augment else None
     with locked(checkpoint, resume=resume):
         weights = as_sample_weight(sample_weight, n)
@@ -167,7 +169,6 @@ def train(
         kept, others = (used[part] for part in split(len(used), share, seed))
         if isinstance(validation, tuple):
             held_out = as_examples(objective, *validation)
-            check_finite_rows(held_out.rows)
         else:
             held_out = examples.take(others)
         if not len(kept):

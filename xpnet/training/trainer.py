@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
-from xpnet.arrays.cpu.blas_threads import one_blas_thread
 from xpnet.arrays.cpu.memory import keep_freed_memory
+from xpnet.arrays.cpu.threads import one_blas_thread
 from xpnet.arrays.namespace import (
     array_namespace,
     cast,

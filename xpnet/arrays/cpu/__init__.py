@@ -1,1 +1,1 @@
-"""Support for NumPy on a CPU: BLAS threads, blocked matrix products, memory."""
+"""Support for NumPy on a CPU: threads, memory, the name of the processor."""

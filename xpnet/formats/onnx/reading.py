@@ -3,7 +3,7 @@
 import json
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +66,9 @@ def read(path: Path, options: LoadOptions) -> ModelFile:
         raise ValueError(msg)
     if entries:
         return ModelFile(_apply_metadata(network, entries[0]), "ONNX", is_own=True)
-    is_integer = graph.input_dtype.kind in "iu"
-    return ModelFile(
-        network, "ONNX", is_own=False, notes=tuple(notes), has_integer_input=is_integer
-    )
+    if graph.input_dtype.kind in "iu":
+        network = replace(network, metadata={**network.metadata, "input_range": "0..255"})
+    return ModelFile(network, "ONNX", is_own=False, notes=tuple(notes))
 
 
 def _select_output(graph: Graph, path: Path, options: LoadOptions) -> tuple[Network, list[str]]:

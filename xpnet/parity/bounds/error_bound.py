@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.memory import keep_freed_memory
 from xpnet.arrays.namespace import as_array
-from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer import to_numpy
-from xpnet.inference.batches import as_rows
+from xpnet.inference.rows import as_rows
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.propagation import Propagation
 
@@ -165,11 +164,7 @@ def rows_on_host(network: Network, x: Any) -> NDArray[Any]:
                 got = f"NaN or infinity in the {name} of layer {i}"
                 msg = f"`network` must have finite parameters; got {got}"
                 raise ValueError(msg)
-    rows = to_numpy(as_rows(as_array(x), network.n_in))
-    if not np.isdtype(rows.dtype, ("bool", "integral", "real floating")):
-        msg = f"`x` must hold real numbers; got dtype {rows.dtype}"
-        raise TypeError(msg)
-    return rows
+    return to_numpy(as_rows(as_array(x), network.n_in))
 
 
 def count_results(network: Network, n_rows: int) -> int:
@@ -198,8 +193,7 @@ def reference_stages(
     In float64, a bound is twice the error bound, because the true values themselves err.
     """
     for start, chunk in row_chunks(rows):
-        with counting_from(start):
-            stages = list(propagation.stages(chunk))
+        stages = list(propagation.stages(chunk))
         if propagation.precision.name == "float64":
             stages = [(values, 2.0 * bound) for values, bound in stages]
         yield start, chunk, stages

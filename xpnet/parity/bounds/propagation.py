@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense
-from xpnet.networks.execution import layer_results
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Standardize, Whiten
 from xpnet.parity.bounds.error_terms import (
@@ -76,8 +75,9 @@ class Propagation:
         """Yield the true values of each stage for some rows, and bounds as in `StageBound`."""
         # No yield inside `errstate`, which would then apply to the caller too.
         with np.errstate(all="ignore"):
-            results = layer_results(self.network, rows.astype(np.float64), np)
-            _, y = next(results)
+            rows_in_float64 = rows.astype(np.float64)
+            results = self.network.layer_results(rows_in_float64, np, keeps_sums=True)
+            y = self.network.inputs(rows_in_float64, np)
             errors = self._input_errors(rows, y)
         yield y, errors.bound
         for weights in self._weights:

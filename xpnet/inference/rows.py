@@ -1,0 +1,38 @@
+"""Images as rows, and the checks of options."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from xpnet.arrays.namespace import array_namespace, as_array, is_real
+
+__all__ = ["as_rows", "check_integer"]
+
+
+def as_rows(images: Any, n_in: int) -> Any:
+    """Return images of shape (n, n_in), (n, height, width) ... as rows, after validation."""
+    images = images if type(images) is np.ndarray else as_array(images, "images")
+    shape, xp = images.shape, array_namespace(images)
+    if not is_real(images, xp):
+        msg = f"`images` must hold real numbers; got dtype {images.dtype}"
+        raise TypeError(msg)
+    if shape[1:] == (n_in,):
+        return images
+    if len(shape) > 1 and math.prod(shape[1:]) == n_in:
+        return xp.reshape(images, (-1, n_in))
+    rule = f"must be rows of {n_in} values, the inputs of the network"
+    msg = f"`images` {rule}; got the shape {tuple(shape)}"
+    if math.prod(shape) == n_in:
+        msg += ". For a single image, give images[None]"
+    raise ValueError(msg)
+
+
+def check_integer(name: str, value: Any, least: int = 1, kind: str = "an integer") -> None:
+    """Raise TypeError if an option is not an integer, ValueError if it is below `least`."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        msg = f"`{name}` must be {kind}; got {value!r}"
+        raise TypeError(msg)
+    if value < least:
+        msg = f"`{name}` must be at least {least}; got {value}"
+        raise ValueError(msg)
