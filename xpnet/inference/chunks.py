@@ -59,12 +59,11 @@ def chunk_rows(network: Network, batch_size: int | None = None) -> int:
     if batch_size is not None:
         check_integer("batch_size", batch_size, kind="an integer or None")
         return int(batch_size)
-    widest = max(network.n_in, *(layer.n_out for layer in network.layers))
     weight = network.layers[0].weight
     if is_in_host_memory(weight):
         usual = _EXACT_CHUNK if network.is_reproducible else _CHUNK
-        return max(min(usual, _MOST_NUMBERS // widest), 1)
-    n_bytes = widest * limits_of(weight.dtype, array_namespace(weight)).bits // 8
+        return min(usual, _MOST_NUMBERS // network.widest) or 1
+    n_bytes = network.widest * limits_of(weight.dtype, array_namespace(weight)).bits // 8
     return max(_DEVICE_BYTES // n_bytes, 1)
 
 
@@ -87,16 +86,22 @@ def run(
         if not is_host:
             msg = f"`threads` must be None for a network of {network.library}, which has its own"
             raise ValueError(msg)
-    with current_device(network.layers[0].weight), without_warnings():
-        if not (is_host and isinstance(rows, np.ndarray)):
+    if not (is_host and isinstance(rows, np.ndarray)):
+        with current_device(network.layers[0].weight), without_warnings():
             return _on_device(network, rows, finish, size)
-        return _on_host(
-            lambda part: finish(network, network.compute(part, np)), rows, size, threads
-        )
+
+    def compute(part: Any) -> Any:
+        return np.asarray(finish(network, network.compute(part, np)))
+
+    with without_warnings():
+        return _on_host(compute, rows, size, threads)
 
 
 def _on_host(
-    compute: Callable[[Any], Any], rows: NDArray[Any], size: int, threads: int | None
+    compute: Callable[[NDArray[Any]], NDArray[Any]],
+    rows: NDArray[Any],
+    size: int,
+    threads: int | None,
 ) -> NDArray[Any]:
     """Return ``compute(rows)``, one result per row, computed for `size` rows at a time.
 
@@ -106,7 +111,7 @@ def _on_host(
     keep_freed_memory()
     n_rows = len(rows)
     if threads is None and n_rows <= size:
-        return np.asarray(compute(rows))
+        return compute(rows)
     starts = range(0, max(n_rows, 1), size)
     empty = compute(rows[:0])
     results = np.empty((n_rows, *empty.shape[1:]), empty.dtype)

@@ -97,9 +97,10 @@ def predict(
     >>> xpnet.predict(gate, [[0, 1], [1, 1]])
     array(['low', 'high'], dtype='<U4')
     """
-    images = images if type(images) is np.ndarray else as_array(images, "images")
-    if is_dask(images):
-        return predict_blocks(predict, network, images, batch_size, threads)
+    if type(images) is not np.ndarray:
+        images = as_array(images, "images")
+        if is_dask(images):
+            return predict_blocks(predict, network, images, batch_size, threads)
     warn_of_range(network, images)
     ids = predict_ids(network, images, batch_size, threads)
     return ids if network.classes is None else labels_of(network, ids)

@@ -9,7 +9,7 @@ from math import prod
 from typing import Any
 
 from xpnet.arrays.dask_blocks import is_dask, warn
-from xpnet.arrays.transfer import is_in_host_memory, is_traced, to_numpy
+from xpnet.arrays.transfer import is_in_host_memory, is_numpy, is_traced, to_numpy
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, Standardize, Step
 
@@ -32,11 +32,12 @@ class ScalingWarning(UserWarning):
 
 def takes_bytes(network: Network) -> bool:
     """Return whether a network takes 0..255, by its metadata or its first step."""
-    if "_takes_bytes" not in network.__dict__:  # the arrays of a step may be on a device
+    kept: bool | None = network.__dict__.get("_takes_bytes")
+    if kept is None:  # the arrays of a step may be on a device
         is_declared = network.metadata.get("input_range") == _BYTES
-        found = is_declared or any(map(_is_for_bytes, network.preprocessing[:1]))
-        network.__dict__["_takes_bytes"] = found
-    return bool(network.__dict__["_takes_bytes"])
+        kept = is_declared or any(map(_is_for_bytes, network.preprocessing[:1]))
+        network.__dict__["_takes_bytes"] = kept
+    return kept
 
 
 def _is_for_bytes(step: Step) -> bool:
@@ -60,6 +61,8 @@ def warn_of_range(
 
     A network that is trained should not begin with pixels that no step scales.
     """
+    if is_numpy(images) and images.dtype.kind == "u" and takes_bytes(network):
+        return  # most often, and as quickly as can be
     fault = _fault(network, images, is_trained=is_trained)
     if fault is not None:
         warn(fault, ScalingWarning, stacklevel=stacklevel + 1)

@@ -12,7 +12,6 @@ from xpnet.arrays.namespace import (
     array_namespace,
     cast,
     device_of,
-    dtype_before_cast,
     dtype_name,
     floating_dtype,
     library_of,
@@ -29,7 +28,6 @@ from xpnet.networks.network_arguments import (
 )
 from xpnet.networks.operands import Operands, Triple
 from xpnet.networks.preprocessing import (
-    Scale,
     Step,
     Whiten,
     checked_steps,
@@ -41,10 +39,6 @@ __all__ = ["OUTPUTS", "Network", "Output", "forward"]
 
 Output = Literal["logits", "probabilities", "values"]
 OUTPUTS: tuple[Output, ...] = ("logits", "probabilities", "values")
-
-# Factors from this one to 1 may be in the first weight instead of the rows: no weight overflows,
-# and what underflows is less than the smallest normal number times the scaled row.
-_LEAST_FACTOR = 2.0**-24
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -92,6 +86,7 @@ class Network:
     classes: tuple[str | int, ...] | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     is_reproducible: ClassVar[bool] = False
+    _kept: Operands | None = field(init=False)
 
     def __init__(
         self,
@@ -115,6 +110,8 @@ class Network:
             raise ValueError(msg)
         names = None if classes is None else checked_classes(classes, self.n_classes)
         object.__setattr__(self, "classes", names)
+        is_kept = all(is_usual(x) for layer in layers for x in (layer.weight, layer.bias))
+        object.__setattr__(self, "_kept", Operands(layers, steps) if is_kept else None)
 
     @cached_property
     def n_in(self) -> int:
@@ -145,6 +142,11 @@ class Network:
     def device(self) -> Any:
         """The device of the parameters, an object of their library."""
         return device_of(self.layers[0].weight)
+
+    @cached_property
+    def widest(self) -> int:
+        """Number of inputs, or of units of the widest layer if it has more."""
+        return max(self.n_in, *(layer.n_out for layer in self.layers))
 
     @cached_property
     def multiplications(self) -> int:
@@ -272,7 +274,7 @@ class Network:
         Pairs (weight, bias) in `parameters` are used instead of the network's own. Unless
         `keeps_sums`, NumPy may overwrite sums by activations whose derivative needs only them.
         """
-        steps, triples = self._operands(x, xp, parameters, keeps_sums=keeps_sums)
+        steps, triples = self._operands(x, parameters, keeps_sums=keeps_sums)
         y = preprocessed(steps, x, self.dtype, xp)
         for weight, bias, activate in triples:
             z = y @ weight
@@ -285,31 +287,15 @@ class Network:
         return preprocessed(self.preprocessing, x, self.dtype, xp)
 
     def _operands(
-        self, x: Any, xp: Any, parameters: Sequence[tuple[Any, Any]] | None, *, keeps_sums: bool
+        self, x: Any, parameters: Sequence[tuple[Any, Any]] | None, *, keeps_sums: bool
     ) -> tuple[Sequence[Step], Sequence[Triple]]:
-        """Return the steps for rows, and the triples that follow; see `xpnet.networks.operands`.
-
-        A last `Scale` of a NumPy network is in its first weight, unless the rows are scaled in a
-        wider dtype.
-        """
-        layers, steps = self.layers, self.preprocessing
-        if parameters is not None or keeps_sums or not self._keeps_operands:
-            pairs = parameters or [(layer.weight, layer.bias) for layer in layers]
-            functions = [layer.activate if keeps_sums else layer.overwrite for layer in layers]
-            return steps, [(*pair, f) for pair, f in zip(pairs, functions, strict=True)]
-        factor, is_cast_first = 1.0, dtype_before_cast(x.dtype, self.dtype, xp) == self.dtype
-        last = steps[-1] if steps and is_cast_first else None
-        if isinstance(last, Scale) and _LEAST_FACTOR <= abs(last.factor) <= 1.0:
-            factor, steps = last.factor, steps[:-1]
-        kept: dict[float, Operands] = self.__dict__.setdefault("_kept", {})
-        operands = kept.get(factor)
-        if operands is None:
-            operands = kept[factor] = Operands(layers, factor)
-        return steps, operands.triples(x.shape[0])
-
-    @cached_property
-    def _keeps_operands(self) -> bool:
-        return all(is_usual(x) for layer in self.layers for x in (layer.weight, layer.bias))
+        """Return the steps for rows, and the triples that follow, which a NumPy network keeps."""
+        if self._kept is not None and parameters is None and not keeps_sums:
+            return self._kept.for_rows(x)
+        pairs = parameters or [(layer.weight, layer.bias) for layer in self.layers]
+        functions = [layer.activate if keeps_sums else layer.overwrite for layer in self.layers]
+        triples = [(*pair, function) for pair, function in zip(pairs, functions, strict=True)]
+        return self.preprocessing, triples
 
     @property
     def ordinary(self) -> "Network":
