@@ -83,7 +83,7 @@ def _relu(x: Any, xp: Any) -> Any:
 
 def _relu_in_place(x: Any, xp: Any) -> Any:
     # Of 129,024 numbers, clip takes 14 microseconds and maximum 51; of 100, 0.6 and 0.3.
-    return xp.maximum(0.0, x, x) if x.size <= _FEW else x.clip(0.0, math.inf, x)
+    return xp.maximum(0.0, x, out=x) if x.size <= _FEW else x.clip(0.0, math.inf, x)
 
 
 RELU = Activation(

@@ -33,7 +33,7 @@ __all__ = ["DeviceMemoryError", "chunk_rows", "on_network_device", "run", "suite
 # take 6.3 ms for 8.8, 4 take as long (two cores of a Xeon, family 6 model 167).
 _CHUNK, _MANY_CHUNKS = 1024, 8
 # The slices of exact products are several arrays of float64.
-_EXACT_CHUNK = 256
+_EXACT_CHUNK = 512
 # Numbers of the widest stage of a chunk: 64 MB of float32.
 _MOST_NUMBERS = 2**24
 # Bytes of the widest stage of a chunk on a device, the rows included: 21,399 rows of 784 numbers in
@@ -86,6 +86,8 @@ def run(
         if not is_host:
             msg = f"`threads` must be None for a network of {network.library}, which has its own"
             raise ValueError(msg)
+    elif network.is_reproducible and is_host:
+        threads = blas_threads()  # most of its time is outside of products, on one thread
     if not (is_host and isinstance(rows, np.ndarray)):
         with current_device(network.layers[0].weight), without_warnings():
             return _on_device(network, rows, finish, size)
