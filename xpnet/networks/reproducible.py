@@ -54,8 +54,7 @@ def reproducible(network: Network, /) -> Network:
     Parameters
     ----------
     network : Network
-        Of float32 or float64. Parameters of other libraries than NumPy must not change. A
-        reproducible network is returned itself.
+        Of float32 or float64; its parameters are copied. A reproducible network is returned itself.
 
     Returns
     -------
@@ -86,7 +85,8 @@ def reproducible(network: Network, /) -> Network:
     """
     if network.is_reproducible:
         return network
-    return ReproducibleNetwork(*network.fields)
+    own = network.map_arrays(lambda x: array_namespace(x).asarray(x, copy=True))
+    return ReproducibleNetwork(*own.fields)
 
 
 class ReproducibleNetwork(Network):
@@ -100,7 +100,7 @@ class ReproducibleNetwork(Network):
         super().__init__(*fields, **named)
         _check(self)
         object.__setattr__(self, "_functions", checked_namespace(self.layers[0].weight))
-        # Slices are cut once: the parameters must not change.
+        # Slices are cut once.
         with without_warnings():
             prepared = self._cut([(layer.weight, layer.bias) for layer in self.layers])
         object.__setattr__(self, "_prepared", prepared)
