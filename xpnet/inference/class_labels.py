@@ -45,8 +45,10 @@ def as_class_ids(network: Network, labels: Any) -> Any:
         labels, xp = to_numpy(labels), np
         names = range(network.n_classes) if classes is None else classes
         ids = {str(name): i for i, name in enumerate(names)}
-        values, places = np.unique(_as_text(labels), return_inverse=True)
-        found = np.asarray([ids.get(x, -1) for x in values.tolist()], np.int64)[places]
+        if labels.dtype.kind == "O":  # numbers beside strings
+            labels = np.asarray([str(x) for x in labels.tolist()])
+        values, places = np.unique(labels, return_inverse=True)
+        found = np.asarray([ids.get(str(x), -1) for x in values.tolist()], np.int64)[places]
         is_wrong = found < 0
     # One number, copied from a device. CuPy has a compiled sum of integers, but compiles `any`.
     if to_numpy(xp.sum(xp.astype(is_wrong, found.dtype))):
@@ -55,13 +57,6 @@ def as_class_ids(network: Network, labels: Any) -> Any:
         msg = f"`labels` must be classes of the network, {_listed(network)}; {got}"
         raise ValueError(msg)
     return found
-
-
-def _as_text(labels: NDArray[Any]) -> NDArray[Any]:
-    """Return the texts of labels."""
-    if labels.dtype.kind == "U":
-        return labels
-    return np.asarray([str(x) for x in labels.tolist()], str)
 
 
 def _listed(network: Network) -> str:
