@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.dask_blocks import is_dask, map_blocks
-from xpnet.arrays.namespace import array_namespace, as_array, without_warnings
+from xpnet.arrays.namespace import array_namespace, as_array, dtype_name, without_warnings
 from xpnet.files.errors import DataError
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.inference.chunks import run
@@ -234,7 +234,9 @@ def _cause(network: Network, row: NDArray[Any]) -> str:
     """Return why the largest output of a row is not finite."""
     if not np.isfinite(row).all():
         return "its inputs are not finite"
-    remedy = f"overflows in {network.dtype}: scale the inputs, or use network.astype('float64')"
+    dtype = dtype_name(network.dtype)
+    wider = "" if dtype == "float64" else ", or use network.astype('float64')"
+    remedy = f"overflows in {dtype}: scale the inputs{wider}"
     host = network.to("cpu")
     with without_warnings():
         if not np.isfinite(host.inputs(row, np)).all():

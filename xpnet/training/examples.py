@@ -173,7 +173,7 @@ def _check_inputs(network: Network, rows: Any) -> None:
         with without_warnings():
             if all_finite(network.inputs(given, array_namespace(given))):
                 continue
-        msg = f"rows from {start} on overflow in {network.dtype}: scale the images"
+        msg = f"rows from {start} on overflow in {dtype_name(network.dtype)}: scale the images"
         is_lost = ~np.isfinite(to_numpy(part)).all(axis=1)
         if is_lost.any():
             msg = f"row {start + int(is_lost.argmax())} (from 0) holds NaN or infinity"
