@@ -242,7 +242,7 @@ def _cause(network: Network, row: NDArray[Any]) -> str:
         if not np.isfinite(host.inputs(row, np)).all():
             return f"the preprocessing {remedy}"
         for i, (_, y) in enumerate(host.layer_results(row, np), start=1):
-            if not np.isfinite(y).all():
+            if not np.isfinite(host.rounded(y, np)).all():
                 return f"layer {i} {remedy}"
     return "the device gives no finite one"
 
