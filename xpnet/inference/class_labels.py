@@ -104,7 +104,7 @@ def labels_of(network: Network, ids: Any) -> Any:
             found = f"got {strings[0]!r} in `network.classes`"
             msg = f"labels must be integers to be traced; {found}: {_REMEDY}"
             raise ValueError(msg)
-        # Among objects, 0 and "0" remain two classes.
+        # Among objects, integers remain integers.
         return np.asarray(classes, None if len(strings) == len(classes) else object)[to_numpy(ids)]
     integer = _integer_dtype(ids, xp)
     limits = xp.iinfo(integer)
