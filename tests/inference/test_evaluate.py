@@ -40,7 +40,6 @@ def test_the_most_confused_pairs():
     [
         (Evaluation(986, 1000, np.eye(2)), "0.986: 986 of 1,000"),
         (Evaluation(9863, 10000, np.eye(2)), "0.9863: 9,863 of 10,000"),
-        (Evaluation(1, 2, np.eye(2), n_nonfinite=3), "0.500: 1 of 2; 3 not finite"),
         (Evaluation(0, 0, np.eye(2)), "no images"),
     ],
 )
