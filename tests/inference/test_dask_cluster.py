@@ -83,7 +83,7 @@ def test_neither_images_nor_labels_move(bytes_sent, function):
 
 def test_errors_have_a_note(client):
     x = da.full((4, 64), 1e300, chunks=(2, 64))
-    with pytest.raises(ValueError, match="leaves finite in float32") as caught:
+    with pytest.raises(xpnet.DataError, match=r"row 0.*preprocessing") as caught:
         client.compute(xpnet.predict(xpnet.init_network([64, 2]), x)).result()
     assert caught.value.__notes__ == ["in a block of a Dask array, whose own first row is row 0"]
 

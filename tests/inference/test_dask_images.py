@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.inference import evaluate, predict
 
 da = pytest.importorskip("dask.array")
 # Compares dtype, shape, meta, chunks and values, computed on one thread.
@@ -78,18 +77,13 @@ def test_unknown_sizes_of_chunks(trained):
     assert (result.correct, result.total) == (np.sum(expected == LABELS[LABELS < 5]), len(expected))
 
 
-@of_each_function
+@pytest.mark.parametrize("function", [xpnet.predict, xpnet.predict_proba, xpnet.forward])
 def test_nothing_is_computed_early(trained, function):
     def fail(_):
         msg = "computed too early"
         raise AssertionError(msg)
 
     rows = LAZY_ROWS.map_blocks(fail, dtype=float, meta=np.empty((0, 0)))
-    if function is xpnet.evaluate:
-        for options in ({"batch_size": 0}, {"threads": 0}):
-            with pytest.raises(ValueError, match=next(iter(options))):
-                function(trained, rows, LABELS, **options)
-        return
     lazy = function(trained, rows)
     with pytest.raises(AssertionError, match="computed too early"):
         lazy.compute()
@@ -114,7 +108,7 @@ def test_a_regression(trained):
     [
         (LABELS[1:], r"got \(199,\) labels for 200 images", None),
         (np.eye(10)[LABELS], r"one-hot labels\? give labels.argmax", None),
-        (LABELS + 1, "class ids from 0 to 9; got 10 at index 9", "own first row is row 0"),
+        (LABELS + 1, "0 to 9; got '10' at index 9", "own first row is row 0"),
     ],
     ids=["number", "one-hot", "class"],
 )
@@ -136,16 +130,15 @@ def test_wrong_images(trained, shape):
 
 @pytest.mark.parametrize("function", [xpnet.predict, xpnet.predict_proba, xpnet.evaluate])
 def test_options_reach_the_blocks(trained, monkeypatch, function):
-    def spy(network, images, finish, options):
-        calls.append((network.is_reproducible, options._asdict()))
-        return run(network, images, finish, options)
+    def spy(network, x, xp):
+        n_rows.append(x.shape[0])
+        return compute(network, x, xp)
 
-    calls, run = [], predict.run
-    for module in (predict, evaluate):
-        monkeypatch.setattr(module, "run", spy)
-    options = {"batch_size": 30, "threads": 2}
+    n_rows, compute = [], xpnet.Network.compute
+    monkeypatch.setattr(xpnet.Network, "compute", spy)
     args = (LAZY_ROWS, *labels_for(function))
-    da.compute(function(xpnet.reproducible(trained), *args, **options))
-    assert calls == [(True, options)] * 5  # 4 blocks, and one without rows
     da.compute(function(trained, *args, batch_size=30))
-    assert calls[-1] == (False, {**calls[-1][1], "threads": 1})  # Dask has its own
+    assert sorted(filter(None, n_rows)) == [20] * 4 + [30] * 4
+    for options in ({"batch_size": 0}, {"threads": 0}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            function(trained, *args, **options)
