@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.cpu import blas_threads
+from xpnet.arrays.cpu import threads
 from xpnet.files import reserving
 from xpnet.files.errors import WeightsError
 from xpnet.formats.load_save import serialized
@@ -455,7 +455,7 @@ def test_an_interrupt_before_any_line_is_resumed_to_the_same_bits(tmp_path, inte
         with interrupted_at(n, *modules) as lines, suppress(KeyboardInterrupt):
             learn(checkpoint=path)
         # An interrupt between the body of a `with` block and its end leaves the block open.
-        blas_threads._ONE_THREAD.reset()  # noqa: SLF001
+        threads._reset()  # noqa: SLF001
         if len(lines) < n:
             break
         assert [x for x in tmp_path.iterdir() if x != path] == [], lines[-1]

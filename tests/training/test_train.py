@@ -11,7 +11,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import xpnet
-from xpnet.arrays.cpu import blas_threads
+from xpnet.arrays.cpu import threads
 from xpnet.training.optimizers import SGD, Adam
 from xpnet.training.run import RunawayError
 from xpnet.training.trainer import Trainer
@@ -336,7 +336,7 @@ def test_patience_continues_with_improvement():
 @pytest.fixture
 def threads_of_blas():
     """Give BLAS two threads, and return a function that returns their number."""
-    libraries = blas_threads._libraries()  # noqa: SLF001 (limits those that it found)
+    libraries = threads._libraries()  # noqa: SLF001 (limits those that it found)
     if not libraries:
         pytest.skip("the threads of this BLAS cannot be set")
     with threadpool_limits(2, "blas"):
@@ -624,16 +624,6 @@ def test_the_finite_epochs_are_kept(digits, assert_same_bits):
     assert len(caught.value.run.history) == 2
 
 
-@pytest.mark.parametrize("wrong", [np.nan, np.inf])
-def test_images_that_are_not_finite(digits, wrong):
-    images = digits[0].astype(np.float32)
-    images[3, 0, 0] = wrong
-    with pytest.raises(ValueError, match="`images` must be finite numbers"):
-        xpnet.train(start(), images, digits[1], epochs=1)
-    with pytest.raises(ValueError, match="`images` must be finite numbers"):
-        xpnet.train(start(), *digits, validation=(images, digits[1]), epochs=1)
-
-
 def test_complex_images(digits):
     with pytest.raises(TypeError, match="`images` must hold real numbers; got dtype complex128"):
         xpnet.train(start(), digits[0] * 1j, digits[1])
@@ -648,25 +638,21 @@ def test_an_error_can_be_pickled():
 
 
 def test_images_in_another_range_than_the_network_takes():
-    images, labels = xpnet.sample()
     start = xpnet.init_network([784, 10], preprocessing=xpnet.Scale(1 / 255))
-    with pytest.warns(xpnet.ScalingWarning, match="in 0..1, but the network's first step"):
-        xpnet.train(start, images[:20] / 255, labels[:20], epochs=1)
-
-
-NOT_SCALED = r"^images have values up to 255, which are not scaled: .*Scale\(1/255\)$"
+    with pytest.warns(xpnet.ScalingWarning, match="0..255"):
+        xpnet.train(start, SAMPLE[:20] / 255, LABELS[:20], epochs=1)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
 @pytest.mark.parametrize("shape", [(784,), (28, 28), (28, 28, 1)])
 def test_pixels_without_scaling(dtype, shape):
-    images, labels = (part[:40] for part in xpnet.sample())
-    images = images.astype(dtype).reshape(40, *shape)
+    images, labels = SAMPLE[:40].astype(dtype).reshape(40, *shape), LABELS[:40]
     network = xpnet.init_network([784, 10])
-    with pytest.warns(xpnet.ScalingWarning, match=NOT_SCALED) as caught:
-        xpnet.train(network, images, labels, epochs=1)
+    with pytest.warns(xpnet.ScalingWarning, match=r"up to 255.*Scale\(1/255\)$") as caught:
+        trained = xpnet.train(network, images, labels, epochs=1).network
     (told,) = [each for each in caught if each.category is xpnet.ScalingWarning]
     assert Path(told.filename) == Path(__file__)
+    assert trained.metadata.get("input_range") == (None if dtype is np.float32 else "0..255")
     for step in (xpnet.Scale(1 / 255), xpnet.Standardize.fit(images)):
         xpnet.train(dataclasses.replace(network, preprocessing=step), images, labels, epochs=1)
     declared = dataclasses.replace(network, metadata={"input_range": "0..255"})
@@ -680,14 +666,13 @@ def test_pixels_without_scaling(dtype, shape):
         SAMPLE > 99,
         SAMPLE - 33.3,
         SAMPLE * 16.0,  # above 255
-        SAMPLE // 16,  # as the digits of scikit-learn
-        SAMPLE[:, 300:363],  # no square
-        SAMPLE[:, 300:349],  # 7 x 7: perhaps a table
+        SAMPLE[:, 300:363],  # fewer than 64 are measurements
     ],
-    ids=range(7),
+    ids=range(5),
 )
 def test_numbers_that_are_no_pixels_of_255(rows):
-    xpnet.train(xpnet.init_network([rows.shape[1], 10]), rows, LABELS, epochs=1)
+    run = xpnet.train(xpnet.init_network([rows.shape[1], 10]), rows, LABELS, epochs=1)
+    assert run.network.metadata == {}
 
 
 CHANCE = r"accuracy on training images is 0\.\d+, and 0\.107 of them are of the most frequent class"
@@ -750,13 +735,6 @@ def test_labels_that_are_names(convert):
     assert xpnet.evaluate(run.network, rows, labels).accuracy == 1.0
 
 
-@pytest.mark.parametrize("n_out", [2, 10])
-def test_names_of_more_or_fewer_classes(n_out):
-    message = rf"has, {n_out}; got 3: setosa, versicolor, virginica. Give .*classes="
-    with pytest.raises(ValueError, match=message):
-        xpnet.train(xpnet.init_network([1, n_out]), np.ones((3, 1)), NAMES)
-
-
 def test_names_of_two_classes_for_one_unit():
     run = xpnet.train(xpnet.init_network([1, 1]), [[1.0], [-1.0]], ["yes", "no"], epochs=1)
     assert run.network.classes == ("no", "yes")
@@ -766,13 +744,6 @@ def test_names_of_more_classes_than_a_byte_counts():
     names = np.asarray([f"class {i}" for i in range(300)])
     run = xpnet.train(xpnet.init_network([1, 300]), np.ones((300, 1)), names, epochs=1)
     assert run.network.classes == tuple(names)
-
-
-def test_names_that_are_numbers_are_class_ids():
-    run = xpnet.train(xpnet.init_network([1, 10]), np.ones((3, 1)), ["0", "9", "3"], epochs=1)
-    assert run.network.classes is None
-    with pytest.raises(TypeError, match="must be integers; got dtype float64"):
-        xpnet.train(xpnet.init_network([1, 10]), np.ones((3, 1)), [0.5, 1.0, 2.0], epochs=1)
 
 
 @pytest.mark.parametrize("kind", [xpnet.SGD, xpnet.Adam, xpnet.AdamW, xpnet.StepDecay])
