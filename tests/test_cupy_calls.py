@@ -40,10 +40,12 @@ def recorder(monkeypatch):
     monkeypatch.setattr(
         "xpnet.networks.preprocessing.cast", lambda x, dtype, xp: xp.astype(x, dtype, copy=False)
     )
-    monkeypatch.setattr("xpnet.inference.predict.largest", lambda x, xp: xp.argmax(x, axis=-1))
-    monkeypatch.setattr(xpnet.Network, "plan", None)
-    for name in ("networks.dense", "training.backward"):
-        monkeypatch.setattr(f"xpnet.{name}.is_numpy", lambda _: False)
+    for name in (
+        "networks.dense.is_usual",
+        "networks.network.is_usual",
+        "training.backward.is_numpy",
+    ):
+        monkeypatch.setattr(f"xpnet.{name}", lambda _: False)
     return recorder
 
 

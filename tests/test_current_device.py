@@ -60,7 +60,7 @@ def spies(monkeypatch):
             Spy.current.is_entered = before
 
     monkeypatch.setattr(Spy, "outside", [])
-    for module in ("networks.dense", "inference.runner"):
+    for module in ("networks.dense", "inference.chunks"):
         monkeypatch.setattr(f"xpnet.{module}.current_device", enter)
 
 

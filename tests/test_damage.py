@@ -22,7 +22,7 @@ from hypothesis import given, settings, strategies as st
 
 from xpnet import DataError, Dense, Network, Scale, WeightsError, load, read
 from xpnet.formats.load_save import serialized
-from xpnet.networks.execution import layer_results
+from xpnet.parity.candidates import stage_results
 from xpnet.parity.certificate import certify, read_certificate, write_certificate
 
 NETWORK = Network(
@@ -73,9 +73,15 @@ def large_file():
 
 
 def certificate_file():
-    stages = [np.asarray(y) for _, y in layer_results(NETWORK, X, np)]
     place = dict.fromkeys(("device", "hardware", "library", "library_version"), "a")
-    made = certify(NETWORK, X, stages, compute_type="float32", recorded="2025-06-01", **place)
+    made = certify(
+        NETWORK,
+        X,
+        stage_results(NETWORK, X),
+        compute_type="float32",
+        recorded="2025-06-01",
+        **place,
+    )
     with TemporaryDirectory() as folder:
         path = Path(folder) / "certificate.npz"
         write_certificate(path, made)
