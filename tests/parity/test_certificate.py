@@ -12,7 +12,6 @@ import pytest
 
 import xpnet
 from xpnet.files import DataError
-from xpnet.networks.execution import layer_results
 from xpnet.networks.preprocessing import Scale
 from xpnet.parity import certificate as room
 from xpnet.parity.candidates import stage_results
@@ -51,14 +50,10 @@ NETWORK = xpnet.Network(LAYERS, preprocessing=Scale(1 / 255))
 X = np.random.default_rng(1).integers(0, 256, (5, 3), dtype=np.uint8)
 
 
-def stages_of(network, x):
-    return [np.asarray(y) for _, y in layer_results(network, x, np)]
-
-
 def record(network=NETWORK, x=X, **place):
     """Return a certificate of the results of the ordinary network."""
     facts = {"recorded": "2025-06-01", **PLACE, **place}
-    return certify(network, x, stages_of(network.ordinary, x), **facts)
+    return certify(network, x, stage_results(network.ordinary, x), **facts)
 
 
 @pytest.fixture

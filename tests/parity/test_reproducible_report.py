@@ -12,9 +12,8 @@ from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.exact_namespace import EXP_SERIES, ExactNamespace
 from xpnet.functions.special import polynomial
 from xpnet.inference.result_hash import result_hash
-from xpnet.networks.execution import layer_results
 from xpnet.networks.reproducible import reproducible
-from xpnet.parity import compare, stage_results
+from xpnet.parity import candidates, compare, stage_results
 from xpnet.testing.backends import open_backend
 
 STAGES = ["preprocessing", "layer 1, softplus", "layer 2, tanh"]
@@ -82,11 +81,13 @@ def change_results(monkeypatch):
     """Change the results of all stages of networks that are not of NumPy."""
 
     def plant(change):
-        def changed(network, x, xp):
-            for i, (given, y) in enumerate(layer_results(network, x, xp)):
-                yield given, y if network.library == "numpy" else change(i, y)
+        def changed(network, rows):
+            results = compute(network, rows)
+            is_numpy = network.library == "numpy"
+            return results if is_numpy else [change(i, y) for i, y in enumerate(results)]
 
-        monkeypatch.setattr("xpnet.parity.candidates.layer_results", changed)
+        compute = candidates.results_on_device
+        monkeypatch.setattr(candidates, "results_on_device", changed)
 
     return plant
 

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 import xpnet
-from xpnet.arrays.namespace import array_namespace
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.networks.execution import layer_results
 from xpnet.parity.bounds.error_bound import StageBound, error_bound
 from xpnet.parity.bounds.rounding import format_of
+from xpnet.parity.candidates import stage_results
 from xpnet.parity.stage_statistics import compare_stage
 
 F32 = np.float32
@@ -33,11 +32,6 @@ def random_network(seed, widths, activations, dtype=F32, **options):
 def of_one_layer(weight, bias, activation="identity", **options):
     layer = xpnet.Dense(np.asarray(weight, F32), np.asarray(bias, F32), activation, options)
     return xpnet.Network([layer])
-
-
-def stages(network, rows):
-    with np.errstate(all="ignore"):
-        return [y for _, y in layer_results(network, rows, np)]
 
 
 def in_order(network, rows, seed):
@@ -157,7 +151,7 @@ def test_confidence_must_be_between_0_and_1(confidence):
 @pytest.mark.parametrize(
     ("x", "error", "message"),
     [
-        (np.zeros((1, 2), complex), TypeError, "^`x` must hold real numbers; got dtype complex128"),
+        (np.zeros((1, 2), complex), TypeError, "complex128"),
         (np.zeros((1, 3)), ValueError, r"2 .*\(1, 3\)"),
         ("pixels", TypeError, "str"),
     ],
@@ -174,7 +168,7 @@ def test_every_order_of_summation_is_in_bound(worst_case, subtests):
         with subtests.test(activation=activation):
             network = random_network(3, [40, 30, 20], [activation, "tanh"])
             found = error_bound(network, x, worst_case=worst_case)
-            assert largest_share(found, stages(network, x)) <= 1.0
+            assert largest_share(found, stage_results(network, x)) <= 1.0
             for seed in range(3):
                 assert largest_share(found, in_order(network, x, seed)) <= 1.0
 
@@ -237,7 +231,7 @@ def test_inputs_are_exact_where_their_dtype_is(dtype, is_exact, worst_case):
     as_float32 = error_bound(network, x.astype(F32), worst_case=worst_case).stages[-1]
     assert np.all(last.bound >= as_float32.bound)
     assert np.all(last.bound > as_float32.bound) != is_exact
-    assert largest_share(error_bound(network, x), stages(network, x.astype(F32))) <= 1.0
+    assert largest_share(error_bound(network, x), stage_results(network, x.astype(F32))) <= 1.0
 
 
 @MODES
@@ -254,7 +248,7 @@ def test_the_bound_is_tight():
     network = xpnet.load("sample")
     x = xpnet.sample()[0].reshape(-1, 784)
     found = error_bound(network, x)
-    assert 0.1 < largest_share(found, stages(network, x)) < 1.0
+    assert 0.1 < largest_share(found, stage_results(network, x)) < 1.0
     certain = error_bound(network, x, worst_case=True)
     ratio = np.median(certain.stages[-1].bound / found.stages[-1].bound)
     assert 3.0 < ratio < 300.0
@@ -282,7 +276,7 @@ def test_where_the_function_jumps_there_is_no_bound(worst_case):
 def test_zeros_are_exact_even_at_a_jump(worst_case):
     network = of_one_layer(np.ones((2, 1)), [0.0], "step")
     found = error_bound(network, np.zeros((1, 2), F32), worst_case=worst_case)
-    assert largest_share(found, stages(network, np.zeros((1, 2), F32))) == 0.0
+    assert largest_share(found, stage_results(network, np.zeros((1, 2), F32))) == 0.0
     assert found.stages[-1].bound[0, 0] < math.inf
 
 
@@ -322,7 +316,7 @@ def test_nan_and_infinities_must_be_the_same(activation, worst_case):
     network = of_one_layer([[1.0, 2.0, 3.0], [0.5, 0.5, 0.5]], np.zeros(3), activation)
     x = np.asarray([[math.nan, 1.0], [math.inf, 1.0], [-math.inf, 1.0]], F32)
     found = error_bound(network, x, worst_case=worst_case)
-    last, results = found.stages[-1], stages(network, x)
+    last, results = found.stages[-1], stage_results(network, x)
     assert np.all(last.bound[~np.isfinite(last.values)] == 0.0)
     assert np.all(np.isnan(last.values[0]))
     assert largest_share(found, results) <= 1.0
@@ -346,7 +340,7 @@ def test_intermediate_overflow_and_underflow_are_in_bound(factors, row, worst_ca
     network = xpnet.Network([layer], preprocessing=[xpnet.Scale(factor) for factor in factors])
     x = np.asarray([row])
     found = error_bound(network, x, worst_case=worst_case)
-    assert largest_share(found, stages(network, x)) <= 1.0
+    assert largest_share(found, stage_results(network, x)) <= 1.0
 
 
 @MODES
@@ -359,7 +353,7 @@ def test_sums_far_from_zero_are_in_bound(size, worst_case, subtests):
         with subtests.test(activation=activation):
             network = of_one_layer(weight, bias, activation)
             found = error_bound(network, x, worst_case=worst_case)
-            assert largest_share(found, stages(network, x)) <= 1.0
+            assert largest_share(found, stage_results(network, x)) <= 1.0
 
 
 @MODES
@@ -368,7 +362,7 @@ def test_probabilities_may_underflow(worst_case):
     x = np.asarray([[0.0, -90.0, -110.0], [0.0, -100.0, -300.0]], F32)
     found = error_bound(network, x, worst_case=worst_case)
     flushed = np.asarray([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]], F32)
-    assert largest_share(found, stages(network, x)) <= 1.0
+    assert largest_share(found, stage_results(network, x)) <= 1.0
     assert largest_share(found, [x, flushed]) <= 1.0
     assert np.all(found.stages[-1].bound[:, 1:] < 1e-37)
 
@@ -391,7 +385,7 @@ def test_bfloat16_has_a_bound():
     weight, x = (torch.asarray(rng.normal(size=size)).bfloat16() for size in ((9, 4), (5, 9)))
     network = xpnet.Network([xpnet.Dense(weight, torch.zeros(4).bfloat16(), "sigmoid")])
     found = error_bound(network, x)
-    results = [y.float().numpy() for _, y in layer_results(network, x, array_namespace(x))]
+    results = stage_results(network, x.float().numpy())
     assert found.dtype == "bfloat16"
     assert 0.01 < largest_share(found, results) <= 1.0
 

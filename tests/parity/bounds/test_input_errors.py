@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.networks.execution import layer_results
 from xpnet.parity.bounds.error_bound import error_bound
+from xpnet.parity.candidates import stage_results
 
 F32 = np.float32
 MODES = pytest.mark.parametrize("worst_case", [False, True], ids=["probabilistic", "worst case"])
@@ -25,7 +25,7 @@ def shares(network, rows, *, worst_case=False):
     """Return the largest error of each stage as a share of its bound."""
     found = error_bound(network, rows, worst_case=worst_case)
     with np.errstate(all="ignore"):
-        results = [y for _, y in layer_results(network, rows, np)]
+        results = stage_results(network, rows)
         errors = [
             np.abs(y.astype(np.float64) - stage.values)
             for y, stage in zip(results, found.stages, strict=True)
