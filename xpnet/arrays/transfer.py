@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.libraries import library_with
-from xpnet.arrays.namespace import array_namespace, cast, device_of
+from xpnet.arrays.namespace import array_namespace, cast, device_of, without_warnings
 
 __all__ = ["beside", "is_in_host_memory", "is_numpy", "is_traced", "is_usual", "move"]
 __all__ += ["read_only", "to_numpy", "without_graph"]
@@ -92,6 +92,7 @@ def move(x: Any, xp: Any, device: Any, /) -> Any:
 def beside(x: Any, like: Any, /) -> Any:
     """Return the values of `x` in the library, device and floating-point dtype of another array."""
     xp = array_namespace(like)
-    if is_numpy(x) and like.dtype != xp.float64:
-        x = cast(x, np.float32, np)  # the device may have no float64
-    return cast(move(x, xp, device_of(like)), like.dtype, xp)
+    with without_warnings():  # a number may overflow
+        if is_numpy(x) and like.dtype != xp.float64:
+            x = cast(x, np.float32, np)  # the device may have no float64
+        return cast(move(x, xp, device_of(like)), like.dtype, xp)
