@@ -52,7 +52,8 @@ class Network:
         number of inputs of the next.
     preprocessing : step or sequence of steps, optional
         Steps such as ``Scale(1 / 255)``, applied to the inputs in this order. They are kept as a
-        tuple, with their arrays in the library, device and dtype of the layers.
+        tuple, with their arrays in the library, device and dtype of the layers; NumPy arrays are
+        copied, like those of the layers.
     output : {"logits", "probabilities", "values"}, default "logits"
         The outputs of the last layer: logits of classes (a single unit: the logit of class 1
         against class 0), probabilities, or the values of a regression.

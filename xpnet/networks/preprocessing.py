@@ -18,7 +18,7 @@ from xpnet.arrays.namespace import (
     dtype_before_cast,
     widest_floating,
 )
-from xpnet.arrays.transfer import beside, is_numpy
+from xpnet.arrays.transfer import beside, is_numpy, read_only
 from xpnet.networks.column_statistics import check_finite, standard_deviations
 from xpnet.networks.whitening import Whiten
 
@@ -191,7 +191,7 @@ def checked_steps(steps: Sequence[Any], weight: Any) -> tuple[Step, ...]:
                 rule = f"must have one {name} for each of {n_in} inputs"
                 msg = f"`preprocessing` {rule}; got the shape {tuple(x.shape)}"
                 raise ValueError(msg)
-    return tuple(map_arrays(step, lambda x: beside(x, weight)) for step in steps)
+    return tuple(map_arrays(step, lambda x: read_only(beside(x, weight))) for step in steps)
 
 
 def preprocessed(steps: Sequence[Step], x: Any, dtype: Any, xp: Any) -> Any:
