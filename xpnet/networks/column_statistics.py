@@ -42,6 +42,7 @@ def covariances(x: Any, /) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if not covariance.any():
         msg = f"`x` must have rows that differ; got {len(x)} equal ones"
         raise ValueError(msg)
+    check_finite(covariance, "covariance")
     return mean, covariance
 
 
@@ -79,7 +80,7 @@ def _mean(x: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def check_finite(x: Any, name: str) -> None:
-    """Raise ValueError if a NumPy array of a preprocessing step holds NaN or infinity."""
+    """Raise ValueError if a NumPy array, of a preprocessing step for example, is not finite."""
     if is_numpy(x) and not np.isfinite(x).all():
         msg = f"`{name}` must be finite; got NaN or infinity in {x.dtype}"
         raise ValueError(msg)

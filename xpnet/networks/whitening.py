@@ -89,8 +89,9 @@ class Whiten:
         Raises
         ------
         TypeError, ValueError
-            As `Standardize.fit`; also ValueError if all rows are equal, `method` is unknown, or
-            `epsilon` is negative, not finite, or too small for components that do not vary.
+            As `Standardize.fit`; also ValueError if all rows are equal, a covariance is infinite,
+            `method` is unknown, or `epsilon` is negative, not finite, or too small for components
+            that do not vary.
 
         Notes
         -----
