@@ -6,7 +6,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from typing import Any
@@ -107,18 +107,30 @@ def _other_processors() -> set[int]:
     return set() if current is None else os.sched_getaffinity(0) - {current()}
 
 
+def _help(outcome: Future[None], work: Callable[[], None], processors: set[int]) -> None:
+    if not outcome.set_running_or_notify_cancel():
+        return  # the caller has ended
+    if processors:
+        with suppress(OSError):  # the affinity is fixed
+            os.sched_setaffinity(0, processors)
+    try:
+        work()
+    except BaseException as error:  # noqa: BLE001 - the caller raises it
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(None)
+
+
 def run_tasks(function: Callable[[Any], None], arguments: Iterable[Any], n_threads: int) -> None:
     """Call ``function(argument)`` for all arguments in `n_threads` threads, until an error.
 
     The caller is one of the threads; the others use its context variables, NumPy's `errstate`
     included. Tasks may run tasks themselves: nobody waits for a thread that has not begun.
     """
-    waiting, others = deque(arguments), []
+    waiting = deque(arguments)
+    others: list[Future[None]] = [Future() for _ in range(n_threads - 1)]
 
-    def work(processors: set[int] | None = None) -> None:
-        if processors:
-            with suppress(OSError):  # the affinity is fixed
-                os.sched_setaffinity(0, processors)
+    def work() -> None:
         while True:
             try:
                 argument = waiting.popleft()
@@ -130,9 +142,11 @@ def run_tasks(function: Callable[[Any], None], arguments: Iterable[Any], n_threa
                 waiting.clear()  # the others stop
                 raise
 
-    for _ in range(n_threads - 1):
-        with suppress(RuntimeError):  # the system's limit of threads, or the interpreter is ending
-            others.append(_state.pool.submit(copy_context().run, work, _other_processors()))
+    for other in others:
+        # At the system's limit of threads, the pool raises an error, but may run the task later: so
+        # the caller does not wait for the pool's own future. Or the interpreter is ending.
+        with suppress(RuntimeError):
+            _state.pool.submit(copy_context().run, _help, other, work, _other_processors())
     try:
         work()
     finally:
