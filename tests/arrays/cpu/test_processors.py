@@ -1,43 +1,17 @@
-"""Facts about processors, and products in blocks by kind of processor: only what was measured."""
+"""The name of the machine's processors."""
 
-import pytest
+import os
+from pathlib import Path
 
-from xpnet.arrays.cpu import processors
-from xpnet.arrays.cpu.processors import cpu_facts, rows_in_blocks
-
-AMD, INTEL = "AuthenticAMD", "GenuineIntel"
-CPUINFO = """processor\t: 0
-vendor_id\t: AuthenticAMD
-model name\t: AMD EPYC: 9B14
-flags\t\t:
-
-processor\t: 1
-vendor_id\t: other
-"""
+from xpnet.arrays.cpu.processors import processor_name
 
 
-def test_facts_are_those_of_the_first_processor(monkeypatch, tmp_path):
+def test_processors_have_a_number_and_a_name(monkeypatch, tmp_path):
+    text = "processor\t: 0\nmodel name\t: AMD EPYC: 9B14\nflags\t:\n\nmodel name\t: other\n"
     path = tmp_path / "cpuinfo"
-    monkeypatch.setattr(processors, "Path", lambda _: path)
-    assert cpu_facts.__wrapped__() == {}  # not on Linux
-    path.write_text(CPUINFO, encoding="utf-8")
-    facts = {"processor": "0", "vendor_id": "AuthenticAMD", "model name": "AMD EPYC: 9B14"}
-    assert cpu_facts.__wrapped__() == facts | {"flags": ""}
-
-
-@pytest.mark.parametrize(
-    ("kernel", "facts", "expected"),
-    [
-        ("SkylakeX", {"vendor_id": AMD, "cpu family": "25"}, 1024),
-        ("SkylakeX", {"vendor_id": AMD, "cpu family": "26"}, 1024),
-        ("SkylakeX", {"vendor_id": INTEL, "cpu family": "6"}, 12),
-        ("Haswell", {"vendor_id": AMD, "cpu family": "26"}, 0),
-        ("SkylakeX", {"vendor_id": AMD, "cpu family": "27"}, 0),
-        ("", {"vendor_id": INTEL, "cpu family": "6"}, 0),
-        ("SkylakeX", {}, 0),
-    ],
-)
-def test_unknown_processors_get_the_simple_way(monkeypatch, kernel, facts, expected):
-    monkeypatch.setattr(processors, "openblas_kernel", lambda: kernel)
-    monkeypatch.setattr(processors, "cpu_facts", lambda: facts)
-    assert rows_in_blocks.__wrapped__() == expected
+    path.write_text(text, encoding="utf-8")
+    for found in (path, tmp_path / "missing"):  # not on Linux
+        monkeypatch.setattr("xpnet.arrays.cpu.processors.Path", lambda _, x=found: Path(x))
+        number, _, name = processor_name().partition(" x ")
+        assert number == str(os.cpu_count())
+        assert name == "AMD EPYC: 9B14" if found is path else name
