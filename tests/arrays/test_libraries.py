@@ -17,8 +17,7 @@ from xpnet.arrays import libraries as libraries_module
 from xpnet.arrays.device_errors import DeviceError, Diagnosis
 from xpnet.arrays.known_libraries import KNOWN
 from xpnet.arrays.libraries import libraries, library_named, library_with
-from xpnet.arrays.library import namespace_of
-from xpnet.arrays.namespace import array_namespace, device_of
+from xpnet.arrays.namespace import array_namespace, device_of, namespace_of
 from xpnet.arrays.transfer import is_in_host_memory, move, to_numpy
 from xpnet.testing import backends, parity
 from xpnet.testing.backends import open_backend

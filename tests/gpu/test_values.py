@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.namespace import largest
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.softmax import log_softmax_bound, softmax_bound
 
@@ -71,7 +70,6 @@ def special_rows(n, dtype):
 def test_rows(gpu, here, n, dtype):
     rows = special_rows(n, dtype)
     x, exact = gpu.asarray(rows), rows.astype(np.float64)
-    np.testing.assert_array_equal(here(largest(x, gpu.xp), "int64"), np.argmax(rows, axis=-1))
     below = np.max(exact, axis=-1, keepdims=True) - exact
     tiny = float(np.finfo(dtype).tiny)
     truth = xpnet.softmax(exact)

@@ -12,7 +12,6 @@ import pytest
 import xpnet
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.inference.nonfinite import NonfiniteWarning
 from xpnet.networks.reproducible import reproducible
 
 
@@ -324,7 +323,7 @@ def test_precision_of_jax_changes_nothing(network, rows, program):
         same(to_numpy(found), reproducible(network)(rows))
 
 
-def test_overflow_warns_as_usual():
+def test_overflow_is_an_error_as_usual():
     layer = xpnet.Dense(np.full((1, 2), 3e38, np.float32), np.zeros(2, np.float32))
-    with pytest.warns(NonfiniteWarning):
+    with pytest.raises(xpnet.DataError, match="layer"):
         xpnet.predict(reproducible(xpnet.Network([layer])), np.asarray([[10.0]]))

@@ -300,7 +300,7 @@ print(len(work()) > 1)
                 pytest.mark.skipif(os.name != "posix", reason="signals interrupt no lock here"),
             ],
         ),
-        ("import atexit\natexit.register(lambda: print(bool(work())))\n", ["True"]),
+        ("import atexit\natexit.register(run_tasks, print, 'abc', 3)\n", ["a", "b", "c"]),
         ("print('end')  # idle threads do not keep the process alive", ["end"]),
     ],
     ids=["forks", "interrupts", "at_exit", "idle"],
