@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.networks.execution import layer_results
 from xpnet.networks.preprocessing import arrays_of
 
 BOOK = {
@@ -97,20 +96,6 @@ def test_nan_goes_through(xp_backend):
         random_network(xp_backend, activation="relu"), xp_backend.asarray([np.nan] * 6)
     )
     assert np.isnan(xp_backend.check(y, dtype="float32", shape=(4,))).all()
-
-
-def test_layer_results_give_every_stage(xp_backend):
-    network = random_network(xp_backend, preprocessing=xpnet.Scale(2))
-    x = xp_backend.asarray(np.ones((3, 6)))
-    (given, prepared), *layers = layer_results(network, x, xp_backend.xp)
-    assert given is x
-    np.testing.assert_array_equal(xp_backend.check(prepared, dtype="float32", shape=(3, 6)), 2.0)
-    for layer, (weighted, y) in zip(network.layers, layers, strict=True):
-        xp_backend.check(weighted, dtype="float32", shape=(3, layer.n_out))
-        np.testing.assert_array_equal(
-            xp_backend.check(y, dtype="float32", shape=(3, layer.n_out)),
-            xp_backend.check(xpnet.sigmoid(weighted), dtype="float32", shape=(3, layer.n_out)),
-        )
 
 
 def test_the_types_of_the_forward_pass_resolve():
@@ -318,13 +303,6 @@ def test_another_dtype(xp_backend, dtype):
         xp_backend.check(network(x), dtype="float32", shape=(2, 4)),
         atol=TOLERANCES[dtype],
     )
-
-
-def test_the_same_dtype_is_no_copy():
-    network = xpnet.init_network([4, 2], preprocessing=xpnet.Standardize(np.ones(4), np.ones(4)))
-    same = network.astype(str(network.dtype))
-    for x, before in zip(all_arrays(same), all_arrays(network), strict=True):
-        assert np.may_share_memory(x, before)
 
 
 def test_numpy_classes_become_python_objects():

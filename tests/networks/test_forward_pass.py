@@ -1,0 +1,321 @@
+"""The forward pass against float64, with its derived bounds; and what it must not change."""
+
+import copy
+import dataclasses
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import xpnet
+from xpnet.functions.activations import ACTIVATIONS
+from xpnet.networks.preprocessing import arrays_of
+from xpnet.parity import error_bound
+
+SCALE = xpnet.Scale(1 / 255)
+PIXELS = np.random.default_rng(0).integers(0, 256, (100, 784), np.uint8)
+DIGITS = xpnet.sample()[0].reshape(-1, 784)
+OPTIONS = {"elu": {"alpha": 0.3}, "leaky_relu": {"negative_slope": 0.2}}
+OPTIONS |= {"gelu": {"approximate": "tanh"}, "threshold": {"threshold": 0.1, "value": -0.5}}
+
+
+def network_of(*widths, dtype="float32", preprocessing=SCALE, activation="sigmoid", seed=0):
+    """Return a network of random parameters whose outputs are the sums of its last layer."""
+    draw, names = np.random.default_rng(seed), [activation] * (len(widths) - 2) + ["identity"]
+    layers = []
+    for n_in, n_out, name in zip(widths, widths[1:], names, strict=False):
+        weight, bias = draw.normal(0.0, n_in**-0.5, (n_in, n_out)), draw.normal(0.0, 0.3, n_out)
+        arrays = (x.astype(dtype) for x in (weight, bias))
+        layers.append(xpnet.Dense(*arrays, name, OPTIONS.get(name, {}) if seed % 2 else {}))
+    return xpnet.Network(layers, preprocessing, "values")
+
+
+def share_of_bound(network, rows, found=None):
+    """Return the largest error of a call's results, relative to the bound of the network."""
+    last = error_bound(network, rows).stages[-1]
+    # In float64 the true values have errors of the same size.
+    bound = last.bound * (2.0 if network.dtype == np.float64 else 1.0)
+    with np.errstate(all="raise"):  # which a call does not notice
+        found = network(rows) if found is None else found
+    assert found.dtype == network.dtype
+    is_same = found == last.values
+    with np.errstate(all="ignore"):
+        shares = np.abs(found.astype(float) - last.values) / bound
+    return float(np.max(shares, where=~is_same, initial=0.0))
+
+
+def arrays(network):
+    """Return all arrays of a network."""
+    found = [x for layer in network.layers for x in (layer.weight, layer.bias)]
+    return [*found, *(x for step in network.preprocessing for x in arrays_of(step).values())]
+
+
+def copies(xs):
+    return [x.copy() for x in xs]
+
+
+def assert_equal(xs, ys):
+    for x, y in zip(xs, ys, strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+# --- against float64
+
+STEPS = st.lists(
+    st.sampled_from(
+        [
+            xpnet.Scale(1 / 255),
+            xpnet.Scale(-0.5),
+            xpnet.Scale(2.0**-24),
+            xpnet.Scale(2.0**-25),
+            xpnet.Scale(1.0),
+            xpnet.Scale(1.5),
+            xpnet.Standardize(33.0, 78.0),
+            "columns",
+            "whiten",
+        ]
+    ),
+    max_size=3,
+)
+
+
+def steps_for(names, n_in):
+    draw = np.random.default_rng(n_in).normal
+    columns = xpnet.Standardize(draw(33.0, 10.0, n_in), draw(80.0, 10.0, n_in))
+    whiten = xpnet.Whiten(draw(33.0, 10.0, n_in), draw(0.0, 0.01, (n_in, n_in)))
+    return [{"columns": columns, "whiten": whiten}.get(str(x), x) for x in names]
+
+
+@settings(max_examples=150)
+@given(
+    widths=st.lists(st.integers(1, 40), min_size=2, max_size=4),
+    activation=st.sampled_from(sorted(ACTIVATIONS)),
+    dtype=st.sampled_from(["float16", "float32", "float64"]),
+    kind=st.sampled_from(["uint8", "bool", "int64", "float16", "float32", "float64", ">f4"]),
+    n_rows=st.integers(0, 40),
+    steps=STEPS,
+    seed=st.integers(0, 2**32),
+)
+def test_random_networks_are_within_their_bounds(widths, kind, n_rows, steps, **options):
+    n_in = widths[0]
+    steps = steps_for(steps, n_in)
+    network = network_of(*widths, preprocessing=steps, **options)
+    rows = np.random.default_rng(n_rows).integers(0, 256, (n_rows, n_in))
+    rows = (rows if steps else rows / 255).astype(kind)
+    found = network(rows)
+    assert share_of_bound(network, rows, found) <= 1
+    # All ways of one call are one result, apart from the order of sums.
+    with np.errstate(all="ignore"):
+        stacked = network(rows.reshape(1, n_rows, n_in))
+        assert share_of_bound(network, rows, stacked[0]) <= 1
+        if n_rows:
+            assert share_of_bound(network, rows[:1], network(rows[0])[None]) <= 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "step", [xpnet.Standardize.fit(DIGITS), xpnet.Whiten.fit(DIGITS)], ids=["columns", "whiten"]
+)
+def test_steps_fitted_to_the_digits_keep_nearly_all_digits(step, dtype):
+    network = network_of(784, 30, 10, dtype=dtype, activation="relu", preprocessing=step)
+    assert share_of_bound(network, DIGITS) <= 0.1
+
+
+@pytest.mark.parametrize("bias", [-50.0, 0.0, 50.0])
+@pytest.mark.parametrize("weight", [0.0, -0.1, 0.05, 500.0])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sigmoids_that_are_nearly_all_off_or_on(dtype, bias, weight):
+    weights = weight * np.random.default_rng(0).uniform(0.5, 1.5, (784, 40))
+    layers = [
+        xpnet.Dense(weights, np.full(40, bias), "sigmoid"),
+        xpnet.Dense(np.ones((40, 3)), np.asarray([0.0, 1e-9, 1.0])),
+    ]
+    assert share_of_bound(xpnet.Network(layers, SCALE, "values").astype(dtype), PIXELS) <= 1
+
+
+# Kept operands: few rows and many, of kinds that are cast before the scaling, or after it.
+
+ROWS = {
+    "bytes": PIXELS,
+    "int64": PIXELS.astype(np.int64),
+    "float32": PIXELS.astype(np.float32),
+    "float64": PIXELS.astype(np.float64),
+}
+PREPROCESSING = {
+    "none": (),
+    "one": (xpnet.Scale(1.0),),
+    "scale": (SCALE,),
+    "negative": (xpnet.Scale(-1 / 255),),
+    "least": (xpnet.Scale(2.0**-24),),
+    "less": (xpnet.Scale(2.0**-25),),
+    "more": (xpnet.Scale(1.01),),
+    "two": (xpnet.Scale(-3.0), xpnet.Scale(1 / 765)),
+    "before": (SCALE, xpnet.Standardize(0.13, 0.31)),
+    "after": (xpnet.Standardize(33.0, 78.0), xpnet.Scale(0.7)),
+    "columns": (xpnet.Standardize(np.arange(784.0), np.arange(784.0) + 50), xpnet.Scale(-0.1)),
+}
+
+
+@pytest.mark.parametrize("steps", PREPROCESSING)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("widths", [(784, 50, 10), (784, 100, 10), (784, 10)], ids=str)
+def test_every_number_of_rows_of_every_kind_is_within_the_bounds(steps, dtype, widths):
+    network = network_of(*widths, dtype=dtype, preprocessing=PREPROCESSING[steps])
+    rounds = 2.0 ** (-10 if dtype == "float16" else -22)  # what differs by the order alone
+    for kind in (*ROWS, *reversed(ROWS)):  # again, after the others
+        x = ROWS[kind] if PREPROCESSING[steps] else (ROWS[kind] / 255).astype(ROWS[kind].dtype)
+        expected = network(x)
+        assert share_of_bound(network, x, expected) <= 1
+        for n_rows in (0, 1, 5, 8, 13):
+            found = network(x[:n_rows])
+            assert found.shape == (n_rows, 10)
+            np.testing.assert_allclose(found, expected[:n_rows], 300 * rounds, 300 * rounds)
+
+
+@pytest.mark.parametrize("weight", [1e-37, 1e30, 3e38])
+@pytest.mark.parametrize("factor", [1.0, -(2.0**-24), 1e-30])
+def test_weights_near_the_ends_of_the_range(weight, factor):
+    # What underflows in the weight is a part of 2^-126 of a scaled row.
+    layer = xpnet.Dense(np.full((4, 3), weight, "f4"), np.zeros(3, "f4"))
+    network = xpnet.Network([layer], xpnet.Scale(factor), "values")
+    rows = np.eye(4, dtype=np.uint8)
+    exact = np.full((4, 3), np.float64(np.float32(weight)) * factor)
+    np.testing.assert_allclose(network(rows), exact, rtol=2.0**-22, atol=2.0**-126)
+
+
+# --- layer by layer
+
+
+@pytest.mark.parametrize("activation", ["identity", "relu", "sigmoid", "tanh", "gelu", "softmax"])
+def test_layer_results_are_those_of_the_call(xp_backend, activation):
+    network = network_of(6, 5, 4, activation=activation, preprocessing=xpnet.Scale(2))
+    network = network.map_arrays(lambda x: xp_backend.asarray(x, "float32"))
+    x, xp = xp_backend.asarray(np.random.default_rng(1).normal(size=(3, 6))), xp_backend.xp
+
+    def checked(x, width):
+        return xp_backend.check(x, dtype="float32", shape=(3, width))
+
+    np.testing.assert_array_equal(checked(network.inputs(x, xp), 6), 2.0 * checked(x, 6))
+    for keeps_sums in (False, True):
+        results = list(network.layer_results(x, xp, keeps_sums=keeps_sums))
+        np.testing.assert_array_equal(checked(results[-1][1], 4), checked(network(x), 4))
+        for layer, (z, y) in zip(network.layers, results, strict=True):
+            checked(z, layer.n_out)
+            if keeps_sums:
+                expected = checked(layer.activate(z, xp), layer.n_out)
+                np.testing.assert_array_equal(checked(y, layer.n_out), expected)
+
+
+# --- what a call leaves alone
+
+
+@pytest.mark.parametrize("activation", ["identity", "relu", "sigmoid", "tanh", "softmax"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("preprocessing", [(), (SCALE,), (xpnet.Scale(1.0),)], ids=str)
+def test_a_call_writes_into_nothing_of_others(activation, dtype, preprocessing):
+    network = network_of(16, 16, 16, dtype=dtype, preprocessing=preprocessing)
+    layers = [dataclasses.replace(x, activation=activation) for x in network.layers]
+    network = dataclasses.replace(network, layers=layers)
+    before = copies(arrays(network))
+    for n_rows in (1, 20):
+        x = np.random.default_rng(1).normal(size=(n_rows, 16)).astype(dtype)
+        given, results = x.copy(), []
+        calls = [network, network.layers[0], network.layers[0].linear]
+        for call in (*calls, lambda x: xpnet.predict(network, x), calls[0]):
+            results.append(call(x))
+            kept = results[-1].copy()
+            for other in calls:
+                other(x)
+            np.testing.assert_array_equal(results[-1], kept)
+            assert results[-1].flags.writeable
+            assert not any(np.may_share_memory(results[-1], y) for y in (x, *arrays(network)))
+        np.testing.assert_array_equal(x, given)
+        results[0][...] = 7  # an own array
+        np.testing.assert_array_equal(network(x), results[-1])
+    assert_equal(arrays(network), before)
+
+
+def test_overflow_and_nan_show_in_their_rows_without_a_warning():
+    network = network_of(64, 300, 10, activation="relu", preprocessing=xpnet.Scale(10.0))
+    rows = np.random.default_rng(1).normal(size=(50, 64)).astype("f4")
+    expected = network(rows)
+    for i, number in enumerate([np.nan, np.inf, -np.inf, 3e38]):
+        rows[7 * i] = number
+    with np.errstate(all="raise"):
+        before = np.geterr()
+        found = network(rows)
+        assert np.geterr() == before
+        is_wrong = ~np.isfinite(found).all(axis=1)
+    assert np.flatnonzero(is_wrong).tolist() == [0, 7, 14, 21]
+    np.testing.assert_array_equal(found[~is_wrong], expected[~is_wrong])
+
+
+# --- copies, pickles, threads
+
+ROUND_TRIPS = {
+    "pickle": lambda network: pickle.loads(pickle.dumps(network)),
+    "pickle_5": lambda network: pickle.loads(pickle.dumps(network, protocol=5)),
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "replace": dataclasses.replace,
+    "to": lambda network: network.to("cpu"),
+    "astype": lambda network: network.astype("float32"),
+    "map_arrays": lambda network: network.map_arrays(lambda x: x),
+}
+
+
+@pytest.mark.parametrize("trip", ROUND_TRIPS)
+def test_copies_and_pickles_are_equal(trip):
+    network = network_of(784, 50, 10, preprocessing=[xpnet.Standardize(np.arange(784.0)), SCALE])
+    size = len(pickle.dumps(network))
+    y = network(PIXELS)
+    assert len(pickle.dumps(network)) == size  # without what is kept
+    other = ROUND_TRIPS[trip](network)
+    assert repr(other) == repr(network)
+    assert_equal(arrays(other), arrays(network))
+    assert not any(x.flags.writeable for x in arrays(other))
+    np.testing.assert_array_equal(other(PIXELS), y)
+
+
+@pytest.mark.parametrize("n_rows", [1, 100])
+def test_threads_may_make_the_operands_at_once(n_rows):
+    rows = [x[:n_rows] for x in ROWS.values()]
+    expected = [network_of(784, 50, 10)(x) for x in rows]
+    for _ in range(10):
+        network, start = network_of(784, 50, 10), threading.Barrier(8, timeout=20)
+
+        def call(i, network=network, start=start):
+            start.wait()
+            return network(rows[i % 4])
+
+        with ThreadPoolExecutor(8) as pool:
+            assert_equal(pool.map(call, range(8)), expected * 2)
+
+
+class Subclass(np.ndarray):
+    """An array that NumPy may treat in another way."""
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda x: x.view(Subclass),
+        lambda x: x.astype("float16"),
+        lambda x: x.astype(x.dtype.newbyteorder()),
+    ],
+    ids=["subclass", "float16", "other_bytes"],
+)
+@pytest.mark.parametrize("activation", ["sigmoid", "relu", "tanh"])
+def test_unusual_numpy_arrays_are_taken_as_they_are(convert, activation):
+    usual = network_of(784, 50, 10, activation=activation)
+    network = usual.map_arrays(convert)
+    for n_rows in (1, 100):
+        y = network(PIXELS[:n_rows])
+        assert (type(y), y.dtype) == (type(network.layers[0].weight), network.dtype)
+        rtol = 0.02 if y.dtype == np.float16 else 1e-5
+        np.testing.assert_allclose(np.asarray(y), usual(PIXELS[:n_rows]), rtol, rtol)
+        x = PIXELS[:n_rows].view(Subclass)
+        np.testing.assert_array_equal(np.asarray(usual(x)), usual(PIXELS[:n_rows]))
