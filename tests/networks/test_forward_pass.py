@@ -165,8 +165,8 @@ PREPROCESSING = {
 def test_every_number_of_rows_of_every_kind_is_within_the_bounds(steps, dtype, widths):
     network = network_of(*widths, dtype=dtype, preprocessing=PREPROCESSING[steps])
     rounds = 2.0 ** (-10 if dtype == "float16" else -22)  # what differs by the order alone
-    for x in ROWS.values():
-        x = x if PREPROCESSING[steps] else (x / 255).astype(x.dtype)
+    for rows in ROWS.values():
+        x = rows if PREPROCESSING[steps] else (rows / 255).astype(rows.dtype)
         expected = network(x)
         assert share_of_bound(network, x, expected) <= 1
         for n_rows in (0, 1, 5, 8, 13):
