@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import xpnet
+from xpnet.arrays.known_libraries import KNOWN
 from xpnet.arrays.namespace import array_namespace, device_of, dtype_name
 from xpnet.testing.built_in import jax_settings
 
@@ -88,22 +89,13 @@ def fake_gpu(monkeypatch):
 # Words
 
 
-def test_the_cpu():
-    device = xpnet.Device("cpu")
+def test_the_cpu_is_the_default_and_numpy():
+    device = xpnet.Device()
     assert (device.name, device.library, device.handle) == ("cpu", "numpy", "cpu")
     assert device.xp is np
-    assert device.reason == "asked for cpu"
-    assert "cpu" in repr(device)
-    device.synchronize()
-
-
-def test_the_default_is_the_cpu():
-    assert xpnet.Device().name == "cpu"
-
-
-def test_numpy_is_the_cpu():
-    assert xpnet.Device("numpy") == xpnet.Device("cpu")
+    assert device == xpnet.Device("cpu") == xpnet.Device("numpy")
     assert xpnet.Device("numpy").name == "cpu"
+    device.synchronize()
 
 
 def test_a_word_opens_a_device_of_its_library(device, request):
@@ -116,38 +108,21 @@ def test_a_word_opens_a_device_of_its_library(device, request):
     x = device.asarray([1.0, 2.0])
     assert array_namespace(x) == device.xp
     assert device_of(x) == device.handle
-    assert (
-        repr(device)
-        == f"Device({word!r}, library={device.library!r}, hardware={device.hardware!r})"
-    )
+    assert word in repr(device)
 
 
-@pytest.mark.parametrize(
-    ("word", "name", "card"),
-    [
-        ("gpu", "gpu:0", "Card 0"),
-        ("gpu:1", "gpu:1", "Card 1"),
-        ("cuda", "gpu:0", "Card 0"),
-        ("cuda:1", "gpu:1", "Card 1"),
-        ("cupy", "gpu:0", "Card 0"),
-        ("cupy:1", "gpu:1", "Card 1"),
-        ("auto", "gpu:0", "Card 0"),
-    ],
-)
+@pytest.mark.parametrize("word", ["gpu", "gpu:1", "cuda", "cuda:1", "cupy", "cupy:1", "auto"])
 @pytest.mark.usefixtures("fake_gpu")
-def test_words_for_a_gpu(word, name, card):
-    device = xpnet.Device(word)
-    assert (device.name, device.library, device.hardware) == (name, "cupy", card)
-    assert device.version == "14.0"
-    assert device.xp.__name__ == "fake"
+def test_words_for_a_gpu(word):
+    device, n = xpnet.Device(word), int(word.endswith("1"))
+    assert (device.name, device.library, device.hardware) == (f"gpu:{n}", "cupy", f"Card {n}")
+    assert (device.version, device.xp.__name__) == ("14.0", "fake")
+    is_chosen = word == "auto"
+    assert device.reason == (
+        "auto chose gpu: GPU 0 is usable" if is_chosen else f"asked for {word}"
+    )
     device.synchronize()
     assert device.handle.n_waits == 1
-
-
-@pytest.mark.usefixtures("fake_gpu")
-def test_the_reason_for_the_gpu():
-    assert xpnet.Device("auto").reason == "auto chose gpu: GPU 0 is usable"
-    assert xpnet.Device("gpu:1").reason == "asked for gpu:1"
 
 
 @pytest.mark.parametrize("word", ["gpu", "gpu:1", "cuda", "cupy", "cupy:1"])
@@ -156,43 +131,34 @@ def test_no_gpu_is_an_error_with_its_cause_and_fix(word):
     with pytest.raises(xpnet.DeviceError, match="CuPy is not installed; pip install") as caught:
         xpnet.Device(word)
     assert caught.value.code == "not-installed"
-
-
-@pytest.mark.usefixtures("no_gpu")
-def test_the_reason_for_the_cpu():
     device = xpnet.Device("auto")
-    assert device.name == "cpu"
-    assert device.reason.startswith("auto chose cpu: CuPy is not installed")
+    assert (device.name, "CuPy is not installed" in device.reason) == ("cpu", True)
 
 
 @pytest.mark.parametrize(
-    ("word", "code", "text"),
+    ("word", "text"),
     [
-        ("tpu", "unknown-library", "no array library 'tpu' is known; use cpu, gpu, auto or one"),
-        ("jax.numpy", "unknown-library", "no array library 'jax.numpy' is known; use cpu, gpu,"),
-        ("numpy:0", "unusable", "numpy:0 is not usable (it has no devices to choose from); "),
-        ("dask:x", "unusable", "dask:x is not usable (it has no devices to choose from); "),
-        ("torch:tpu", "unusable", "torch:tpu is not usable (Expected one of cpu, cuda,"),
-        ("jax:tpv", "unusable", "jax:tpv is not usable (Unknown backend tpv"),
-        ("jax:cpu:77", "unusable", "jax:cpu:77 is not usable (there is no such device); "),
-        ("dpnp:tpu", "unusable", "dpnp:tpu is not usable ("),
-        (
-            "array-api-strict:device9",
-            "unusable",
-            "array-api-strict:device9 is not usable (The device 'device9' is not a valid",
-        ),
+        ("tpu", "'tpu'"),
+        ("jax.numpy", "'jax.numpy'"),
+        ("numpy:0", "no devices to choose from"),
+        ("dask:x", "no devices to choose from"),
+        ("torch:tpu", "Expected one of cpu, cuda,"),
+        ("torch:cpu:1", "there is one cpu"),
+        ("jax:tpv", "Unknown backend tpv"),
+        ("jax:cpu:77", "no such device"),
+        ("dpnp:tpu", ""),
+        ("array-api-strict:device9", "device9"),
     ],
 )
-def test_there_is_no_fallback_but_one_line_with_cause_and_remedy(word, code, text):
-    if code != "unknown-library":
+def test_there_is_no_fallback_but_one_line_with_cause_and_remedy(word, text):
+    is_known = word.partition(":")[0] in KNOWN
+    if is_known:
         opened(word.partition(":")[0])
-    with pytest.raises(xpnet.DeviceError) as caught:
+    with pytest.raises(xpnet.DeviceError, match=re.escape(text)) as caught:
         xpnet.Device(word)
     message = str(caught.value)
-    assert message.startswith(text)
-    assert "; " in message
-    assert "\n" not in message
-    assert caught.value.code == code
+    assert ("; " in message, "\n" in message) == (True, False)
+    assert caught.value.code == ("unusable" if is_known else "unknown-library")
 
 
 @pytest.mark.usefixtures("fake_gpu")
@@ -239,11 +205,6 @@ def test_malformed_words_are_rejected(word):
 # A device is a value
 
 
-def test_a_device_from_a_device():
-    device = xpnet.Device("auto")
-    assert xpnet.Device(device).__dict__ == device.__dict__
-
-
 def test_a_device_is_a_value(device):
     for same in (
         xpnet.Device(device),
@@ -259,25 +220,14 @@ def test_a_device_is_a_value(device):
     assert device != device.name
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("cpu", "numpy"),
-        ("array-api-strict", "array-api-strict:CPU_DEVICE"),
-        ("torch", "torch:cpu", "torch:cpu:0"),
-        ("jax:cpu", "jax:cpu:0"),
-    ],
-    ids=lambda words: words[0],
-)
-def test_words_for_one_device_are_equal(words):
-    assert len({opened(word) for word in words}) == 1
-
-
-def test_devices_of_different_libraries_differ():
-    pytest.importorskip("dask")
-    pytest.importorskip("array_api_strict")
-    words = ("cpu", "dask", "array-api-strict:device1", "array-api-strict:device2")
-    assert len({xpnet.Device(word) for word in words}) == 4
+def test_words_for_one_device_are_equal_and_others_differ():
+    for words, n_devices in (
+        (("array-api-strict", "array-api-strict:CPU_DEVICE"), 1),
+        (("torch", "torch:cpu", "torch:cpu:0"), 1),
+        (("jax:cpu", "jax:cpu:0"), 1),
+        (("cpu", "dask", "array-api-strict:device1", "array-api-strict:device2"), 4),
+    ):
+        assert len({opened(word) for word in words}) == n_devices
 
 
 # The current device of a thread
@@ -308,18 +258,14 @@ def test_blocks_are_nested(meta):
     assert current() == "cpu"
 
 
-def test_an_exception_ends_the_block(meta):
+def test_an_exception_ends_the_block_and_an_explicit_device_wins(meta):
     device, current = meta
+    cpu = xpnet.Device("torch:cpu")
     with pytest.raises(ZeroDivisionError), device, device:
         _ = 1 / 0
     assert current() == "cpu"
-
-
-def test_an_explicit_device_wins(meta):
-    device, _ = meta
     with device:
-        assert xpnet.Device("torch:cpu").xp.zeros(2).device.type == "cpu"
-        assert xpnet.Device("torch:cpu").asarray([1.0]).device.type == "cpu"
+        assert cpu.xp.zeros(2).device.type == cpu.asarray([1.0]).device.type == "cpu"
 
 
 def test_threads_may_enter_one_object_in_any_order(meta):
@@ -417,33 +363,30 @@ def test_the_namespace_creates_on_the_device(device):
         assert device_of(x) == device.handle
 
 
-@pytest.mark.parametrize("x", [1.0, np.float32(1), [1.0], np.zeros((2, 2), np.float32)])
-def test_numbers_and_lists_to_the_device(device, x):
+@pytest.mark.parametrize(
+    "x", [1.0, np.float32(1), [1.0], np.ones((2, 2), "f4"), np.arange(6.0).reshape(2, 3)[::-1]]
+)
+def test_numbers_lists_and_arrays_move(device, x):
     moved = device.asarray(x)
     assert device_of(moved) == device.handle
-    assert tuple(moved.shape) == np.shape(x)
+    assert device.asarray(moved) is device.asarray(moved, moved.dtype) is moved
     np.testing.assert_array_equal(device.to_numpy(moved), np.asarray(x))
+    assert tuple(moved.shape) == np.shape(x)
+    if isinstance(x, np.ndarray):
+        assert device_of(device.move(x)) == device.handle
+    assert device.move("text") == "text"
 
 
 def test_arrays_to_the_device_and_back(xp_backend):
-    device = xpnet.Device("cpu")
-    here = device.asarray(xp_backend.asarray([1.0, 2.0]))
-    assert isinstance(here, np.ndarray)
-    np.testing.assert_array_equal(device.to_numpy(xp_backend.asarray([1.0, 2.0])), here)
-    np.testing.assert_array_equal(device.asarray([1.0, 2.0]), here)
-
-
-def test_an_array_of_the_device_is_not_copied(device):
-    x = device.asarray([1.0, 2.0])
-    assert device.asarray(x) is x
-    assert device.asarray(x, x.dtype) is x
+    device, x = xpnet.Device("cpu"), xp_backend.asarray([1.0, 2.0])
+    for here in (device.asarray(x), device.to_numpy(x)):
+        assert isinstance(here, np.ndarray)
+        np.testing.assert_array_equal(here, [1.0, 2.0])
 
 
 @pytest.mark.parametrize("x", [None, "text", {"x": 1.0}, np.ma.masked_array([1.0], [True])])
 def test_what_is_no_array_is_refused(device, x):
-    with pytest.raises(
-        TypeError, match=r"^`x` must be an array, a number or a list of numbers; got"
-    ):
+    with pytest.raises(TypeError, match="must be an array"):
         device.asarray(x)
 
 
@@ -468,16 +411,17 @@ def test_an_unknown_dtype_is_refused(device, dtype):
 
 
 def test_64_bits_that_a_device_lacks_are_refused():
-    pytest.importorskip("array_api_strict")
-    device = xpnet.Device("array-api-strict:no_float64")
-    assert not device.has("float64")
-    assert device.has("float32")
+    device = opened("array-api-strict:no_float64")
+    assert (device.has("float64"), device.has("float32")) == (False, True)
     for x in (1.0, [1.0], np.ones(2), device.asarray([1.0])):
-        rule = "^array-api-strict:no_float64 has no float64; use float32$"
-        with pytest.raises(TypeError, match=rule):
+        with pytest.raises(TypeError, match="has no float64; use float32"):
             device.asarray(x, "float64")
-    with pytest.raises(TypeError, match=r"has no complex128; use complex64$"):
-        device.asarray([1.0], "complex128")
+    for dtype, word in (("complex128", "use complex64"), ("bfloat16", "bfloat16")):
+        with pytest.raises(TypeError, match=word):
+            device.asarray([1.0], dtype)
+    with pytest.raises(ValueError, match="float64"):
+        device.asarray([1e300])
+    assert device.to_numpy(device.asarray([np.inf, 1.5])).tolist() == [np.inf, 1.5]
     assert dtype_name(device.asarray([1], "int64").dtype) == "int64"
 
 
@@ -535,12 +479,6 @@ def test_bfloat16(library):
         xpnet.Device("cpu").asarray(x, "bfloat16")
 
 
-def test_bfloat16_on_a_device_without_float64():
-    pytest.importorskip("array_api_strict")
-    with pytest.raises(TypeError, match="has no floating-point dtype bfloat16"):
-        xpnet.Device("array-api-strict:no_float64").asarray([1.5], "bfloat16")
-
-
 def test_nested_containers_move_with_their_arrays(device):
     one = np.ones(2, np.float32)
     x = {"a": [one, 1.5, None], "b": Pair(one, (one, "text")), "c": {3: np.float32(4)}}
@@ -557,11 +495,6 @@ def test_nested_containers_move_with_their_arrays(device):
     assert back["a"][1:] == [1.5, None]
     assert back["c"][3].shape == ()
     assert x["a"][0] is one
-
-
-def test_an_array_moves_alone(device):
-    assert device_of(device.move(np.ones(2, np.float32))) == device.handle
-    assert device.move("text") == "text"
 
 
 def test_random_numbers_are_the_same_on_every_device(device):
@@ -608,13 +541,6 @@ def test_dtypes_of_python_and_c_are_those_of_numpy(word, dtype, name):
 
 
 @pytest.mark.parametrize("word", PLACES)
-def test_reversed_rows_move(word):
-    x = np.arange(6.0).reshape(2, 3)[::-1]
-    device = opened(word)
-    np.testing.assert_array_equal(device.to_numpy(device.asarray(x)), x)
-
-
-@pytest.mark.parametrize("word", PLACES)
 def test_random_numbers_take_arrays_of_the_device(word):
     device, rng = opened(word), np.random.default_rng(0)
     x = device.asarray([1.0, 2.0, 3.0])
@@ -625,16 +551,3 @@ def test_random_numbers_take_arrays_of_the_device(word):
         drawn.shuffle(x)
     assert len(drawn.spawn(2)) == 2
     assert drawn.bytes(3) == rng.bytes(3)
-
-
-def test_numbers_beyond_float32_are_refused():
-    device = opened("array-api-strict:no_float64")
-    with pytest.raises(ValueError, match="has no float64, which these numbers need"):
-        device.asarray([1e300])
-    assert device.to_numpy(device.asarray([np.inf, 1.5])).tolist() == [np.inf, 1.5]
-
-
-def test_torch_has_one_cpu():
-    pytest.importorskip("torch")
-    with pytest.raises(xpnet.DeviceError, match="there is one cpu"):
-        xpnet.Device("torch:cpu:1")
