@@ -66,60 +66,90 @@ def test_layers_one_after_the_other_are_the_network(xp_backend):
     )
 
 
-@pytest.mark.parametrize("method", ["__call__", "linear"])
 @pytest.mark.parametrize(
     ("x", "error", "message"),
     [
         (np.zeros((3, 5)), ValueError, r"`x` must have the shape \(..., 2\); got \(3, 5\)$"),
-        (np.zeros((3, 2), complex), TypeError, "`x` must hold real numbers; got dtype complex128"),
+        (np.float64(1), ValueError, r"got \(\)"),
+        (np.zeros((3, 2), complex), TypeError, "got dtype complex128"),
+        (np.asarray([["a", "b"]]), TypeError, "got dtype <U1"),
         ("ab", TypeError, "`x` must be an array"),
     ],
 )
-def test_inputs_that_do_not_fit(method, x, error, message):
-    with pytest.raises(error, match=message):
-        getattr(xpnet.Dense([[1.0], [2.0]], [0.5], "relu"), method)(x)
+def test_inputs_that_do_not_fit(x, error, message):
+    layer = xpnet.Dense([[1.0], [2.0]], [0.5], "relu")
+    for function in (layer, layer.linear, xpnet.Network([layer])):
+        with pytest.raises(error, match=message):
+            function(x)
 
 
 @pytest.mark.parametrize(
-    ("weight", "bias", "activation", "error", "message"),
+    ("weight", "bias", "error", "message"),
     [
-        ([1.0], [1.0], "relu", ValueError, r"`weight` must have the shape \(n_in, n_out\)"),
-        (np.zeros((0, 2)), [0, 0], "relu", ValueError, r"got \(0, 2\)"),
-        ([[1.0, 2.0]], [1.0], "relu", ValueError, r"`bias` must have the shape \(2,\); got \(1,\)"),
-        ([[1.0, 2.0]], [1.0], "relu", ValueError, r"of shape \(1, 2\), .*, transposed\?"),
-        ([[1.0, 2.0]], [1.0] * 3, "relu", ValueError, r"got \(3,\)$"),
-        ([[1.0]], 1.0, "relu", ValueError, r"`bias` must have the shape \(1,\); got \(\)"),
-        ([[1.0]], [1.0], "qqq", ValueError, "must be a known name; got 'qqq'; known are [a-z]"),
-        ([[1.0]], [1.0], "Sigmoid", ValueError, "got 'Sigmoid'; did you mean sigmoid?"),
-        ([[1.0]], [1.0], xpnet.relu, TypeError, "must be a name, such as 'sigmoid'; got <function"),
-        ([[1j]], [1.0], "relu", TypeError, "`weight` must hold real numbers"),
-        ([[1.0]], np.float32([1]), "relu", TypeError, "dtype of the weight, float64; got float32"),
-        ("W1", [1.0], "relu", TypeError, "`weight` must be an array"),
+        ([1.0], [1.0], ValueError, r"`weight` must have the shape \(n_in, n_out\)"),
+        (np.zeros((0, 2)), [0, 0], ValueError, r"got \(0, 2\)"),
+        ([[1.0, 2.0]], [1.0], ValueError, r"\(2,\); got \(1,\).*\(1, 2\), .*, transposed\?"),
+        ([[1.0, 2.0]], [1.0] * 3, ValueError, r"got \(3,\)$"),
+        ([[1.0]], 1.0, ValueError, r"`bias` must have the shape \(1,\); got \(\)"),
+        ([[1j]], [1.0], TypeError, "`weight`"),
+        ([[1.0]], np.float32([1]), TypeError, "float64; got float32"),
+        ("W1", [1.0], TypeError, "`weight` must be an array"),
     ],
 )
-def test_invalid_layers(weight, bias, activation, error, message):
+def test_invalid_arrays(weight, bias, error, message):
     with pytest.raises(error, match=message):
-        xpnet.Dense(weight, bias, activation)
+        xpnet.Dense(weight, bias)
 
 
-def test_properties_and_repr(xp_backend):
-    layer = xpnet.Dense(
-        xp_backend.asarray(np.zeros((6, 5))), xp_backend.asarray(np.zeros(5)), "relu"
-    )
-    assert (layer.n_in, layer.n_out) == (6, 5)
-    assert repr(layer) == "Dense(6 -> 5, relu)"
+@pytest.mark.parametrize(
+    ("activation", "error", "message"),
+    [
+        ("qqq", ValueError, "got 'qqq'; known are"),
+        ("Sigmoid", ValueError, "did you mean sigmoid"),
+        (xpnet.relu, TypeError, "got <function"),
+    ],
+)
+def test_invalid_activations(activation, error, message):
+    with pytest.raises(error, match=message):
+        xpnet.Dense([[1.0]], [1.0], activation)
 
 
-def test_nested_lists_become_numpy():
+def test_properties_and_lists(xp_backend):
+    layer = xpnet.Dense(xp_backend.asarray(np.zeros((6, 2))), [1, 2.5], "relu")
+    assert (layer.n_in, layer.n_out, repr(layer)) == (6, 2, "Dense(6 -> 2, relu)")
+    bias = xp_backend.check(layer.bias, dtype="float32", shape=(2,))
+    np.testing.assert_array_equal(bias, [1, 2.5])
     layer = xpnet.Dense([[1, 2]], [3, 4])
     assert (layer.weight.dtype, layer.bias.dtype) == (np.float64, np.float64)
 
 
-def test_a_list_as_bias_gets_the_dtype_of_the_weight(xp_backend):
-    layer = xpnet.Dense(xp_backend.asarray(np.zeros((2, 2))), [1, 2.5])
-    np.testing.assert_array_equal(
-        xp_backend.check(layer.bias, dtype="float32", shape=(2,)), [1, 2.5]
-    )
+def test_later_changes_of_arrays_have_no_effect(tmp_path):
+    weight, bias = np.ones((784, 3), "f4"), np.ones(3, "f4")
+    view = weight[:]
+    view.flags.writeable = False
+    np.save(tmp_path / "weight.npy", weight)
+    mapped = np.load(tmp_path / "weight.npy", mmap_mode="r")
+    networks = [xpnet.Network([xpnet.Dense(x, bias)]) for x in (weight, view, mapped)]
+    x = np.ones((2, 784), "f4")
+    for network in (*networks, networks[0].map_arrays(lambda x: x.__imul__(1))):  # copies, too
+        before = network(x)
+        weight[...], bias[...] = 99, 99
+        np.load(tmp_path / "weight.npy", mmap_mode="r+")[...] = 99
+        np.testing.assert_array_equal(network(x), before)
+        for array in (network.layers[0].weight, network.layers[0].bias):
+            assert type(array) is np.ndarray
+            with pytest.raises(ValueError, match="read-only"):
+                array[...] = 0
+
+
+def test_torch_gets_copies_without_a_warning():
+    torch = pytest.importorskip("torch")
+    network = xpnet.init_network([784, 10], preprocessing=xpnet.Standardize(np.ones(784), 2.0))
+    x, there = np.ones((2, 784), "f4"), network.map_arrays(torch.from_numpy)
+    before = network(x)
+    for y in (there.layers[0].weight, there.layers[0].bias, there.preprocessing[0].mean):
+        y.zero_()
+    np.testing.assert_array_equal(network(x), before)
 
 
 @pytest.mark.parametrize(

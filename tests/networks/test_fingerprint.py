@@ -77,19 +77,15 @@ def test_names_and_numbers_of_classes_differ():
 
 
 def test_arrays_of_preprocessing_are_hashed():
-    steps = [xpnet.Standardize(BIAS[[0, 1, 1]], 2.0), xpnet.Standardize(BIAS[[0, 0, 1]], 2.0)]
-    layer = xpnet.Dense(WEIGHT, BIAS)
-    one, other = (network_fingerprint(xpnet.Network([layer], preprocessing=x)) for x in steps)
-    assert one["preprocessing"] == other["preprocessing"] == "Standardize(3 means, scale=2.0)"
-    assert first_difference(one, other) == "means of step 1"
-
-
-def test_the_whitening_matrix_is_hashed():
-    steps = [xpnet.Whiten(BIAS[[0, 1, 1]], size * np.eye(3)) for size in (1.0, 2.0)]
-    layer = xpnet.Dense(WEIGHT, BIAS)
-    one, other = (network_fingerprint(xpnet.Network([layer], preprocessing=x)) for x in steps)
-    assert one["preprocessing"] == "Whiten(3 means, 3 x 3)"
-    assert first_difference(one, other) == "matrix of step 1"
+    means = BIAS[[0, 1, 1]], BIAS[[0, 0, 1]]
+    for steps, shown, name in (
+        ([xpnet.Standardize(x, 2.0) for x in means], "3 means, scale=2.0", "means of step 1"),
+        ([xpnet.Whiten(means[0], n * np.eye(3)) for n in (1, 2)], "3 x 3", "matrix of step 1"),
+    ):
+        networks = [xpnet.Network([xpnet.Dense(WEIGHT, BIAS)], preprocessing=x) for x in steps]
+        one, other = map(network_fingerprint, networks)
+        assert shown in one["preprocessing"] == other["preprocessing"]
+        assert first_difference(one, other) == name
 
 
 def test_arrays_have_names_and_an_order():

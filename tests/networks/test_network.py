@@ -1,8 +1,6 @@
 """Networks and the forward pass on every backend."""
 
 import dataclasses
-import re
-import typing
 from itertools import pairwise
 
 import numpy as np
@@ -73,72 +71,38 @@ def test_leading_axes_are_kept(xp_backend, shape):
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float64"])
 def test_inputs_are_cast_to_the_parameters_dtype(xp_backend, dtype):
-    network = random_network(xp_backend)
-    x = np.asarray([[0, 1, 1, 0, 1, 1]])
-    values = xp_backend.check(
-        xpnet.forward(network, xp_backend.asarray(x, dtype)), dtype="float32", shape=(1, 4)
+    network, x = random_network(xp_backend), np.asarray([[0, 1, 1, 0, 1, 1]])
+    found, expected = (
+        xp_backend.check(network(xp_backend.asarray(x, name)), dtype="float32", shape=(1, 4))
+        for name in (dtype, "float32")
     )
-    expected = xp_backend.check(
-        xpnet.forward(network, xp_backend.asarray(x)), dtype="float32", shape=(1, 4)
-    )
-    np.testing.assert_array_equal(values, expected)
+    np.testing.assert_array_equal(found, expected)
 
 
-def test_bytes_are_scaled_after_the_cast_not_before(xp_backend):
-    layer = xpnet.Dense(xp_backend.asarray([[1.0]]), xp_backend.asarray([0.0]))
+def test_bytes_are_scaled_after_the_cast_and_nan_goes_through(xp_backend):
+    layer = xpnet.Dense(xp_backend.asarray([[1.0]]), xp_backend.asarray([0.0]), "relu")
     network = xpnet.Network([layer], preprocessing=[xpnet.Scale(3), xpnet.Scale(1 / 255)])
-    y = xpnet.forward(network, xp_backend.asarray([[255]], "uint8"))
-    np.testing.assert_allclose(xp_backend.check(y, dtype="float32", shape=(1, 1)), 3.0, rtol=1e-6)
-
-
-def test_nan_goes_through(xp_backend):
-    y = xpnet.forward(
-        random_network(xp_backend, activation="relu"), xp_backend.asarray([np.nan] * 6)
-    )
-    assert np.isnan(xp_backend.check(y, dtype="float32", shape=(4,))).all()
-
-
-def test_the_types_of_the_forward_pass_resolve():
-    assert typing.get_type_hints(xpnet.forward)["network"] is xpnet.Network
+    for number, dtype, expected in ((255, "uint8", 3.0), (np.nan, "float32", np.nan)):
+        y = xpnet.forward(network, xp_backend.asarray([[number]], dtype))
+        found = xp_backend.check(y, dtype="float32", shape=(1, 1))
+        np.testing.assert_allclose(found, [[expected]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "relu", "step", "tanh", "identity"])
 def test_nothing_looks_at_values(activation):
     jax = pytest.importorskip("jax", reason="jax.eval_shape shows a look at values")
-    numpy_network = xpnet.init_network([784, 5, 10], activation=activation)
-    arrays = {
-        f"{kind}{i}": jax.numpy.asarray(array)
-        for i, layer in enumerate(numpy_network.layers, start=1)
-        for kind, array in (("W", layer.weight), ("b", layer.bias))
-    }
-    network = xpnet.Network.from_arrays(arrays, activation=activation, preprocessing=xpnet.Scale(2))
+    network = xpnet.init_network([784, 5, 10], activation=activation, preprocessing=xpnet.Scale(2))
+    there = network.map_arrays(jax.numpy.asarray)
     rows = jax.ShapeDtypeStruct((3, 784), "uint8")
-    result = jax.eval_shape(lambda x: xpnet.softmax(network(x)), rows)
+    result = jax.eval_shape(lambda x: xpnet.softmax(there(x)), rows)
     assert (result.shape, result.dtype) == ((3, 10), "float32")
 
 
 def test_two_devices_are_rejected():
     strict = pytest.importorskip("array_api_strict")
-    weight, bias = strict.ones((2, 2)), strict.ones(2)
-    network = xpnet.Network([xpnet.Dense(weight, bias)])
-    x = strict.ones((1, 2), device=strict.Device("device1"))
-    with pytest.raises(ValueError, match=r"must be on one device.*device1.*CPU_DEVICE"):
-        xpnet.forward(network, x)
-
-
-@pytest.mark.parametrize(
-    ("x", "error", "message"),
-    [
-        (np.zeros((3, 5)), ValueError, r"`x` must have the shape \(..., 2\); got \(3, 5\)"),
-        (np.float64(1), ValueError, r"got \(\)"),
-        (np.zeros((3, 2), complex), TypeError, "`x` must hold real numbers; got dtype complex128"),
-        (np.asarray([["a", "b"]]), TypeError, "`x` must hold real numbers; got dtype <U1"),
-        ("ab", TypeError, "`x` must be an array"),
-    ],
-)
-def test_inputs_that_do_not_fit(x, error, message):
-    with pytest.raises(error, match=message):
-        xpnet.forward(xpnet.init_network([2, 2]), x)
+    network = xpnet.Network([xpnet.Dense(strict.ones((2, 2)), strict.ones(2))])
+    with pytest.raises(ValueError, match=r"device1.*CPU_DEVICE"):
+        network(strict.ones((1, 2), device=strict.Device("device1")))
 
 
 def layer(n_in, n_out, dtype="float32"):
@@ -146,30 +110,35 @@ def layer(n_in, n_out, dtype="float32"):
 
 
 @pytest.mark.parametrize(
-    ("layers", "options", "error", "message"),
+    ("layers", "error", "message"),
     [
-        ([], {}, ValueError, "at least one layer; got none"),
-        ([np.zeros((2, 2))], {}, TypeError, "must be Dense layers; got ndarray at index 0"),
-        ([layer(2, 3), layer(4, 2)], {}, ValueError, "gives 3 values, but layer 1 takes 4"),
-        (
-            [layer(2, 3), layer(3, 2, "float64")],
-            {},
-            TypeError,
-            "got float32 in layer 0 and float64 in layer 1",
-        ),
-        ([layer(2, 2)], {"output": "scores"}, ValueError, "`output` must be one of .*'scores'"),
-        ([layer(2, 2)], {"classes": ["a"]}, ValueError, "must be 2 different names"),
-        ([layer(2, 2)], {"classes": [True, 0.5]}, TypeError, r"integers; got \[True, 0.5\]"),
-        ([layer(2, 2)], {"classes": ["a", "\ud800"]}, ValueError, "surrogates not allowed"),
-        ([layer(2, 2)], {"classes": ["a", "a"]}, ValueError, "got 2, 1 of them different"),
-        ([layer(2, 2)], {"output": "values", "classes": ["a", "b"]}, ValueError, "no classes"),
-        ([layer(2, 2)], {"metadata": {"rows": 3}}, TypeError, "to strings; got {'rows': 3}"),
-        ([layer(2, 2)], {"preprocessing": [0.5]}, TypeError, "must be steps such as Scale"),
+        ([], ValueError, "got none"),
+        ([np.zeros((2, 2))], TypeError, "got ndarray at index 0"),
+        ([layer(2, 3), layer(4, 2)], ValueError, "gives 3 values, but layer 1 takes 4"),
+        ([layer(2, 3), layer(3, 2, "float64")], TypeError, "float32 in layer 0 and float64"),
     ],
 )
-def test_invalid_networks(layers, options, error, message):
+def test_layers_that_do_not_fit(layers, error, message):
     with pytest.raises(error, match=message):
-        xpnet.Network(layers, **options)
+        xpnet.Network(layers)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"output": "scores"}, ValueError, "'scores'"),
+        ({"classes": ["a"]}, ValueError, "2 different names"),
+        ({"classes": [True, 0.5]}, TypeError, r"integers; got \[True, 0.5\]"),
+        ({"classes": ["a", "\ud800"]}, ValueError, "surrogates"),
+        ({"classes": ["a", "a"]}, ValueError, "got 2, 1 of them different"),
+        ({"output": "values", "classes": ["a", "b"]}, ValueError, "no classes"),
+        ({"metadata": {"rows": 3}}, TypeError, "{'rows': 3}"),
+        ({"preprocessing": [0.5]}, TypeError, "steps such as Scale"),
+    ],
+)
+def test_invalid_options(options, error, message):
+    with pytest.raises(error, match=message):
+        xpnet.Network([layer(2, 2)], **options)
 
 
 @pytest.mark.parametrize(
@@ -187,23 +156,9 @@ def test_missing_and_unknown_names(names, message):
 
 
 def test_the_transposed_weight_is_named():
-    rows, bias = np.zeros((2, 3)), np.zeros(2)
-    arrays = {"W1": np.zeros((4, 3)), "b1": np.zeros(3), "W2": rows, "b2": bias}
-    message = (
-        "W2, b2: `bias` must have the shape (3,); got (2,);"
-        " is the weight of shape (2, 3), (n_in, n_out), transposed?"
-    )
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    arrays = {"W1": np.zeros((4, 3)), "b1": np.zeros(3), "W2": np.zeros((2, 3)), "b2": np.zeros(2)}
+    with pytest.raises(ValueError, match=r"W2, b2: .*\(2, 3\), \(n_in, n_out\), transposed\?"):
         xpnet.Network.from_arrays(arrays)
-
-
-def test_one_activation_for_each_layer():
-    network = xpnet.Network.from_arrays(BOOK, activation=["relu", "tanh", "sigmoid"])
-    assert [layer.activation for layer in network.layers] == ["relu", "tanh", "sigmoid"]
-    with pytest.raises(ValueError, match="one for each of 3 layers; got 2"):
-        xpnet.Network.from_arrays(BOOK, activation=["relu", "tanh"])
-    with pytest.raises(TypeError, match="must be a name, such as 'sigmoid'; got <function sigmoid"):
-        xpnet.Network.from_arrays(BOOK, activation=xpnet.sigmoid)
 
 
 @pytest.mark.parametrize(
@@ -212,16 +167,23 @@ def test_one_activation_for_each_layer():
         ({}, 1, ["identity"]),
         ({"activation": None}, 1, ["identity"]),
         ({"activation": "step"}, 1, ["step"]),
-        ({"activation": "sigmoid"}, 1, ["sigmoid"]),
         ({"activation": ["relu"]}, 1, ["relu"]),
         ({}, 3, ["sigmoid", "sigmoid", "identity"]),
         ({"activation": "relu"}, 3, ["relu", "relu", "identity"]),
+        ({"activation": ["relu", "tanh", "sigmoid"]}, 3, ["relu", "tanh", "sigmoid"]),
+        ({"activation": ["relu", "tanh"]}, 3, ValueError),
+        ({"activation": xpnet.sigmoid}, 3, TypeError),
     ],
+    ids=range(9),
 )
 def test_a_single_name_is_that_of_hidden_layers_or_of_the_only_layer(activation, n_layers, names):
     arrays = {name: w for name, w in BOOK.items() if int(name[1]) <= n_layers}
-    network = xpnet.Network.from_arrays(arrays, **activation)
-    assert [layer.activation for layer in network.layers] == names
+    if isinstance(names, list):
+        network = xpnet.Network.from_arrays(arrays, **activation)
+        assert [layer.activation for layer in network.layers] == names
+        return
+    with pytest.raises(names, match="activation"):
+        xpnet.Network.from_arrays(arrays, **activation)
 
 
 def test_properties_of_a_network(xp_backend):
@@ -260,11 +222,8 @@ def test_a_network_moves_to_the_cpu(xp_backend):
 
 
 def preprocessed_network(xp_backend):
-    steps = [
-        xpnet.Scale(0.5),
-        xpnet.Standardize(xp_backend.asarray([0.25] * 6), xp_backend.asarray([2.0] * 6)),
-        xpnet.Whiten(xp_backend.asarray([0.5] * 6), xp_backend.asarray(np.eye(6))),
-    ]
+    mean, scale, matrix = map(xp_backend.asarray, ([0.25] * 6, [2.0] * 6, np.eye(6)))
+    steps = [xpnet.Scale(0.5), xpnet.Standardize(mean, scale), xpnet.Whiten(mean, matrix)]
     return random_network(xp_backend, preprocessing=steps, classes="abcd")
 
 
@@ -280,13 +239,8 @@ TOLERANCES = {"float16": 0.03, "bfloat16": 0.25, "float32": 0.0, "float64": 1e-5
 @pytest.mark.parametrize("dtype", TOLERANCES)
 def test_another_dtype(xp_backend, dtype):
     network = preprocessed_network(xp_backend)
-    if not hasattr(xp_backend.xp, dtype):
-        with pytest.raises(TypeError, match=f"^{network.library} has no floating-point dtype"):
-            network.astype(dtype)
-        return
-    if dtype == "float64" and not xp_backend.has_float64:
-        message = f"^{network.library} has no float64 on this device or with its present settings$"
-        with pytest.raises(TypeError, match=message):
+    if not xp_backend.has([dtype]):
+        with pytest.raises(TypeError, match=f"^{network.library} has no .*{dtype}"):
             network.astype(dtype)
         return
     changed = network.astype(dtype)

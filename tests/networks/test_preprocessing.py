@@ -21,12 +21,6 @@ def test_scale_takes_bytes_to_floats():
     np.testing.assert_array_equal(xpnet.Scale(2)(np.uint8([200])), [400.0])
 
 
-@pytest.mark.parametrize("factor", [0, math.inf, math.nan])
-def test_invalid_factors(factor):
-    with pytest.raises(ValueError, match=f"finite and not zero; got {float(factor)}"):
-        xpnet.Scale(factor)
-
-
 def test_steps_are_values():
     assert xpnet.Scale(2) == xpnet.Scale(2.0)
 
@@ -51,6 +45,13 @@ def test_a_step_is_shown_to_the_last_bit_and_without_arrays(step, expected):
     assert repr(step) == expected
 
 
+EYE = np.eye(3)
+
+
+def with_steps(*steps):
+    return xpnet.Network([xpnet.Dense(np.ones((3, 1)), np.zeros(1))], steps)
+
+
 MEANS, SCALES = [1.0, -2.0, 0.5], [2.0, 0.5, -4.0]
 
 
@@ -66,20 +67,35 @@ def test_standardize_subtracts_and_divides(xp_backend, mean, scale):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error", "text"),
+    ("make", "error", "text"),
     [
-        ((0.0, 0.0), ValueError, "`scale` must be finite and not zero; got 0.0"),
-        ((math.nan,), ValueError, "`mean` must be finite; got nan"),
-        ((np.zeros((2, 2)),), ValueError, r"`mean` must have the shape \(n_in,\); got \(2, 2\)"),
-        ((0.0, np.asarray(2.0)), ValueError, r"`scale` must have the shape \(n_in,\); got \(\)"),
-        (("1",), TypeError, "`mean` must be an array, a number or a list"),
-        ((1j,), TypeError, "`mean` must hold real numbers"),
+        (lambda: xpnet.Scale(0), ValueError, "finite and not zero; got 0.0"),
+        (lambda: xpnet.Scale(math.inf), ValueError, "finite and not zero; got inf"),
+        (lambda: xpnet.Scale(math.nan), ValueError, "finite and not zero; got nan"),
+        (lambda: xpnet.Standardize(0.0, 0.0), ValueError, "`scale` must be finite and not zero"),
+        (lambda: xpnet.Standardize(math.nan), ValueError, "`mean` must be finite; got nan"),
+        (lambda: xpnet.Standardize(EYE), ValueError, r"`mean` .*\(n_in,\); got \(3, 3\)"),
+        (lambda: xpnet.Standardize(0.0, EYE[0]), ValueError, "`scale` must not be zero.*input 1"),
+        (lambda: xpnet.Standardize(EYE[0] / 0), ValueError, "`mean` must be finite"),
+        (lambda: xpnet.Standardize(0.0, np.asarray(2.0)), ValueError, r"`scale` .*got \(\)"),
+        (lambda: xpnet.Standardize("1"), TypeError, "`mean` must be an array"),
+        (lambda: xpnet.Standardize(1j), TypeError, "`mean` must hold real numbers"),
+        (lambda: xpnet.Whiten(0.0, EYE), ValueError, r"`mean` .*got \(\)"),
+        (lambda: xpnet.Whiten(EYE, EYE), ValueError, r"`mean` .*got \(3, 3\)"),
+        (lambda: xpnet.Whiten(EYE[0], EYE[:2]), ValueError, r"`matrix` .*\(3, 3\); got \(2, 3\)"),
+        (lambda: xpnet.Whiten(EYE[0], EYE[0]), ValueError, r"`matrix` .*\(3, 3\); got \(3,\)"),
+        (lambda: xpnet.Whiten(EYE[0], EYE / 0), ValueError, "`matrix` must be finite"),
+        (lambda: xpnet.Whiten(EYE[0], 1j * EYE), TypeError, "`matrix` must hold real numbers"),
+        (lambda: xpnet.Whiten(EYE[0], "eye"), TypeError, "`matrix` must be an array"),
+        (lambda: with_steps(xpnet.Standardize(np.zeros(4))), ValueError, r"of 3 .*got .*\(4,\)"),
+        (lambda: with_steps(xpnet.Whiten(np.zeros(4), np.eye(4))), ValueError, r"got .*\(4,\)"),
+        (lambda: with_steps("scale"), TypeError, "steps such as Scale; got str"),
     ],
-    ids=str,
+    ids=range(21),
 )
-def test_invalid_means_and_scales(arguments, error, text):
-    with pytest.raises(error, match=text):
-        xpnet.Standardize(*arguments)
+def test_invalid_steps(make, error, text):
+    with np.errstate(all="ignore"), pytest.raises(error, match=text):
+        make()
 
 
 def test_a_network_keeps_the_arrays_of_its_steps_with_its_own(xp_backend):
@@ -176,29 +192,6 @@ def test_large_numbers_keep_their_digits(xp_backend, dtype, n_rows):
     np.testing.assert_array_equal(found, (rows - 1e9) / 2.0)
 
 
-@pytest.mark.parametrize(
-    ("step", "error", "text"),
-    [
-        (
-            xpnet.Standardize(np.zeros(4)),
-            ValueError,
-            r"one mean for each of 3 inputs; got .*\(4,\)",
-        ),
-        (
-            xpnet.Whiten(np.zeros(4), np.eye(4)),
-            ValueError,
-            r"one mean for each of 3 inputs; got .*\(4,\)",
-        ),
-        ("scale", TypeError, "must be steps such as Scale; got str"),
-    ],
-    ids=str,
-)
-def test_steps_that_do_not_fit_the_network(step, error, text):
-    layer = xpnet.Dense(np.ones((3, 1)), np.zeros(1))
-    with pytest.raises(error, match=text):
-        xpnet.Network([layer], preprocessing=[step])
-
-
 RANDOM = np.random.default_rng(0)
 TABLE = RANDOM.normal(size=(40, 5)) @ RANDOM.normal(size=(5, 5)) + RANDOM.normal(size=5)
 PIXELS = RANDOM.integers(0, 256, (40, 3, 2), np.uint8)
@@ -282,8 +275,8 @@ def test_a_fitted_step_takes_rows_of_any_library_and_dtype(xp_backend, fit, dtyp
     assert xp_backend.xp is array_namespace(found)
     expected = ROWS - step.mean
     expected = expected / step.scale if hasattr(step, "scale") else expected @ step.matrix
-    atol = 2e-3 if is_half else 2e-5
-    np.testing.assert_allclose(to_numpy(found), expected, rtol=atol, atol=atol * 300)
+    unit = 2.0**-11 if is_half else 2.0**-24  # of numbers up to 255, five of them in a sum
+    np.testing.assert_allclose(to_numpy(found), expected, rtol=4 * unit, atol=2000 * unit)
 
 
 @FITS
@@ -316,16 +309,11 @@ def test_fitting_leaves_the_data_unchanged(fit, tmp_path):
     np.testing.assert_array_equal(x, TABLE)
 
 
-def test_columns_of_one_number_become_0():
-    x = np.full((1000, 3), [0.1, 1e30, -7.0])
+@pytest.mark.parametrize("x", [np.full((1000, 3), [0.1, 1e30, -7.0]), np.uint8([[3, 4]])], ids=len)
+def test_columns_of_one_number_become_0(x):
     step = xpnet.Standardize.fit(x)
-    assert step.scale.tolist() == [1, 1, 1]
+    assert set(step.scale) == {1}
     assert not np.any(step(x))
-
-
-def test_one_row_becomes_0():
-    step = xpnet.Standardize.fit(np.asarray([[3, 4]], np.uint8))
-    assert (step.mean.tolist(), step.scale.tolist()) == ([3, 4], [1, 1])
 
 
 @FITS
@@ -409,23 +397,6 @@ def test_dask_arrays_are_rejected(fit):
 def test_invalid_options_of_whitening(x, options, text):
     with pytest.raises(ValueError, match=text):
         xpnet.Whiten.fit(x, **options)
-
-
-@pytest.mark.parametrize(
-    ("mean", "matrix", "error", "text"),
-    [
-        (0.0, np.eye(3), ValueError, r"`mean` must have the shape \(n_in,\); got \(\)"),
-        (np.eye(3), np.eye(3), ValueError, r"`mean` must have the shape \(n_in,\); got \(3, 3\)"),
-        (np.zeros(3), np.zeros((3, 2)), ValueError, r"`matrix` must have the shape \(3, 3\)"),
-        (np.zeros(3), np.zeros(3), ValueError, r"the shape \(3, 3\); got \(3,\)"),
-        (np.zeros(3), 1j * np.eye(3), TypeError, "`matrix` must hold real numbers"),
-        (np.zeros(3), "eye", TypeError, "`matrix` must be an array"),
-    ],
-    ids=map(str, range(6)),
-)
-def test_invalid_means_and_matrices(mean, matrix, error, text):
-    with pytest.raises(error, match=text):
-        xpnet.Whiten(mean, matrix)
 
 
 def test_a_network_whitens(xp_backend):
