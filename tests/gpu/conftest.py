@@ -1,6 +1,5 @@
 """Fixtures of the tests on a GPU (``pytest -m gpu``); without one, the reason is printed."""
 
-import functools
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,26 +11,9 @@ from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.cli.main import main
 
 
-@functools.cache
-def why_no_gpu():
-    """Return the reason why no GPU is usable; None if one is."""
-    try:
-        xpnet.Device("gpu")
-    except xpnet.DeviceError as error:
-        return str(error)
-    return None
-
-
-def pytest_runtest_setup(item):
-    """Skip tests that need a GPU on machines without one, with xpnet's own reason."""
-    if item.get_closest_marker("gpu") and why_no_gpu():
-        pytest.skip(f"no GPU: {why_no_gpu()}")
-
-
-@pytest.fixture(scope="session")
-def gpu():
-    """Return the first GPU."""
-    return xpnet.Device("gpu")
+@pytest.fixture(autouse=True)
+def _needs_gpu(gpu):
+    """Skip each test where no GPU is usable."""
 
 
 @pytest.fixture

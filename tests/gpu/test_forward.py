@@ -34,18 +34,17 @@ def test_any_layout_and_number_of_axes(gpu, here, make_network):
     network = make_network(64, 50, 10, activation="tanh").to(gpu)
     rows = np.random.default_rng(5).normal(0, 50, (12, 64)).astype(np.float32)
     x = gpu.asarray(rows)
-    expected = here(network(x))
-    views = {
-        "one row": (x[3, :], expected[3]),
-        "more axes": (x.reshape(2, 3, 2, 64), expected.reshape(2, 3, 2, 10)),
-        "every other row": (x[::2, :], expected[::2]),
-        "from the last": (x[::-1, :], expected[::-1]),
-        "by columns": (gpu.asarray(rows.T.copy()).T, expected),
-        "no rows": (x[:0, :], expected[:0]),
-    }
-    for name, (view, values) in views.items():
+    y = here(network(x))
+    for view, values in (
+        (x[3, :], y[3]),
+        (x.reshape(2, 3, 2, 64), y.reshape(2, 3, 2, 10)),
+        (x[::2, :], y[::2]),
+        (x[::-1, :], y[::-1]),
+        (gpu.asarray(rows.T.copy()).T, y),
+        (x[:0, :], y[:0]),
+    ):
         # The product may be computed in another order.
-        np.testing.assert_allclose(here(network(view)), values, 1e-4, 1e-4, err_msg=name)
+        np.testing.assert_allclose(here(network(view)), values, 1e-4, 1e-4)
 
 
 @pytest.mark.parametrize("n_rows", [0, 1, 100_000])

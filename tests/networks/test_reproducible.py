@@ -13,6 +13,7 @@ import xpnet
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.reproducible import reproducible
+from xpnet.testing.built_in import jax_settings
 
 
 @pytest.fixture(scope="module")
@@ -158,17 +159,6 @@ def test_batches_and_threads(network, rows, threads, batch_size, tmp_path):
     assert xpnet.evaluate(network, some, ids, **options).correct == len(some)
 
 
-def test_few_rows_need_no_batches(network, rows, monkeypatch):
-    network = reproducible(network)
-    ids, probabilities = xpnet.predict(network, rows), xpnet.predict_proba(network, rows)
-    monkeypatch.delattr("xpnet.inference.predict.run")
-    for n in (0, 1, 24):
-        same(xpnet.predict(network, rows[:n]), ids[:n])
-        same(xpnet.predict_proba(network, rows[:n], threads=2), probabilities[:n])
-    with pytest.raises(NameError):
-        xpnet.predict(network, rows[:25])
-
-
 def test_dask_rows(network, rows):
     da = pytest.importorskip("dask.array")
     expected = xpnet.predict_proba(reproducible(network), rows)
@@ -197,6 +187,8 @@ def test_copies_are_reproducible_too(network, rows):
     assert repr(there) == f"reproducible({network!r})"
     assert (network.is_reproducible, network.ordinary) == (False, network)
     expected = there(rows)
+    assert (there.ordinary(rows) != expected).any()
+    assert repr(there.ordinary) == repr(network)
     for made in (
         copy.copy(there),
         copy.deepcopy(there),
@@ -212,12 +204,6 @@ def test_copies_are_reproducible_too(network, rows):
     assert reproducible(there) is there
     double = there.astype("float64")
     assert (double.is_reproducible, double(rows).dtype) == (True, np.float64)
-
-
-def test_the_ordinary_network(network, rows):
-    ordinary = reproducible(network).ordinary
-    assert (type(ordinary), repr(ordinary)) == (xpnet.Network, repr(network))
-    assert (ordinary(rows) != reproducible(network)(rows)).any()
 
 
 def test_later_changes_of_the_parameters_have_no_effect(rows):
@@ -237,37 +223,24 @@ def test_later_changes_of_the_parameters_have_no_effect(rows):
 # --- what is refused
 
 
-def test_float16_is_refused(network):
-    narrow = network.astype("float16")
-    with pytest.raises(TypeError, match="must be of float32 or float64; got float16: use network"):
-        reproducible(narrow)
-
-
-def test_bfloat16_is_refused(network):
-    torch = pytest.importorskip("torch")
-    there = network.map_arrays(torch.asarray).astype("bfloat16")
-    with pytest.raises(TypeError, match=r"got torch\.bfloat16"):
-        reproducible(there)
-
-
-def test_devices_without_float64_are_refused(network):
-    strict = pytest.importorskip("array_api_strict")
+def test_dtypes_and_devices_without_float64_are_refused(network):
+    strict, torch = (pytest.importorskip(name) for name in ("array_api_strict", "torch"))
     device = strict.Device("no_float64")
-    there = network.map_arrays(lambda x: strict.asarray(x, device=device))
-    with pytest.raises(TypeError, match="need float64, which array_api_strict lacks"):
-        reproducible(there)
+    for there, word in (
+        (network.astype("float16"), "got float16: use network"),
+        (network.map_arrays(torch.asarray).astype("bfloat16"), r"torch\.bfloat16"),
+        (network.map_arrays(lambda x: strict.asarray(x, device=device)), "need float64"),
+    ):
+        with pytest.raises(TypeError, match=word):
+            reproducible(there)
 
 
 def test_jax_without_64_bits_is_refused(network):
     jax = pytest.importorskip("jax")
-    before = jax.config.jax_enable_x64  # other tests may have set it
-    jax.config.update("jax_enable_x64", val=False)
-    try:
+    with jax_settings(has_64_bits=False):
         there = network.map_arrays(jax.numpy.asarray)
         with pytest.raises(TypeError, match=r"need float64.*JAX_ENABLE_X64=1"):
             reproducible(there)
-    finally:
-        jax.config.update("jax_enable_x64", val=before)
 
 
 TRACED = r"cannot be traced, by jax\.jit, torch\.compile or torch\.jit\.trace: a compiler may fuse"
@@ -285,23 +258,16 @@ def test_tracing_by_jax_is_refused(network, program):
         same(np.asarray(there(x)), reproducible(network)(np.zeros((2, 48))))  # nothing is kept
 
 
-@pytest.mark.filterwarnings("ignore:Dynamo detected:UserWarning")
-def test_compilation_by_torch_is_refused(network):
-    torch = pytest.importorskip("torch")
-    there = reproducible(network.map_arrays(torch.asarray))
-    compiled = torch.compile(lambda x: xpnet.forward(there, x), backend="eager")
-    with pytest.raises(Exception, match=TRACED):
-        compiled(torch.zeros((2, 48)))
-
-
-@pytest.mark.filterwarnings("ignore:.*torch.jit.trace")
+@pytest.mark.filterwarnings("ignore:Dynamo detected:UserWarning", "ignore:.*torch.jit.trace")
 def test_tracing_by_torch_is_refused(network):
     torch = pytest.importorskip("torch")
-    there = reproducible(network.map_arrays(torch.asarray))
+    there, x = reproducible(network.map_arrays(torch.asarray)), torch.zeros((2, 48))
+    with pytest.raises(Exception, match=TRACED):
+        torch.compile(lambda x: xpnet.forward(there, x), backend="eager")(x)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         with pytest.raises(TypeError, match=TRACED):
-            torch.jit.trace(lambda x: xpnet.forward(there, x), torch.zeros((2, 48)))
+            torch.jit.trace(lambda x: xpnet.forward(there, x), x)
 
 
 def test_settings_of_torch_change_nothing(network, rows):

@@ -148,106 +148,11 @@ def test_one_input_of_any_size(dtype, size):
         assert outputs.tobytes() == network(given).tobytes()
 
 
-def reference_hash(model, rows, program, **options):
-    evaluator = onnx.reference.ReferenceEvaluator(model, **options)
-    with np.errstate(all="ignore"):
-        return program.hash_of(evaluator.run(None, {"input": rows})[0])
-
-
 @pytest.mark.parametrize("name", FEW)
 def test_hashes_of_the_reference_evaluator(name, program, cases, committed):
-    from onnx import reference  # noqa: F401 - not imported by onnx itself
+    from onnx import reference
 
-    model = onnx.ModelProto.FromString(content_of(cases[name]))
-    assert reference_hash(model, cases[name].rows, program) == committed[name]
-
-
-def without_small_term(model):
-    """Take q - q * 2^-53 for q, as if 1 - 2^-53 were 1."""
-    nodes = model.graph.node
-    small = {x.output[0] for x in nodes if x.op_type == "Constant" and value(x) == 2.0**-53}
-    terms = {x.output[0] for x in nodes if x.op_type == "Mul" and not small.isdisjoint(x.input)}
-    for node in nodes:
-        if node.op_type == "Sub" and node.input[1] in terms:
-            node.op_type = "Identity"
-            del node.input[1]
-
-
-def value(node):
-    array = onnx.numpy_helper.to_array(node.attribute[0].t)
-    return array.item() if array.size == 1 else None
-
-
-def in_float32(model):
-    """Compute the products of matrices in float32."""
-    make, nodes = onnx.helper.make_node, []
-    for node in model.graph.node:
-        if node.op_type != "MatMul":
-            nodes.append(node)
-            continue
-        names = [f"{node.output[0]}_{i}" for i in range(3)]
-        for given, name in zip(node.input, names, strict=False):
-            nodes.append(make("Cast", [given], [name], to=onnx.TensorProto.FLOAT))
-        nodes.append(make("MatMul", names[:2], names[2:]))
-        nodes.append(make("Cast", names[2:], node.output, to=onnx.TensorProto.DOUBLE))
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-
-
-def with_rounded_inverse(model):
-    """Divide by a product with the inverse."""
-    make, nodes = onnx.helper.make_node, []
-    for node in model.graph.node:
-        if node.op_type == "Div":
-            inverse = f"{node.output[0]}_inverse"
-            nodes.append(make("Reciprocal", [node.input[1]], [inverse]))
-            nodes.append(make("Mul", [node.input[0], inverse], node.output))
-        else:
-            nodes.append(node)
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-
-
-@pytest.mark.parametrize(
-    ("name", "rewrite"),
-    [
-        ("100-24-10, float64", without_small_term),
-        ("sample", in_float32),
-        ("gelu of many numbers", with_rounded_inverse),
-    ],
-)
-def test_a_rewrite_changes_the_hash(name, rewrite, program, cases, committed):
-    model = onnx.ModelProto.FromString(content_of(cases[name]))
-    rewrite(model)
-    session = open_session(model.SerializeToString(), "DISABLE_ALL")
-    (outputs,) = session.run(None, {"input": cases[name].rows})
-    assert program.hash_of(outputs) != committed[name]
-
-
-def test_a_fused_product_changes_the_hash(program, cases, committed):
-    from onnx.reference.op_run import OpRun
-
-    class Fused(OpRun):
-        op_domain = "test"
-
-        def _run(self, a, b, c):
-            wide = (x.astype(np.longdouble) for x in (a, b, c))
-            a, b, c = wide
-            return ((a * b + c).astype(np.float64),)
-
-    if np.finfo(np.longdouble).nmant < 63:
-        pytest.skip("this machine has no wider dtype than float64")
-    name = "exponential of many numbers"
-    model = onnx.ModelProto.FromString(content_of(cases[name]))
-    products = {x.output[0]: x for x in model.graph.node if x.op_type == "Mul"}
-    n_fused = 0
-    for node in model.graph.node:
-        if node.op_type == "Add" and node.input[0] in products:
-            factors = products[node.input[0]].input
-            node.op_type, node.domain = "Fused", "test"
-            node.input[:] = [*factors, node.input[1]]
-            n_fused += 1
-    assert n_fused > 5
-    model.opset_import.append(onnx.helper.make_opsetid("test", 1))
-    found = reference_hash(model, cases[name].rows, program, new_ops=[Fused])
-    assert found != committed[name]
+    evaluator = reference.ReferenceEvaluator(onnx.load_from_string(content_of(cases[name])))
+    with np.errstate(all="ignore"):
+        (outputs,) = evaluator.run(None, {"input": cases[name].rows})
+    assert program.hash_of(outputs) == committed[name]
