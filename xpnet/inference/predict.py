@@ -244,6 +244,8 @@ def _cause(network: Network, row: NDArray[Any]) -> str:
         for i, (_, y) in enumerate(host.layer_results(row, np), start=1):
             if not np.isfinite(host.rounded(y, np)).all():
                 return f"layer {i} {remedy}"
+        if not np.isfinite(host.rounded(y, np)).all():  # a reproducible one computes in float64
+            return f"layer {len(host.layers)} {remedy}"
     return "the device gives no finite one"
 
 
