@@ -19,6 +19,7 @@ from xpnet.arrays.namespace import (
     widest_floating,
     without_warnings,
 )
+from xpnet.arrays.transfer import without_graph
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.exact_namespace import ExactNamespace, checked_namespace, refuse_tracing
 from xpnet.functions.exact_products import SlicedWeight
@@ -85,7 +86,9 @@ def reproducible(network: Network, /) -> Network:
     """
     if network.is_reproducible:
         return network
-    own = network.map_arrays(lambda x: array_namespace(x).asarray(x, copy=True))
+    own = network.map_arrays(
+        lambda x: array_namespace(x).asarray(without_graph(x), copy=True)  # torch's would warn
+    )
     return ReproducibleNetwork(*own.fields)
 
 
