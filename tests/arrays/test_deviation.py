@@ -19,18 +19,11 @@ def test_the_largest_difference_and_the_largest_share():
     assert found == Deviation(1, 0, 3.0, (0, 1), 2.0, (0, 2))
 
 
-def test_equal_arrays():
-    assert judged([[1.0, 2.0]], [[1.0, 2.0]], [[0.0, 1.0]]) == Deviation(
-        furthest=(0, 0), worst=(0, 0)
-    )
-
-
-@pytest.mark.parametrize("shape", [(0,), (0, 3)])
-def test_empty_arrays(shape):
-    assert judged(np.ones(shape), np.ones(shape), np.ones(shape)) == Deviation()
-
-
-def test_a_single_number():
+def test_equal_and_empty_arrays_and_numbers():
+    same = [[1.0, 2.0]]
+    assert judged(same, same, [[0.0, 1.0]]) == Deviation(furthest=(0, 0), worst=(0, 0))
+    for x in (np.ones(0), np.ones((0, 3))):
+        assert judged(x, x, x) == Deviation()
     assert judged(3.0, 1.0, 4.0) == Deviation(0, 0, 2.0, (), 0.5, ())
 
 

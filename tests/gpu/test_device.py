@@ -1,7 +1,6 @@
-"""A GPU by its name: transfers, memory, and threads."""
+"""A GPU by its name: transfers and memory."""
 
 import pickle
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -61,11 +60,3 @@ def test_a_full_gpu_is_an_error_that_names_the_batch_size(gpu, make_network, pix
         np.testing.assert_array_equal(xpnet.predict(network, pixels, batch_size=100), expected)
     finally:
         pool.set_limit(size=limit)
-
-
-def test_threads_may_use_a_network_at_once(gpu, make_network, pixels):
-    network = make_network(64, 50, 10, activation="sigmoid").to(gpu)
-    expected = xpnet.predict_proba(network, pixels)
-    with ThreadPoolExecutor(4) as pool:
-        for found in pool.map(lambda _: xpnet.predict_proba(network, pixels), range(8)):
-            np.testing.assert_array_equal(found, expected)
