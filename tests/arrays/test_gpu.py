@@ -152,15 +152,12 @@ def test_an_error_of_cupy_is_quoted(cupy, error, code):
     assert " ".join(str(error).split())[:20] in str(caught)
 
 
-def test_a_failed_import_gives_its_reason_not_the_advice(cupy):
+def test_a_failed_import_gives_its_reason_not_the_advice(cupy, monkeypatch):
     error = ImportError("a page of advice")
     error.__cause__ = ImportError("libfoo.so:\n no such file")
     cupy.fails("asarray", error)
     assert "libfoo.so: no such file" in str(cause())
-
-
-def test_another_module_of_this_name(monkeypatch):
-    monkeypatch.setitem(sys.modules, "cupy", ModuleType("cupy"))
+    monkeypatch.setitem(sys.modules, "cupy", ModuleType("cupy"))  # another one of this name
     assert "no attribute" in str(cause())
     assert cupy_config() is None
 

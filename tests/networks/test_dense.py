@@ -18,7 +18,7 @@ GATES = {
 
 
 @pytest.mark.parametrize("gate", GATES)
-def test_a_perceptron_is_a_gate(xp_backend, gate):
+def test_a_perceptron_is_a_gate_and_three_are_exclusive_or(xp_backend, gate):
     weight, bias, expected = GATES[gate]
     layer = xpnet.Dense(
         xp_backend.asarray(np.reshape(weight, (2, 1))), xp_backend.asarray([bias]), "step"
@@ -26,6 +26,12 @@ def test_a_perceptron_is_a_gate(xp_backend, gate):
     y = xpnet.forward(xpnet.Network([layer]), xp_backend.asarray(CORNERS))
     values = xp_backend.check(y, dtype="float32", shape=(4, 1))
     np.testing.assert_array_equal(values[:, 0], expected)
+    hidden = xpnet.Dense(
+        xp_backend.asarray([[0.5, -0.5], [0.5, -0.5]]), xp_backend.asarray([-0.2, 0.7]), "step"
+    )  # OR and NAND
+    if gate == "and":
+        y = xpnet.Network([hidden, layer])(xp_backend.asarray(CORNERS))
+        assert xp_backend.check(y, dtype="float32", shape=(4, 1))[:, 0].tolist() == [0, 1, 1, 0]
 
 
 def book_layer(xp_backend, activation="sigmoid"):

@@ -17,7 +17,6 @@ BOOK = {
     "W3": [[0.1, 0.3], [0.2, 0.4]],
     "b3": [0.1, 0.2],
 }
-CORNERS = [[0, 0], [0, 1], [1, 0], [1, 1]]
 
 
 def book_network(xp_backend, dtype):
@@ -44,16 +43,6 @@ def test_the_books_worked_example(xp_backend, dtype):
     y = xpnet.forward(book_network(xp_backend, dtype), xp_backend.asarray([1.0, 0.5], dtype))
     values = xp_backend.check(y, dtype=dtype, shape=(2,))
     np.testing.assert_allclose(values, [0.31682708, 0.69627909], atol=5e-8)
-
-
-def test_two_layers_solve_exclusive_or(xp_backend):
-    first = xpnet.Dense(
-        xp_backend.asarray([[0.5, -0.5], [0.5, -0.5]]), xp_backend.asarray([-0.2, 0.7]), "step"
-    )
-    second = xpnet.Dense(xp_backend.asarray([[0.5], [0.5]]), xp_backend.asarray([-0.7]), "step")
-    y = xpnet.forward(xpnet.Network([first, second]), xp_backend.asarray(CORNERS))
-    values = xp_backend.check(y, dtype="float32", shape=(4, 1))
-    np.testing.assert_array_equal(values[:, 0], [0, 1, 1, 0])
 
 
 @pytest.mark.parametrize("shape", [(6,), (0, 6), (1, 6), (7, 6), (2, 3, 6), (0, 3, 6)])
