@@ -141,7 +141,7 @@ def predict_proba(
     array of shape (n, n_classes)
         In the library and on the device of `images`, and in the dtype of the network; for NumPy
         images, bfloat16 becomes float32. Rows sum to 1. A single output unit gives two classes:
-        [1 - p, p]. Where outputs are NaN or infinite, they are NaN.
+        [1 - p, p]. Where the largest of several outputs is NaN or infinite, they are NaN.
 
     Raises
     ------
@@ -244,8 +244,6 @@ def _cause(network: Network, row: NDArray[Any]) -> str:
         for i, (_, y) in enumerate(host.layer_results(row, np), start=1):
             if not np.isfinite(host.rounded(y, np)).all():
                 return f"layer {i} {remedy}"
-        if not np.isfinite(host.rounded(y, np)).all():  # a reproducible one computes in float64
-            return f"layer {len(host.layers)} {remedy}"
     return "the device gives no finite one"
 
 

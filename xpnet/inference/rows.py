@@ -10,23 +10,23 @@ from xpnet.arrays.namespace import array_namespace, as_array, is_real
 __all__ = ["as_rows", "check_integer"]
 
 
-def as_rows(images: Any, n_in: int) -> Any:
+def as_rows(images: Any, n_in: int, name: str = "images") -> Any:
     """Return images of shape (n, n_in), (n, height, width) ... as rows, after validation."""
     if type(images) is np.ndarray and images.dtype.kind in "biuf" and images.shape[1:] == (n_in,):
         return images  # most often, and as quickly as can be
-    images = as_array(images, "images")
+    images = as_array(images, name)
     shape, xp = images.shape, array_namespace(images)
     if not is_real(images, xp):
-        msg = f"`images` must hold real numbers; got dtype {images.dtype}"
+        msg = f"`{name}` must hold real numbers; got dtype {images.dtype}"
         raise TypeError(msg)
     if shape[1:] == (n_in,):
         return images
     if len(shape) > 1 and math.prod(shape[1:]) == n_in:
         return xp.reshape(images, (-1, n_in))
     rule = f"must be rows of {n_in} values, the inputs of the network"
-    msg = f"`images` {rule}; got the shape {tuple(shape)}"
+    msg = f"`{name}` {rule}; got the shape {tuple(shape)}"
     if math.prod(shape) == n_in:
-        msg += ". For a single image, give images[None]"
+        msg += f". For a single image, give {name}[None]"
     raise ValueError(msg)
 
 

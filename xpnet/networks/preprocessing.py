@@ -198,7 +198,7 @@ def preprocessed(steps: Sequence[Step], x: Any, dtype: Any, xp: Any) -> Any:
     """Return rows that need no check, preprocessed in the wider dtype and cast to the network's."""
     if steps:
         before = dtype_before_cast(x.dtype, dtype, xp)
-        if before not in {x.dtype, dtype}:  # integers of 32 or 64 bits
+        if before == xp.float64:  # of integers: the device may have none
             before = widest_floating(x, xp)
         x = cast(x, before, xp)
         for step in steps:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.memory import keep_freed_memory
-from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.rows import as_rows
 from xpnet.networks.network import Network
@@ -164,7 +163,7 @@ def rows_on_host(network: Network, x: Any) -> NDArray[Any]:
                 got = f"NaN or infinity in the {name} of layer {i}"
                 msg = f"`network` must have finite parameters; got {got}"
                 raise ValueError(msg)
-    return to_numpy(as_rows(as_array(x), network.n_in))
+    return to_numpy(as_rows(x, network.n_in, "x"))
 
 
 def count_results(network: Network, n_rows: int) -> int:
