@@ -17,7 +17,7 @@ from xpnet.files.writing import check_target
 OptionsT = TypeVar("OptionsT")
 _MOST_DIGITS = 18
 # The arguments, of any command, that are files to read and to write.
-_INPUTS = frozenset({"path", "labels", "model", "input_range", "check"})
+_INPUTS = frozenset({"path", "labels", "model", "check"})
 _OUTPUTS = frozenset({"output", "target", "plot", "history", "record"})
 _MOST_FILES = 1000
 

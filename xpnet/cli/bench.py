@@ -20,6 +20,7 @@ from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_mode
 from xpnet.cli.report import (
     Outcome,
     Stopwatch,
+    added_text,
     chosen_text,
     device_facts,
     device_text,
@@ -62,7 +63,6 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
-    from xpnet.inference.nonfinite import count_nonfinite
     from xpnet.inference.throughput import BATCH_SIZES, measure_throughput
 
     options, rounds = from_args(DeviceOptions, args), args.rounds
@@ -73,9 +73,9 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         name, images = "random bytes", _random_bytes(model)
     else:
         name, images = data.path, _read_images(data, model, sizes[-1])
-    network = with_range(model, name, images)
+    network = with_range(model, images)
     timing = progress_bar(total=len(sizes) * (rounds + 1), desc="timing", unit=" rounds")
-    with computation_errors(name), stopwatch.measure("computing"), count_nonfinite(), timing as bar:
+    with computation_errors(name), stopwatch.measure("computing"), timing as bar:
         timed = {"batch_sizes": sizes, "rounds": rounds, "threads": options.threads}
         progress = None if bar is None else bar.update
         speeds = measure_throughput(network, images, **timed, progress=progress)
@@ -86,6 +86,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     facts = {
         "data": name,
         "model": model.name,
+        "inputs": added_text(model, network),
         "network": network_text(network),
         "results": "values" if network.output == "values" else "labels",
         **device_facts(device),
@@ -134,6 +135,7 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield from table(
         {
             "best": best,
+            "inputs": facts["inputs"],
             "device": _device_text(facts),
             "network": facts["network"],
             "data": f"{facts['data']}, {n_images:,} images{repeated}",

@@ -36,9 +36,10 @@ def conversion_rows(facts: Mapping[str, Any]) -> dict[str, str | None]:
     """Return the facts as rows of a table."""
     layers = [f"{x['n_in']} -> {x['n_out']} {x['activation']}" for x in facts["layers"]]
     classes = facts["classes"]
-    found = facts.get("verification")
+    found, accuracy = facts.get("verification"), facts.get("accuracy")
     return {
         "verdict": None if found is None else f"{_verdict(found)}, on {facts['rows']:,} rows",
+        "accuracy": None if accuracy is None else f"{accuracy:.4f}",
         "wrote": f"{facts['target']} ({facts['bytes']:,} bytes)",
         "read": f"{facts['source']} ({'; '.join([facts['format'], *facts['notes']])})",
         "layers": ", ".join(layers),
@@ -51,7 +52,7 @@ def conversion_rows(facts: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def verification_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the verification, a table of results, and the accuracy for each scaling."""
+    """Yield the verification, a table of results."""
     found = facts["verification"]
     width = max(map(len, found))
     yield ""
@@ -60,13 +61,6 @@ def verification_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     for name, x in found.items():
         cells = _cells(x["outputs"]) + _cells(x["probabilities"])
         yield f"  {name:{width}}  {x['against']:{width}}  {cells}{x['n_changed']:>14,}"
-    if facts["accuracy"]:
-        yield ""
-        yield "accuracy, if the inputs were"
-        width = max(len(x["inputs"]) for x in facts["accuracy"])
-        for x in facts["accuracy"]:
-            mark = "  as written" if x["is_written"] else ""
-            yield f"  {x['inputs']:{width}}  {x['accuracy']:.4f}{mark}"
 
 
 def _verdict(found: Mapping[str, Any]) -> str:

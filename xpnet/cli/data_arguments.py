@@ -21,6 +21,7 @@ from xpnet.files.errors import DataError
 
 if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
+    from xpnet.networks.network import Network
 
 DATA_HELP = (
     "CSV, IDX, npz or npy file, gzipped or not; a picture; a folder of IDX files, of pictures or of"
@@ -128,7 +129,7 @@ class Data:
 
     def read_rows(self, n_in: int, purpose: str, **more: Any) -> tuple[Any, Any]:
         """Return all images as rows, and labels; raise DataError if there are no images."""
-        from xpnet.inference.batches import as_rows
+        from xpnet.inference.rows import as_rows
 
         images, labels = self.read(features=n_in, **more)
         if not len(images):
@@ -142,6 +143,20 @@ class Data:
 
         return stream(self.path, **vars(replace(self.fetched(), **more)))
 
+    def named(self, labels: Any, network: "Network") -> Any:
+        """Return the labels, as names if DATA is a word for images whose classes have names.
+
+        For a network without names, they remain numbers.
+        """
+        import numpy as np
+
+        from xpnet.datasets.fetch import DATA_SETS
+
+        known = DATA_SETS.get(self.path)
+        if network.classes is None or known is None or known.classes is None:
+            return labels
+        return np.asarray(known.classes)[labels]
+
 
 def as_data_error(path: str, check: Callable[..., Any], /, *checked: Any) -> Any:
     """Return ``check(*checked)``; raise its ValueError as a DataError of the file."""
@@ -152,24 +167,18 @@ def as_data_error(path: str, check: Callable[..., Any], /, *checked: Any) -> Any
 
 
 @contextmanager
-def computation_errors(
-    path: str, batch_size: int | None = None, *, has_precision: bool = True
-) -> Iterator[None]:
+def computation_errors(path: str, batch_size: int | None = None) -> Iterator[None]:
     """Add the data file or the batch size to the errors of a computation.
 
-    A value too large for the network's dtype becomes a DataError; `has_precision` is true if the
-    command has a --precision with wider dtypes. A MemoryError gets a note with the batch size.
+    A MemoryError gets a note with the batch size.
     """
-    from xpnet.arrays.ranges import RangeError
-
     try:
         yield
-    except RangeError as error:
-        can_widen = has_precision and error.wider_dtype is not None
-        wider = f"try --precision {error.wider_dtype}, or " if can_widen else ""
-        what = f"pixel {error.column + 1} of row {error.row + 1}"
-        found, rule, hint = error.value, error.rule, f"{wider}scale the values"
-        raise DataError(what, file=path, found=found, expected=rule, hint=hint) from error
+    except DataError as error:
+        if error.file is not None:
+            raise
+        text = str(error).replace("network.astype('float64')", "--precision float64")
+        raise DataError(text, file=path) from error
     except (MemoryError, OSError) as error:
         if batch_size is not None and is_memory_error(error):
             error.add_note(f"in batches of {batch_size:,}: try a smaller --batch-size")

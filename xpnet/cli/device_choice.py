@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from xpnet.arrays.device import Device
     from xpnet.cli.report import Stopwatch
-    from xpnet.inference.result_hash import HashedRunner
     from xpnet.networks.network import Network
 
 _PRECISIONS = ("float16", "bfloat16", "float32", "float64")
@@ -36,7 +35,7 @@ def add_device_arguments(
         text = "images computed at a time (default: chosen for the device)"
         add("--batch-size N", positive_integer, text)
     if threads:
-        text = "batches computed at a time on a CPU (default: the number of cores)"
+        text = "batches computed at a time on a CPU (default: as many as cores, for 8 or more)"
         add("--threads N", positive_integer, text)
     if reproducible:
         text = "compute results that have the same bits on every device and library, in any batch"
@@ -68,18 +67,11 @@ class DeviceOptions:
         """Return the options of `xpnet.predict` for batches."""
         return {"batch_size": self.batch_size, "threads": self.threads}
 
-    def hashed_runner(self, network: "Network") -> "HashedRunner | None":
-        """Return the computation that adds outputs to a hash, for --hash."""
-        from xpnet.inference.batches import BatchOptions
-        from xpnet.inference.result_hash import HashedRunner
-
-        return HashedRunner(network, BatchOptions(**self.batching())) if self.hash else None
-
     def used_batch_size(self, network: "Network") -> int:
         """Return how many images are computed at a time."""
-        from xpnet.inference.batches import check_batch_size
+        from xpnet.inference.chunks import chunk_rows
 
-        return check_batch_size(network, self.batch_size)
+        return chunk_rows(network, self.batch_size)
 
 
 def open_device(options: DeviceOptions, stopwatch: "Stopwatch") -> "Device":

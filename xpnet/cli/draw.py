@@ -61,7 +61,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         "side": side,
         "names": [str(name) for name in network.classes or range(network.n_classes)],
         "isOfDigits": network.classes is None and network.n_classes == 10,
-        "about": f"{model.name}: {network_text(model.network)}; {device}",
+        "about": f"{model.name}: {network_text(network)}; {device}",
     }
     try:
         server = DrawServer(args.port or 0, facts, network.n_in, classify)
@@ -93,7 +93,7 @@ def for_pictures(model: Model) -> "tuple[Network, int]":
     if side * side != n_in:
         msg = f"draw makes square pictures; {model.name} has {n_in:,} inputs, which is no square"
         raise UsageError(msg)
-    return with_range(model, "the picture", np.full((1, n_in), 255, np.uint8)), side
+    return with_range(model, np.full((1, n_in), 255, np.uint8)), side
 
 
 def probabilities(network: "Network", pixels: bytes) -> list[float]:

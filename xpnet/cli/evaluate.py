@@ -1,7 +1,7 @@
 """``xpnet evaluate``: accuracy and speed of a network on labelled images."""
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import inf, isnan
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ from xpnet.cli.arguments import (
 from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
-from xpnet.cli.report import Outcome, Stopwatch, as_printed, note_nonfinite, work_facts, work_rows
+from xpnet.cli.predicted import predicted_ids
+from xpnet.cli.report import Outcome, Stopwatch, as_printed, work_facts, work_rows
 from xpnet.cli.scaled_rows import stream_rows
 from xpnet.cli.streams import print_note
 from xpnet.files.errors import DataError
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from xpnet.networks.fingerprint import RowsFingerprint
     from xpnet.networks.network import Network
 
-_NAMES_SHOWN = 5
 # Of more classes, the table shows those of lowest recall.
 _MOST_CLASSES, _MOST_LETTERS = 12, 30
 
@@ -65,18 +65,16 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     total = result.total
     if not total:
         print_note(f"{data.path} holds no images: no accuracy")
-    note_nonfinite(network, result.n_nonfinite, total)
     is_training_data = network.metadata.get("trained_on") == fingerprint.text()
     facts = {
         "accuracy": result.accuracy,
         "correct": result.correct,
         "total": total,
-        "nonfinite": result.n_nonfinite,
         "hash": hash_text,
         "data": data.path,
         "is_training_data": is_training_data or None,  # other data may contain some of them
         "model": model.name,
-        **work_facts(network, device, options, stopwatch, n_images=total),
+        **work_facts(model, network, device, options, stopwatch, n_images=total),
         **class_facts(result, network.classes or range(network.n_classes)),
     }
     if plot is not None:
@@ -104,22 +102,25 @@ def _compare(
     fingerprint: "RowsFingerprint",
 ) -> "tuple[Network, Evaluation, str | None]":
     """Return the network for the images of DATA, the result, and the hash that --hash prints."""
-    from xpnet.inference.evaluate import compare_labels, evaluate
-    from xpnet.inference.nonfinite import count_nonfinite
+    import numpy as np
+
+    from xpnet.inference.evaluate import count_pairs, evaluation_of
+    from xpnet.networks.fingerprint import ResultHash
 
     size, n_classes = options.used_batch_size(model.network), most_classes(model.network)
-    with computation_errors(data.path, size), count_nonfinite():
+    digest = ResultHash() if options.hash else None
+    counts: Any = np.zeros(model.network.n_classes**2, np.int64)
+    with computation_errors(data.path, size):
         network, blocks = stream_rows(
             data, model, options.batching(), "evaluating", stopwatch, classes=n_classes
         )
-        runner = options.hashed_runner(network)
+        loaded = stopwatch.measure_items(blocks, "loading")
         with stopwatch.measure("computing"):
-            pairs = labelled(data, network, blocks, fingerprint)
-            pairs = stopwatch.measure_items(pairs, "loading")
-            if runner is None:
-                return network, evaluate(network, pairs, **options.batching()), None
-            results = ((runner.marked_class_ids(rows), labels) for rows, labels in pairs)
-            return network, compare_labels(network, results), runner.hash.text()
+            for rows, labels, ids in predicted_ids(network, loaded, options, digest):
+                fingerprint.update(rows)
+                names = expected(data, network, labels)
+                counts += as_data_error(data.labels_path, count_pairs, network, ids, names)
+    return network, evaluation_of(network, counts), digest.text() if digest else None
 
 
 def most_classes(network: "Network") -> int | None:
@@ -127,38 +128,12 @@ def most_classes(network: "Network") -> int | None:
     return None if network.classes else min(network.n_classes, 256)  # no label is above 255
 
 
-def labelled(
-    data: Data,
-    network: "Network",
-    blocks: Iterable[tuple[Any, Any]],
-    fingerprint: "RowsFingerprint | None" = None,
-) -> Iterator[tuple[Any, Any]]:
-    """Yield `blocks`, and update `fingerprint`; raise DataError for missing or unknown labels."""
-    from xpnet.datasets.fetch import DATA_SETS
-    from xpnet.datasets.picture_files import number_labels
-    from xpnet.inference.class_labels import as_class_ids
-
-    # In a known data set, the labels are class ids.
-    names = () if data.path in DATA_SETS else network.classes or ()
-    can_be_ids = bool(names) and all(isinstance(name, str) for name in names)
-    for rows, labels in blocks:
-        if labels is None:
-            what, hint = "no labels to compare with", "give them by --labels FILE, or use predict"
-            raise DataError(what, file=data.path, hint=hint)
-        if network.classes is None and number_labels(labels)[1] is not None:
-            what = "folders of classes with names, but the classes of the network have none"
-            hint = "name the folders 0, 1, 2 ..., or train a network on such folders"
-            raise DataError(what, file=data.path, hint=hint)
-        if network.classes is not None:
-            as_data_error(data.labels_path, as_class_ids, network, labels)
-        if can_be_ids and labels.dtype.kind in "iu":
-            first = ", ".join(f"{i} is {name}" for i, name in enumerate(names[:_NAMES_SHOWN]))
-            more = ", ..." if len(names) > _NAMES_SHOWN else ""
-            print_note(f"labels are class ids: {first}{more}")
-            can_be_ids = False  # one note is enough
-        if fingerprint is not None:
-            fingerprint.update(rows)
-        yield rows, labels
+def expected(data: Data, network: "Network", labels: Any) -> Any:
+    """Return the labels of DATA; raise DataError if there are none."""
+    if labels is None:
+        what, hint = "no labels to compare with", "give them by --labels FILE, or use predict"
+        raise DataError(what, file=data.path, hint=hint)
+    return data.named(labels, network)
 
 
 def class_facts(result: "Evaluation", names: Sequence[str | int]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import (
     add_option,
@@ -20,14 +20,12 @@ from xpnet.cli.device_choice import (
     on_device,
     open_device,
 )
-from xpnet.cli.input_range import RANGES, input_range
 from xpnet.files.errors import WeightsError
 
 if TYPE_CHECKING:
     from xpnet.arrays.device import Device
     from xpnet.cli.report import Stopwatch
     from xpnet.formats.model_file import LoadOptions, ModelFile
-    from xpnet.networks.input_range import InputRange
     from xpnet.networks.network import Network
 
 _BOOK_SIZES = (784, 50, 100, 10)
@@ -55,13 +53,14 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
     text = "shape of the weights: in_out is (inputs, outputs), out_in is (outputs, inputs) as in"
     text += " torch; for a file that does not name it"
     add("--layout", str, text, choices=LAYOUTS)
-    text = "inputs that the network expects (default: 0..1 for bytes; other numbers are taken as"
-    text += " they are): 0..1, to which raw bytes are scaled; 0..255, all as they are; MEAN,STD of"
-    text += " pixels in 0..1, such as 0.1307,0.3081 for torchvision's Normalize((0.1307,),"
-    text += " (0.3081,)); or an npz file of the arrays mean and std, one number for each input. If"
-    text += " given, and not 0..255, other numbers than bytes are scaled if the first image that is"
-    text += " not blank has a value above 1"
-    add("--input-range RANGE", input_range, text)
+    text = "what a network without preprocessing takes: 0..1, bytes divided by 255 (the default,"
+    text += " unless the file tells of bytes); 0..255, bytes as they are; MEAN,STD of pixels in"
+    text += " 0..1, such as 0.1307,0.3081 for torchvision's Normalize((0.1307,), (0.3081,)), by"
+    text += (
+        " which pixels are standardised; or none, numbers that are no pixels. Numbers other than"
+    )
+    text += " bytes are never divided"
+    add("--input-range RANGE", str, text)
     text = "accept infinite or NaN parameters"
     group.add_argument("--allow-nonfinite", action="store_true", help=text)
     text = "accept an ONNX file with weights in other files of its folder"
@@ -95,52 +94,26 @@ class ModelOptions:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A network, the value of --model, and the value of --input-range.
-
-    `expects` is the range of the inputs, and `factor` the factor from 0..1 to them, if they are
-    known to be larger; `is_own` is true if xpnet wrote the file.
-    """
+    """A network, the value of --model, whether xpnet wrote the file, and --input-range."""
 
     network: "Network"
     name: str
-    expects: "InputRange"
-    factor: float | None = None
     is_own: bool = True
     input_range: str | None = None
-
-    def may_choose(self, input_range: str) -> bool:
-        """Return whether a value of --input-range does not contradict the steps of the file."""
-        from xpnet.networks.input_range import InputRange
-
-        is_vague = self.expects in {InputRange.UNIT, InputRange.STANDARDIZED} or not self.is_own
-        return (input_range in RANGES and is_vague) or not self.network.preprocessing
 
 
 def load_model(options: ModelOptions) -> Model:
     """Return the network of --model on the CPU."""
-    if options.source != "random":
-        return model_of(read_contents(options), options)
-    from xpnet.formats.model_file import ModelFile
-    from xpnet.networks.initializers import init_network
-    from xpnet.networks.preprocessing import Scale
+    if options.source == "random":
+        from xpnet.networks.initializers import init_network
+        from xpnet.networks.preprocessing import Scale
 
-    network = init_network(
-        _BOOK_SIZES,
-        seed=options.seed,
-        activation="sigmoid",
-        scheme="normal",
-        preprocessing=Scale(1 / 255),
-    )
-    return model_of(ModelFile(network, "random", is_own=True), options)
-
-
-def model_of(contents: "ModelFile", options: ModelOptions) -> Model:
-    """Return the network of a file of weights, and its name and range."""
-    from xpnet.networks.input_range import expected_range
-
-    network, expects = contents.network, contents.input_range
-    _, factor = expected_range(network)  # before it is moved to a device
-    return Model(network, options.source, expects, factor, contents.is_own, options.input_range)
+        given: Any = {"activation": "sigmoid", "scheme": "normal"}
+        steps = Scale(1 / 255)
+        network = init_network(_BOOK_SIZES, seed=options.seed, preprocessing=steps, **given)
+        return Model(network, "random", input_range=options.input_range)
+    contents = read_contents(options)
+    return Model(contents.network, options.source, contents.is_own, options.input_range)
 
 
 def read_contents(options: ModelOptions) -> "ModelFile":

@@ -26,7 +26,7 @@ from xpnet.cli.parity_candidates import (
     record_certificate,
 )
 from xpnet.cli.parity_report import report_facts, report_lines
-from xpnet.cli.report import Outcome, Stopwatch, network_text
+from xpnet.cli.report import Outcome, Stopwatch, added_text, network_text
 from xpnet.cli.scaled_rows import stream_rows
 from xpnet.cli.streams import print_note, progress_bar
 from xpnet.files.errors import DataError
@@ -104,12 +104,17 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         if place.device == "auto":
             print_note(device.reason)
         network, rows = _read_rows(data, model, stopwatch)
-        facts = {"data": data.path, "model": model.name, "network": network_text(network)}
+        facts = {
+            "data": data.path,
+            "model": model.name,
+            "inputs": added_text(model, network),
+            "network": network_text(network),
+        }
         certificate = _read_certificate(options, place, network, rows)
         if certificate is not None and certificate.result_hash is not None:
             network = reproducible(network)
         bar = settings.enter_context(progress_bar(total=len(rows), desc="comparing", delay=1.0))
-        inputs = ParityInputs(network, rows, device, data.path, model_options, place)
+        inputs = ParityInputs(network, rows, device, model_options, place)
         if options.record is None:
             candidates = open_candidates(options, inputs, certificate)
         else:

@@ -41,12 +41,11 @@ class ParityOptions:
 
 @dataclass(frozen=True, eq=False)
 class ParityInputs:
-    """The network and the rows that are compared, where they are from, and the options of both."""
+    """The network and the rows that are compared, and the options of both."""
 
     network: "Network"
     rows: "NDArray[Any]"
     device: "Device"
-    path: str  # of the rows
     model_options: ModelOptions
     place: DeviceOptions
 
@@ -89,7 +88,7 @@ def _open_file(path: str, inputs: ParityInputs, *, outputs_only: bool) -> "Candi
         model, _ = open_model(model_options, inputs.place, Stopwatch())
     except ExactFileError:
         return _run_exact_file(path, inputs)
-    candidate = with_range(model, inputs.path, inputs.rows)
+    candidate = with_range(model, inputs.rows)
     try:
         check_candidate(inputs.network, candidate, outputs_only=outputs_only)
     except ValueError as error:

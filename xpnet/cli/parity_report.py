@@ -73,7 +73,9 @@ def _bit_facts(stage: "StageAgreement") -> dict[str, Any]:
     return facts
 
 
-def report_lines(facts: "Facts", report: "Report", where: "Mapping[str, Facts]") -> Iterator[str]:
+def report_lines(
+    facts: "Mapping[str, str | None]", report: "Report", where: "Mapping[str, Facts]"
+) -> Iterator[str]:
     """Yield the lines of a report."""
     if report.result_hash is not None:
         rule = f"0: the same bits as reproducible results of NumPy in {report.dtype}"
@@ -84,6 +86,7 @@ def report_lines(facts: "Facts", report: "Report", where: "Mapping[str, Facts]")
     rows = {
         "verdict": report.verdict,
         "predictions": _predictions(report),
+        "inputs": facts["inputs"],
         "network": facts["network"],
         "data": f"{facts['data']}, {report.n_rows:,} rows",
         "bounds": rule,

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass
 from io import StringIO
 from itertools import chain, count
 from pathlib import Path
@@ -23,14 +24,15 @@ from xpnet.cli.arguments import (
 from xpnet.cli.data_arguments import Data, add_data_arguments, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
-from xpnet.cli.predicted import Predicted, Wanted, as_arrays, predicted_blocks
-from xpnet.cli.report import Outcome, Stopwatch, note_nonfinite, work_facts, work_rows
+from xpnet.cli.predicted import predicted_ids
+from xpnet.cli.report import Outcome, Stopwatch, added_text, work_facts, work_rows
 from xpnet.cli.scaled_rows import stream_rows
 from xpnet.cli.streams import print_note, standard_output
 from xpnet.files.errors import DataWarning
 from xpnet.files.writing import atomic_write
 
 if TYPE_CHECKING:
+    from xpnet.datasets.blocks import Block
     from xpnet.networks.network import Network
 
 # Control characters, except tabs and line ends, and characters that change the direction of text.
@@ -44,8 +46,8 @@ def add_parser(commands: Any) -> None:
         help="write the predicted labels of images as CSV or npz",
         description="Write the predicted labels of images as CSV in Kaggle's form: the columns"
         " ImageId, from 1, and Label; of a folder of pictures, File and Label; of a regression,"
-        " Value instead of Label. An npz file holds arrays: labels or values, probabilities,"
-        " nonfinite (rows, from 0, with NaN or infinity), and files of a folder.",
+        " Value instead of Label. An npz file holds arrays: labels or values, probabilities, and"
+        " files of a folder.",
         examples=(
             "predict test.csv --model model.safetensors -o labels.csv",
             "predict sample --rows 5",
@@ -64,10 +66,28 @@ def add_parser(commands: Any) -> None:
     add_common_arguments(parser, run)
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """The predictions wanted: labels or values, and some probabilities (--top) or all (--proba)."""
+
+    top: int | None
+    proba: bool
+    options: DeviceOptions
+
+    def check(self, model: Model) -> None:
+        """Raise UsageError if the network has fewer classes than probabilities are wanted."""
+        n_classes = model.network.n_classes
+        if (self.top or int(self.proba)) > n_classes:
+            option = "--proba" if self.proba else f"--top {self.top}"
+            has = n_classes or "none, as it is a regression"
+            msg = f"{option} needs more classes than {model.name} has: {has}"
+            raise UsageError(msg)
+
+
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
     options, output = from_args(DeviceOptions, args), args.output
-    data, wanted = Data.from_args(args, args.path), Wanted(args.top, args.proba, options)
+    data, wanted = Data.from_args(args, args.path), _Wanted(args.top, args.proba, options)
     to_stdout = output in {"-", "/dev/stdout"}
     if args.json and to_stdout:
         msg = "--json needs -o FILE: standard output cannot hold both"
@@ -82,43 +102,70 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         is_npz = output.lower().endswith(".npz")
         network, found = _predict(wanted, data, model, stopwatch, file, is_npz=is_npz)
     if to_stdout:
-        if options.hash:
-            print_note(f"hash {found['hash']}")
+        for name, text in {"inputs": added_text(model, network), "hash": found["hash"]}.items():
+            if text is not None:
+                print_note(f"{name} {text}")
         return Outcome()
     total = found["total"]
-    work = work_facts(network, device, options, stopwatch, n_images=total)
+    work = work_facts(model, network, device, options, stopwatch, n_images=total)
     facts = {"output": output, **found, "data": data.path, "model": model.name, **work}
     wrote = f"{output} ({total:,} images)"
     return Outcome(facts, {"wrote": wrote, "hash": found["hash"], **work_rows(work)})
 
 
 def _predict(
-    wanted: Wanted, data: Data, model: Model, stopwatch: Stopwatch, file: Any, *, is_npz: bool
+    wanted: _Wanted, data: Data, model: Model, stopwatch: Stopwatch, file: Any, *, is_npz: bool
 ) -> "tuple[Network, dict[str, Any]]":
-    """Write the predictions of all images; return the network, numbers of images and the hash."""
+    """Write the predictions of all images; return the network, number of images and the hash."""
     import numpy as np
 
-    options, counts = wanted.device, {"total": 0, "nonfinite": 0}
-    files = _files_in(data)
+    from xpnet.networks.fingerprint import ResultHash
+
+    options, files, total = wanted.options, _files_in(data), 0
+    digest = ResultHash() if options.hash else None
+
+    def predicted(blocks: "Iterable[Block]") -> Iterator[tuple[Any, Any]]:
+        nonlocal total
+        for rows, _, ids in predicted_ids(network, blocks, options, digest):
+            total += len(ids)
+            yield _labels_and_shares(wanted, network, rows, ids)
+
     with computation_errors(data.path, options.used_batch_size(model.network)):
         network, blocks = stream_rows(
             data, model, options.batching(), "predicting", stopwatch, want_labels=False
         )
-        runner = options.hashed_runner(network)
         loaded = stopwatch.measure_items(blocks, "loading")
-        predicted = predicted_blocks(wanted, network, loaded, runner)
-        counted = _counted(stopwatch.measure_items(predicted, "computing"), counts)
+        found = stopwatch.measure_items(predicted(loaded), "computing")
         if is_npz:
-            arrays: Any = as_arrays(network, counted)
+            labels, shares = zip(*found, strict=True)
+            arrays: Any = {"labels" if network.n_classes else "values": np.concatenate(labels)}
+            if shares[0] is not None:
+                arrays["probabilities"] = np.concatenate(shares)
             if files is not None:
-                arrays["files"] = np.asarray(files[: counts["total"]])
+                arrays["files"] = np.asarray(files[:total])
             np.savez(file, **arrays)
         else:
-            _write_csv(file, _column_names(network, wanted), counted, files)
-    if not counts["total"]:
+            _write_csv(file, _column_names(network, wanted), found, files)
+    if not total:
         print_note(f"{data.path} holds no images: no predictions")
-    note_nonfinite(network, counts["nonfinite"], counts["total"])
-    return network, {**counts, "hash": None if runner is None else runner.hash.text()}
+    return network, {"total": total, "hash": digest.text() if digest else None}
+
+
+def _labels_and_shares(wanted: _Wanted, network: "Network", rows: Any, ids: Any) -> tuple[Any, Any]:
+    """Return the labels or values of rows, and probabilities; the most probable ones for --top."""
+    import numpy as np
+
+    from xpnet.inference.predict import predict_proba
+
+    shares: Any = None
+    if wanted.top or wanted.proba:  # computing twice takes less time than writing
+        shares = predict_proba(network, rows, **wanted.options.batching())
+    if wanted.top:
+        keys = np.negative(shares, dtype=np.float64)
+        keys[np.arange(len(ids)), ids] = -np.inf  # the label comes first: others may be as probable
+        ids = np.argsort(keys, axis=1, kind="stable")[:, : wanted.top]
+        shares = np.take_along_axis(shares, ids, axis=1)
+    return ids if network.classes is None else np.asarray(network.classes)[ids], shares
 
 
 def _files_in(data: Data) -> list[str] | None:
@@ -134,29 +181,21 @@ def _files_in(data: Data) -> list[str] | None:
     return [str(path.relative_to(folder)) for path in picture_files(folder)]
 
 
-def _counted(blocks: Iterable[Predicted], counts: dict[str, int]) -> Iterator[Predicted]:
-    """Yield blocks, whose images are counted."""
-    for block in blocks:
-        counts["total"] += len(block.labels)
-        counts["nonfinite"] += len(block.nonfinite)
-        yield block
-
-
 def _write_csv(
-    file: Any, columns: list[Any], blocks: Iterable[Predicted], files: list[str] | None
+    file: Any, columns: list[Any], blocks: Iterable[tuple[Any, Any]], files: list[str] | None
 ) -> None:
     """Write block by block; an error in the first block leaves no output, not even a header."""
     text, names = StringIO(), iter(files or count(1))
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["File" if files else "ImageId", *columns])
-    for labels, shares, _ in blocks:
+    for labels, shares in blocks:
         writer.writerows([next(names), *row] for row in _csv_fields(labels, shares))
         file.write(text.getvalue().encode(errors="surrogateescape"))  # as in the names of files
         text.seek(0)
         text.truncate()
 
 
-def _column_names(network: "Network", wanted: Wanted) -> list[Any]:
+def _column_names(network: "Network", wanted: _Wanted) -> list[Any]:
     """Return the names of the CSV columns after the first."""
     if network.output == "values":
         n_out = network.n_out

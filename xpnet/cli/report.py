@@ -11,12 +11,13 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 from xpnet.cli import exit_codes
-from xpnet.cli.streams import print_note, standard_output
+from xpnet.cli.streams import standard_output
 from xpnet.files.errors import printable
 
 if TYPE_CHECKING:
     from xpnet.arrays.device import Device
     from xpnet.cli.device_choice import DeviceOptions
+    from xpnet.cli.models import Model
     from xpnet.networks.network import Network
 
 # Texts of a table by name; those that are None are not shown.
@@ -106,6 +107,7 @@ def device_facts(device: "Device") -> dict[str, str]:
 
 
 def work_facts(
+    model: "Model",
     network: "Network",
     device: "Device",
     options: "DeviceOptions",
@@ -113,10 +115,11 @@ def work_facts(
     *,
     n_images: int,
 ) -> dict[str, Any]:
-    """Return what was computed where and how fast."""
+    """Return what was computed where and how fast, by the network that takes the rows of DATA."""
     seconds = stopwatch.seconds()
     computing = seconds["computing"]
     return {
+        "inputs": added_text(model, network),
         "network": network_text(network),
         **device_facts(device),
         "device_reason": device.reason,
@@ -133,6 +136,7 @@ def work_rows(facts: Mapping[str, Any]) -> dict[str, str | None]:
     shown = {name: seconds[name] for name in _PHASE_NAMES if seconds[name] or name != "device"}
     is_telling = rate is not None and seconds["computing"] >= _TELLING_SECONDS
     return {
+        "inputs": facts["inputs"],
         "device": device_text(facts),
         "network": facts["network"],
         "batches": f"up to {facts['batch_size']:,} images"
@@ -155,19 +159,21 @@ def chosen_text(reason: str) -> str | None:
 
 
 def network_text(network: "Network") -> str:
-    """Return a network in the words of a report: as its repr, the preprocessing as text."""
-    text = repr(network.ordinary)
-    for step in network.preprocessing:
-        text = text.replace(repr(step), str(step), 1)
-    return text.removeprefix("Network(").removesuffix(")")
+    """Return a network in the words of a report."""
+    return repr(network.ordinary).removeprefix("Network(").removesuffix(")")
 
 
-def note_nonfinite(network: "Network", n_nonfinite: int, total: int) -> None:
-    """Print a note if outputs of any images are NaN or infinite."""
-    from xpnet.inference.nonfinite import nonfinite_text
+def added_text(model: "Model", network: "Network") -> str | None:
+    """Return what `with_range` has added to the network of a model, or None."""
+    from xpnet.networks.preprocessing import Scale
 
-    if n_nonfinite:
-        print_note(nonfinite_text(network, n_nonfinite, total, "try --precision {}"))
+    n_added = len(network.preprocessing) - len(model.network.preprocessing)
+    steps = network.preprocessing[:n_added]
+    if not steps:
+        return None
+    text = ", ".join("bytes / 255" if isinstance(step, Scale) else str(step) for step in steps)
+    hint = ", as the file does not tell their range (--input-range chooses another)"
+    return f"{text}{hint * (model.input_range is None)}"
 
 
 class Stopwatch:

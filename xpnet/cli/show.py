@@ -14,9 +14,9 @@ from xpnet.cli.arguments import (
 )
 from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
-from xpnet.cli.evaluate import labelled, most_classes
+from xpnet.cli.evaluate import expected, most_classes
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
-from xpnet.cli.report import Outcome, Stopwatch, note_nonfinite, terminal
+from xpnet.cli.report import Outcome, Stopwatch, added_text, terminal
 from xpnet.cli.scaled_rows import with_range
 from xpnet.cli.streams import print_note
 from xpnet.cli.training_options import is_table
@@ -92,7 +92,7 @@ def _first_images(data: Data, model: Model, options: DeviceOptions) -> _Shown:
     names = _class_names(network)
     if network.classes and labels is not None:
         with suppress(ValueError):  # labels that are no classes are shown as they are
-            labels = names[as_class_ids(network, labels)]
+            labels = names[as_class_ids(network, data.named(labels, network))]
     predictions = None if network.output == "values" else names[ids]
     return [images, labels, predictions], f"{len(ids):,} image" + "s" * (len(ids) != 1)
 
@@ -106,37 +106,36 @@ def _mistakes(data: Data, model: Model, options: DeviceOptions) -> _Shown:
 
     n_classes, every = most_classes(model.network), data.with_options(rows=None)
     network, images, labels, ids = _predicted(every, model, options, classes=n_classes)
-    [(_, labels)] = labelled(data, network, [(images, labels)])
-    expected = as_class_ids(network, labels)
-    wrong = np.flatnonzero(ids != expected)
+    labels = expected(data, network, labels)
+    classes = as_data_error(data.labels_path, as_class_ids, network, labels)
+    wrong = np.flatnonzero(ids != classes)
     shares = predict_proba(network, images[wrong], **options.batching())
     shares = shares[range(len(wrong)), ids[wrong]]
     order = np.argsort(-shares, kind="stable")[: data.rows]
     shown, names = wrong[order], _class_names(network)
     summary = f"{len(wrong):,} mistake{'s' * (len(wrong) != 1)} among {len(ids):,} images"
     summary += f"; {len(shown)} shown, the most probable first" * (len(wrong) > 0)
-    return [images[shown], names[expected[shown]], names[ids[shown]], shares[order]], summary
+    return [images[shown], names[classes[shown]], names[ids[shown]], shares[order]], summary
 
 
 def _predicted(
     data: Data, model: Model, options: DeviceOptions, **reading: Any
 ) -> "tuple[Network, Any, Any, Any]":
     """Return the network for the images of DATA, the images, their labels and predictions."""
-    from xpnet.inference.batches import as_rows
-    from xpnet.inference.nonfinite import count_nonfinite
     from xpnet.inference.predict import predict_ids
+    from xpnet.inference.rows import as_rows
     from xpnet.pictures.images import as_images
 
     images, labels = data.read(features=model.network.n_in, **reading)
     if is_table(images):
         what, found = "no pictures to show", f"a table of {images.shape[1]} numbers in each row"
         raise DataError(what, file=data.path, found=found, hint="use predict or evaluate")
-    network = with_range(model, data.path, images)
-    size = options.used_batch_size(network)
-    with computation_errors(data.path, size), count_nonfinite() as nonfinite:
-        rows = as_data_error(data.path, as_rows, images, network.n_in)
+    network = with_range(model, images)
+    if (added := added_text(model, network)) is not None:
+        print_note(f"inputs {added}")
+    rows = as_data_error(data.path, as_rows, images, network.n_in)
+    with computation_errors(data.path, options.used_batch_size(network)):
         ids = predict_ids(network, rows, **options.batching())
-    note_nonfinite(network, nonfinite.n_images, len(ids))
     if not len(ids):
         print_note(f"{data.path} holds no images: nothing to show")
     return network, as_data_error(data.path, as_images, images), labels, ids

@@ -40,12 +40,13 @@ def print_note(message: str) -> None:
 @contextmanager
 def data_warnings_as_notes() -> Iterator[None]:
     """Print each warning about data or their preprocessing as a note, whatever the filters."""
-    from xpnet.arrays.ranges import PrecisionWarning
     from xpnet.networks.input_range import ScalingWarning
     from xpnet.training.run import ChanceWarning
 
+    kinds = DataWarning, ScalingWarning, ChanceWarning
+
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if issubclass(category, DataWarning | PrecisionWarning | ChanceWarning):
+        if issubclass(category, kinds):
             print_note(str(message))
         else:
             show_others(message, category, *place, **more)
@@ -53,9 +54,8 @@ def data_warnings_as_notes() -> Iterator[None]:
     with warnings.catch_warnings():
         show_others = warnings.showwarning
         warnings.showwarning = show
-        for kind in (DataWarning, PrecisionWarning, ChanceWarning):
+        for kind in kinds:
             warnings.simplefilter("always", kind)
-        warnings.simplefilter("ignore", ScalingWarning)
         yield
 
 

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -18,21 +19,16 @@ from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, co
 from xpnet.cli.device_argument import add_device_argument
 from xpnet.cli.device_choice import DeviceOptions, open_device
 from xpnet.cli.report import Outcome, Stopwatch, network_text
-from xpnet.cli.streams import print_note, progress_bar, write_error_text
+from xpnet.cli.streams import progress_bar, write_error_text
 from xpnet.cli.training_options import TrainArguments, add_training_arguments, options_text
 from xpnet.cli.training_setup import (
-    LabelledImages,
     TrainingFiles,
     fitted,
     name_checkpoint,
-    range_metadata,
     read_examples,
 )
-from xpnet.files.errors import DataError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from xpnet.arrays.device import Device
     from xpnet.networks.network import Network
     from xpnet.training.run import Epoch, Run
@@ -61,6 +57,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
+    from xpnet.formats.load_save import serialized
     from xpnet.networks.reproducible import reproducible
     from xpnet.training.run import MOST_MEASURED, RunawayError
     from xpnet.training.train import train
@@ -71,10 +68,15 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     with files.reserved() as (checkpoint, replaces):
         device = open_device(place, stopwatch)  # its errors come first
         stopwatch.switch("loading")
-        examples = read_examples(data)
-        n_images = len(examples.images)
-        options, hint = options.completed(examples.images)
-        start = _untrained(data, options, examples, files.output)
+        images, labels = read_examples(data)
+        n_images = len(images)
+        options, hint = options.completed(images)
+        start = _untrained(data, options, images, labels)
+        try:
+            serialized(start, files.output)  # the format may not be able to hold the network
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        labels = data.named(labels, start)
         with stopwatch.measure("loading" if device.library == "numpy" else "device"):
             start = start.to(device)
         start = reproducible(start) if options.reproducible else start
@@ -82,12 +84,11 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
             try:
                 with (
                     stopwatch.measure("computing"),
-                    computation_errors(data.path, options.batch_size, has_precision=False),
+                    computation_errors(data.path, options.batch_size),
                     _progress(options, n_images, hint) as callbacks,
                 ):
                     keywords = {**options.keywords(), **callbacks, "resume": files.continues()}
-                    columns = examples.images, examples.labels
-                    trained = train(start, *columns, checkpoint=checkpoint, **keywords)
+                    trained = train(start, images, labels, checkpoint=checkpoint, **keywords)
             except RunawayError as error:
                 trained, diverged = error.run, error
             if trained.best is not None:
@@ -105,16 +106,16 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     return _outcome(files.output, device, trained, options, stopwatch, measured=measured)
 
 
-def _untrained(
-    data: Data, options: TrainArguments, examples: LabelledImages, output: str
-) -> "Network":
+def _untrained(data: Data, options: TrainArguments, images: Any, labels: Any) -> "Network":
     """Return a network with random parameters; raise, before the training, errors of options."""
-    from xpnet.datasets.picture_files import number_labels
-    from xpnet.formats.load_save import serialized
+    import numpy as np
+
+    from xpnet.datasets.fetch import DATA_SETS
+    from xpnet.inference.class_labels import with_label_names
+    from xpnet.networks.fingerprint import RowsFingerprint
     from xpnet.networks.initializers import init_network
     from xpnet.training.augmentation import Augmentation, image_shape
 
-    images, names = examples.images, examples.names
     if options.augment:
         shape = as_data_error(data.path, image_shape, images.shape)
         try:
@@ -128,38 +129,22 @@ def _untrained(
     if options.patience and not options.n_held_out(len(images)):
         msg = "--patience needs held-out images: --validation must be larger"
         raise UsageError(msg)
-    if names and len(names) != (wanted := options.classes or max(len(names), 2)):
-        what, found = "classes", f"{len(names)}: {', '.join(names)}"
-        raise DataError(what, file=data.path, found=found, expected=wanted)
-    ids, _ = number_labels(examples.labels)
-    n_classes = _n_classes(ids, options.classes or len(names or ()))
+    names = DATA_SETS[data.path].classes if data.path in DATA_SETS else None
+    n_classes = options.classes or max(len(names or np.unique(labels)), 2)
     sizes = prod(images.shape[1:]), *options.hidden, n_classes
     try:
         network = init_network(sizes, seed=options.seed, activation=options.activation)
     except MemoryError as error:
         msg = f"--hidden: the layers do not fit: {error}"
         raise MemoryError(msg) from error
+    fingerprint = RowsFingerprint()
+    fingerprint.update(images)
+    network = replace(network, metadata={"trained_on": fingerprint.text()})
+    if names is None:
+        network = as_data_error(data.labels_path, with_label_names, network, labels)
     steps = fitted(data.path, images, options)
-    metadata = range_metadata(data.path, images, options.preprocessing)
-    metadata["trained_on"] = examples.trained_on
-    network = replace(network, preprocessing=steps, classes=names, metadata=metadata)
-    try:
-        serialized(network, output)  # the format may not be able to hold the network
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    return network
-
-
-def _n_classes(labels: "NDArray[Any]", n_classes: int) -> int:
-    """Return the number of classes; print a note about classes without images."""
-    import numpy as np
-
-    n_classes = n_classes or max(int(labels.max()) + 1, 2)
-    missing = sorted(set(range(n_classes)) - set(np.unique(labels).tolist()))
-    if missing:
-        names = ", ".join(map(str, missing[:5])) + (" ..." if len(missing) > 5 else "")
-        print_note(f"no image of class {names}: the network cannot learn it")
-    return n_classes
+    changed = partial(replace, preprocessing=steps, classes=names or network.classes)
+    return as_data_error(data.path, changed, network)
 
 
 @contextmanager

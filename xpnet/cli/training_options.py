@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from math import isqrt, prod
 from typing import TYPE_CHECKING, Any, Literal
 
 from xpnet.cli.arguments import (
@@ -73,7 +74,7 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--classes N",
         positive_integer,
-        "number of classes (default: the largest label + 1, at least 2)",
+        "number of classes (default: those of the labels, at least 2)",
     )
     add("--epochs N", positive_integer, "epochs", default=30)
     text = "images per update of the weights (default: an eighth of all, but 8 to 100)"
@@ -189,9 +190,11 @@ class TrainArguments:
 
 def is_table(images: "NDArray[Any]") -> bool:
     """Return whether rows are floating-point numbers, but not the pixels of a picture."""
-    from xpnet.networks.input_range import is_picture
+    from xpnet.networks.input_range import FEWEST_PIXELS
 
-    return images.dtype.kind == "f" and not is_picture(images.shape)
+    n = prod(images.shape[1:])
+    is_square = images.ndim > 2 or isqrt(n) ** 2 == n
+    return images.dtype.kind == "f" and not (n >= FEWEST_PIXELS and is_square)
 
 
 def options_text(options: Mapping[str, Any]) -> str:

@@ -24,25 +24,9 @@ if TYPE_CHECKING:
     from xpnet.networks.preprocessing import Step
     from xpnet.training.run import Run
 
-_BLOCK_ROWS = 256
 
-
-@dataclass(frozen=True, eq=False)
-class LabelledImages:
-    """Images and labels to learn from, and facts that the network keeps."""
-
-    images: "NDArray[Any]"
-    labels: "NDArray[Any]"
-    names: tuple[str, ...] | None  # of the classes
-    trained_on: str  # fingerprint of the images
-
-
-def read_examples(data: Data) -> LabelledImages:
+def read_examples(data: Data) -> "tuple[NDArray[Any], NDArray[Any]]":
     """Return the images and labels of DATA."""
-    from xpnet.datasets.fetch import DATA_SETS
-    from xpnet.datasets.picture_files import number_labels
-    from xpnet.networks.fingerprint import RowsFingerprint
-
     images, labels = data.read()
     if labels is None:
         what = "no labels to learn from"
@@ -51,22 +35,12 @@ def read_examples(data: Data) -> LabelledImages:
     if not len(images):
         what = "no images to learn from"
         raise DataError(what, file=data.path)
-    numbers, names = as_data_error(data.path, number_labels, labels)
-    labels = numbers if names is None else labels
-    if names is None and data.path in DATA_SETS:
-        names = DATA_SETS[data.path].classes
-        names = names if names and data.options.classes in {None, len(names)} else None
-    fingerprint = RowsFingerprint()
-    fingerprint.update(images)
-    return LabelledImages(images, labels, names, fingerprint.text())
+    return images, labels
 
 
 def fitted(path: str, images: "NDArray[Any]", options: TrainArguments) -> "tuple[Step, ...]":
     """Return the preprocessing: standardize, pca or zca is fitted to images not held out."""
-    import numpy as np
-
-    from xpnet.arrays.namespace import without_warnings
-    from xpnet.networks.preprocessing import Scale, Standardize, Whiten, arrays_of, map_arrays
+    from xpnet.networks.preprocessing import Scale, Standardize, Whiten
     from xpnet.training.examples import split
 
     kind = options.preprocessing
@@ -76,38 +50,8 @@ def fitted(path: str, images: "NDArray[Any]", options: TrainArguments) -> "tuple
     if kind is None:
         return (Scale(1 / 255),) if images.dtype.kind == "u" else ()
     kept, _ = split(len(images), options.validation or 0.0, options.seed)
-    rows = images.reshape(len(images), -1)[kept]
-    n_constant = int((rows == rows[0]).all(axis=0).sum())
-    if n_constant:
-        what = f"{n_constant:,} of {rows.shape[1]:,} inputs are the same in all images"
-        print_note(f"{what}: they count as 0")
     fit = Standardize.fit if kind == "standardize" else partial(Whiten.fit, method=kind)
-    step: Step = as_data_error(path, fit, rows)
-    with without_warnings():
-        narrow = map_arrays(step, lambda x: x.astype(np.float32))
-    arrays = arrays_of(narrow)
-    is_finite = all(np.isfinite(x).all() for x in arrays.values())
-    if not is_finite or not np.all(arrays.get("scale", 1.0)):
-        what = "numbers too large, or too small, for float32"
-        raise DataError(what, file=path)
-    return (step,)
-
-
-def range_metadata(path: str, images: "NDArray[Any]", kind: str | None) -> dict[str, str]:
-    """Return the range of floating-point pictures in 0..1; print a note on unscaled ones of 255."""
-    from xpnet.networks.input_range import InputRange, is_picture, range_of, unscaled_pixels
-
-    if images.dtype.kind != "f" or not is_picture(images.shape):
-        return {}
-    found, some = range_of(images), images[:_BLOCK_ROWS]
-    if found is InputRange.UNIT and ((some > 0.0) & (some < 1.0)).any():  # unlike bits
-        return {"input_range": found.value}
-    if kind is None and (largest := unscaled_pixels(images)):
-        print_note(
-            f"{path} has values up to {largest:g}, which are not scaled: save them as bytes, which"
-            " are divided by 255, or give --standardize"
-        )
-    return {}
+    return (as_data_error(path, fit, images.reshape(len(images), -1)[kept]),)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from xpnet.formats.description import network_from_description
 from xpnet.formats.format_table import WEIGHT_FORMATS, detect_weight_format
 from xpnet.formats.infer_layers import infer_network
 from xpnet.formats.model_file import LoadOptions, ModelFile, NamedArrays, weights_errors
+from xpnet.networks.input_range import with_input_range
 from xpnet.networks.network import Network
 
 __all__ = ["SAMPLE_PATH", "check_suffix", "load", "read_model", "save", "serialized", "summarize"]
@@ -29,6 +30,7 @@ def load(
     device: str | Device = "cpu",
     activation: str | Sequence[str] | None = None,
     layout: "Literal['in_out', 'out_in'] | None" = None,
+    input_range: str | None = None,
     allow_nonfinite: bool = False,
     allow_external: bool = False,
     max_bytes: int | None = None,
@@ -53,6 +55,11 @@ def load(
     layout : {"in_out", "out_in"}, optional
         Shape of the weights, if the file does not determine it: (n_in, n_out), or (n_out, n_in)
         as in torch.
+    input_range : str, optional
+        Pixels that the network of a file without preprocessing was trained on; it then takes raw
+        bytes. "0..1": bytes are divided by 255. "MEAN,STD" of pixels in 0..1, such as
+        "0.1307,0.3081": they are standardised, too. "0..255": as they are. "none": the inputs are
+        no pixels. By default, no step is added.
     allow_nonfinite : bool, default False
         Whether parameters may be infinite or NaN.
     allow_external : bool, default False
@@ -64,9 +71,8 @@ def load(
     Returns
     -------
     Network
-        In the file's own dtype; bfloat16 becomes float32. No step is added: a foreign network for
-        pixels in 0..1 has no `Scale`, and nothing warns of raw bytes unless it standardises them.
-        `DataWarning` is given if an ONNX file has labels that are not names of classes.
+        In the file's own dtype; bfloat16 becomes float32. `DataWarning` is given if an ONNX file
+        has labels that are not names of classes.
 
     Raises
     ------
@@ -75,6 +81,8 @@ def load(
     WeightsError
         If the file is damaged, is not a network of fully connected layers, is the ONNX file of a
         reproducible network, or lacks the activations or the layout and they are not given.
+    ValueError
+        If `input_range` is another word, or is given for a network with preprocessing.
     ModuleNotFoundError
         If the file is ONNX and the package onnx is not installed, or Keras' and h5py is not.
     DeviceError
@@ -86,7 +94,10 @@ def load(
     Network(784 -> 50 sigmoid -> 100 sigmoid -> 10 identity; Scale(1 / 255); logits; float32, numpy)
     """
     options = LoadOptions(activation, layout, allow_nonfinite, allow_external, max_bytes)
-    return read_model(path, options).network.to(device)
+    network = read_model(path, options).network
+    if input_range is not None:
+        network = with_input_range(network, input_range)
+    return network.to(device)
 
 
 def read_model(path: str | os.PathLike[str], options: LoadOptions) -> ModelFile:

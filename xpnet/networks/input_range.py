@@ -13,8 +13,8 @@ from xpnet.arrays.transfer import is_in_host_memory, is_numpy, is_traced, to_num
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, Standardize, Step
 
-__all__ = ["RANGES", "ScalingWarning", "declared", "takes_bytes", "warn_of_range"]
-__all__ += ["with_input_range"]
+__all__ = ["FEWEST_PIXELS", "RANGES", "ScalingWarning", "declared", "takes_bytes"]
+__all__ += ["warn_of_range", "with_input_range"]
 
 RANGES = ("0..1", "0..255", "none")
 _BYTES = "0..255"
@@ -23,7 +23,7 @@ _TO_UNIT = Scale(1 / 255)
 # numbers than those of pixels in 0..1.
 _LEAST_DIVISOR, _MOST_OF_UNIT = 10.0, 1.5
 # Rows with fewer numbers are measurements. Those of images are judged by the first of them.
-_FEWEST_PIXELS, _FIRST_ROWS = 64, 256
+FEWEST_PIXELS, _FIRST_ROWS = 64, 256
 
 
 class ScalingWarning(UserWarning):
@@ -93,7 +93,7 @@ def _fault(network: Network, images: Any, *, is_trained: bool) -> str | None:
 
 def _first_pixels(images: Any) -> Any:
     """Return the first rows of images in host memory as a NumPy array; None for others."""
-    if prod(images.shape[1:]) < _FEWEST_PIXELS or images.ndim < 2 or is_dask(images):
+    if prod(images.shape[1:]) < FEWEST_PIXELS or images.ndim < 2 or is_dask(images):
         return None
     if is_traced(images) or not images.shape[0] or not is_in_host_memory(images):
         return None
