@@ -17,7 +17,7 @@ from xpnet.cli.arguments import from_args
 from xpnet.cli.data_arguments import Data, add_data_arguments
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.main import main
-from xpnet.cli.models import Model, ModelOptions, add_model_arguments, model_of as model_of_file
+from xpnet.cli.models import Model, ModelOptions, add_model_arguments
 from xpnet.formats.model_file import LoadOptions, ModelFile
 
 N_DIGITS = 40

@@ -16,7 +16,7 @@ from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, co
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
 from xpnet.cli.predicted import predicted_ids
-from xpnet.cli.report import Outcome, Stopwatch, as_printed, work_facts, work_rows
+from xpnet.cli.report import Outcome, Stopwatch, added_text, as_printed, work_facts, work_rows
 from xpnet.cli.scaled_rows import stream_rows
 from xpnet.cli.streams import print_note
 from xpnet.files.errors import DataError
@@ -74,7 +74,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         "data": data.path,
         "is_training_data": is_training_data or None,  # other data may contain some of them
         "model": model.name,
-        **work_facts(model, network, device, options, stopwatch, n_images=total),
+        "inputs": added_text(model, network),
+        **work_facts(network, device, options, stopwatch, n_images=total),
         **class_facts(result, network.classes or range(network.n_classes)),
     }
     if plot is not None:
@@ -88,6 +89,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         "accuracy": accuracy,
         "data": known if is_training_data else None,
         "hash": hash_text,
+        "inputs": facts["inputs"],
         **work_rows(facts),
         "wrote": plot,
     }

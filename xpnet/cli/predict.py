@@ -101,16 +101,16 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     with target as file:
         is_npz = output.lower().endswith(".npz")
         network, found = _predict(wanted, data, model, stopwatch, file, is_npz=is_npz)
+    said = {"inputs": added_text(model, network), "hash": found["hash"]}
     if to_stdout:
-        for name, text in {"inputs": added_text(model, network), "hash": found["hash"]}.items():
+        for name, text in said.items():
             if text is not None:
                 print_note(f"{name} {text}")
         return Outcome()
     total = found["total"]
-    work = work_facts(model, network, device, options, stopwatch, n_images=total)
-    facts = {"output": output, **found, "data": data.path, "model": model.name, **work}
-    wrote = f"{output} ({total:,} images)"
-    return Outcome(facts, {"wrote": wrote, "hash": found["hash"], **work_rows(work)})
+    work = work_facts(network, device, options, stopwatch, n_images=total)
+    facts = {"output": output, **found, "data": data.path, "model": model.name, **said, **work}
+    return Outcome(facts, {"wrote": f"{output} ({total:,} images)", **said, **work_rows(work)})
 
 
 def _predict(

@@ -107,7 +107,6 @@ def device_facts(device: "Device") -> dict[str, str]:
 
 
 def work_facts(
-    model: "Model",
     network: "Network",
     device: "Device",
     options: "DeviceOptions",
@@ -115,11 +114,10 @@ def work_facts(
     *,
     n_images: int,
 ) -> dict[str, Any]:
-    """Return what was computed where and how fast, by the network that takes the rows of DATA."""
+    """Return what was computed where and how fast."""
     seconds = stopwatch.seconds()
     computing = seconds["computing"]
     return {
-        "inputs": added_text(model, network),
         "network": network_text(network),
         **device_facts(device),
         "device_reason": device.reason,
@@ -136,7 +134,6 @@ def work_rows(facts: Mapping[str, Any]) -> dict[str, str | None]:
     shown = {name: seconds[name] for name in _PHASE_NAMES if seconds[name] or name != "device"}
     is_telling = rate is not None and seconds["computing"] >= _TELLING_SECONDS
     return {
-        "inputs": facts["inputs"],
         "device": device_text(facts),
         "network": facts["network"],
         "batches": f"up to {facts['batch_size']:,} images"
