@@ -17,8 +17,7 @@ from xpnet.cli.arguments import from_args
 from xpnet.cli.data_arguments import Data, add_data_arguments
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.main import main
-from xpnet.cli.models import Model, ModelOptions, add_model_arguments
-from xpnet.formats.model_file import LoadOptions, ModelFile
+from xpnet.cli.models import ModelOptions, add_model_arguments
 
 N_DIGITS = 40
 
@@ -33,7 +32,6 @@ class Result:
 
 
 Command = Callable[..., Result]
-ModelOf = Callable[..., Model]
 Refusal = Callable[..., tuple[int, str]]
 
 
@@ -56,18 +54,6 @@ def short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time a hundredth of the usual number of images: no test needs exact speeds."""
     monkeypatch.setattr("xpnet.inference.throughput._ROUND_SECONDS", 0.002)
     monkeypatch.setattr("xpnet.inference.throughput._MAX_ROWS", 1000)
-
-
-@pytest.fixture
-def model_of() -> ModelOf:
-    """Return a function that returns the model of a file called model.onnx."""
-
-    def model(network: Network, input_range: str | None = None, **facts: bool) -> Model:
-        contents = ModelFile(network, "ONNX", **({"is_own": True} | facts))
-        options = ModelOptions("model.onnx", 0, LoadOptions(), input_range)
-        return model_of_file(contents, options)
-
-    return model
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from xpnet import sample
 from xpnet.cli.evaluate import class_facts, class_lines
 from xpnet.inference.evaluate import Evaluation
 
@@ -110,7 +111,9 @@ def test_json(xpnet):
 def test_json_of_named_classes_without_images(xpnet, labelled, save_network):
     names = [f"digit {i}" for i in range(10)]
     model = save_network(10, classes=names)
-    found = json.loads(xpnet("evaluate", labelled, "--rows", "1", "--model", model, "--json").out)
+    path = labelled.with_name("one.npz")
+    np.savez(path, images=sample()[0][:1], labels=["digit 4"])
+    found = json.loads(xpnet("evaluate", path, "--model", model, "--json").out)
     (label,) = (i for i in range(10) if found["count"][i])
     assert found["classes"] == names
     assert [x is None for x in found["recall"]] == [i != label for i in range(10)]

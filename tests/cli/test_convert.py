@@ -10,7 +10,6 @@ from xpnet import (
     Dense,
     Network,
     Scale,
-    ScalingWarning,
     Standardize,
     evaluate,
     load,
@@ -51,9 +50,8 @@ def same_arrays(a, b):
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".onnx"])
 def test_a_network_from_elsewhere_is_written_with_its_scale(xpnet, book, trained, suffix):
     target = book.with_name(f"out{suffix}")
-    result = xpnet("convert", book, target)
-    assert result.code == 0
-    assert "assumed to expect pixels in 0..1" in result.err
+    result = xpnet("convert", book, target, "--input-range", "0..1")
+    assert (result.code, result.err) == (0, "")
     written = load(target)
     assert same_arrays(written, trained)
     assert [layer.activation for layer in written.layers] == ["sigmoid", "sigmoid", "identity"]
@@ -75,7 +73,8 @@ def test_a_network_of_xpnet_is_written_as_it_is(xpnet, tmp_path):
 
 def test_verification(xpnet, book):
     target = book.with_name("out.onnx")
-    result = xpnet("convert", book, target, "--verify", "sample", "--uint8", "--json")
+    words = ("--input-range", "0..1", "--verify", "sample", "--uint8", "--json")
+    result = xpnet("convert", book, target, *words)
     assert result.code == 0
     found = json.loads(result.out)
     names = list(found["verification"])
@@ -86,12 +85,7 @@ def test_verification(xpnet, book):
         assert x["n_changed"] == 0
         assert x["outputs"]["share"] <= 1.0
         assert x["probabilities"]["difference"] < 1e-5
-    ways = {x["inputs"].split()[0]: x for x in found["accuracy"]}
-    assert list(ways) == ["0..1", "0..255", "standardised"]
-    assert [x["is_written"] for x in ways.values()] == [True, False, False]
-    assert ways["0..1"]["accuracy"] == 0.986
-    assert all(x["accuracy"] < 0.97 for name, x in ways.items() if name != "0..1")
-    assert found["rows"] == 1000
+    assert (found["rows"], found["accuracy"]) == (1000, 0.986)
 
 
 def test_verification_of_a_regression(xpnet, save_network, tmp_path):
@@ -112,12 +106,19 @@ def test_verification_of_a_regression(xpnet, save_network, tmp_path):
     assert {x["probabilities"] for x in found["verification"].values()} == {None}
 
 
-def test_a_wrong_scaling_is_told(xpnet, book):
-    words = ("--verify", "sample", "--input-range", "0..255")
-    result = xpnet("convert", book, book.with_name("out.npz"), *words)
-    assert "on sample with inputs 0..1" in result.err
-    assert "as written: give --input-range 0..1\n" in result.err
-    assert "0..255" in result.out
+def test_a_network_of_pixels_from_elsewhere_needs_the_range(refused, xpnet, book, trained):
+    target = book.with_name("out.npz")
+    code, line = refused("convert", book, target)
+    assert (code, "--input-range 0..1, " in line) == (2, True)
+    assert not target.exists()
+    result = xpnet("convert", book, target, "--input-range", "0..255", "--verify", "sample")
+    assert (result.code, "accuracy       0.9520\n" in result.out) == (0, True)
+    result = xpnet("convert", book, target, "--force", "--input-range", "none")
+    assert (result.code, load(target).preprocessing, load(target).metadata) == (0, (), {})
+    weight = np.asarray(trained.layers[0].weight[:63])
+    np.savez(book, W1=weight, b1=np.zeros(weight.shape[1]))  # measurements
+    assert xpnet("convert", book, target, "--force").code == 0
+    assert load(target).preprocessing == ()
 
 
 def test_a_fault_of_the_file_is_out_of_bound(xpnet, book, monkeypatch):
@@ -126,7 +127,8 @@ def test_a_fault_of_the_file_is_out_of_bound(xpnet, book, monkeypatch):
         return "another runtime", contents.network(x) + np.float32(0.01)
 
     monkeypatch.setattr("xpnet.parity.original_runtimes.outputs_by_original_runtime", wrong)
-    result = xpnet("convert", book, book.with_name("out.npz"), "--verify", "sample")
+    words = ("--input-range", "0..1", "--verify", "sample")
+    result = xpnet("convert", book, book.with_name("out.npz"), *words)
     assert result.code == 1
     verdict = "OUT OF BOUND, an error rather than rounding, on 1,000 rows"
     assert result.out.startswith(f"verdict        {verdict}\n")
@@ -155,17 +157,6 @@ def test_a_class_that_changes_without_a_bound_is_not_judged(xpnet, tmp_path, mon
     assert "NOT JUDGED: predictions that differ and have no bound: 1" in result.out
 
 
-def test_images_of_numbers_are_taken_as_they_are(xpnet, book, tmp_path):
-    images, labels = sample()
-    data = tmp_path / "data.npz"
-    np.savez(data, images=(images / 255).astype("f4"), labels=labels)
-    target = tmp_path / "out.safetensors"
-    result = xpnet("convert", book, target, "--verify", data)
-    assert result.code == 0
-    assert "holds numbers rather than raw bytes: no scale is written" in result.err
-    assert load(target).preprocessing == ()
-
-
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".onnx"])
 def test_a_network_of_raw_bytes_keeps_its_range(xpnet, book, tmp_path, suffix):
     target, small = tmp_path / f"out{suffix}", tmp_path / "small.npy"
@@ -174,16 +165,13 @@ def test_a_network_of_raw_bytes_keeps_its_range(xpnet, book, tmp_path, suffix):
     assert xpnet("convert", book, target, "--input-range", "0..255").code == 0
     assert load(target).metadata["input_range"] == "0..255"
     assert xpnet("predict", "--model", target).err == ""
-    told = "has values of at most 1, but the network expects larger numbers: give raw bytes, or"
-    assert told in xpnet("predict", small, "--model", target).err
-    with pytest.warns(ScalingWarning, match="^images are in 0..1, but the network expects larger"):
-        predict(load(target), np.load(small))
+    assert "images are in 0..1" in xpnet("predict", small, "--model", target).err
 
 
 def test_onnx_of_raw_bytes(xpnet, book):
     ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     target = book.with_name("out.onnx")
-    assert xpnet("convert", book, target, "--uint8").code == 0
+    assert xpnet("convert", book, target, "--uint8", "--input-range", "0..1").code == 0
     images, _ = sample()
     session = ort.InferenceSession(str(target), providers=["CPUExecutionProvider"])
     (logits,) = session.run(None, {"input": images.reshape(len(images), -1)})
@@ -192,9 +180,8 @@ def test_onnx_of_raw_bytes(xpnet, book):
 
 def test_onnx_of_raw_bytes_is_verified_with_bytes(refused, book, tmp_path):
     np.savez(tmp_path / "a.npz", images=np.full((3, 784), 0.5, np.float32))
-    code, line = refused(
-        "convert", book, tmp_path / "a.onnx", "--uint8", "--verify", tmp_path / "a.npz"
-    )
+    words = ("--uint8", "--input-range", "0..1", "--verify", tmp_path / "a.npz")
+    code, line = refused("convert", book, tmp_path / "a.onnx", *words)
     assert code == 2
     assert "a.npz holds float32 numbers: --uint8 is verified with raw bytes" in line
     assert not (tmp_path / "a.onnx").exists()
@@ -208,21 +195,12 @@ def test_an_activation_that_onnx_has_not(refused, tmp_path):
     assert "ONNX has no operator for the activation 'squareplus'" in line
 
 
-def test_what_is_written_is_marked_beside_preprocessing_of_the_file(xpnet, trained, tmp_path):
-    source = tmp_path / "inside.onnx"
-    save(replace(trained, preprocessing=Standardize(0.5, 0.25)), source)
-    found = json.loads(
-        xpnet("convert", source, tmp_path / "a.npz", "--verify", "sample", "--json").out
-    )
-    assert [x["is_written"] for x in found["accuracy"]] == [False, True, False]
-
-
 def test_labels_that_are_no_classes_are_refused_before_anything_is_written(refused, book, tmp_path):
     data = tmp_path / "data.npz"
     np.savez(data, images=np.zeros((2, 784), np.uint8), labels=np.uint8([3, 10]))
-    code, line = refused("convert", book, tmp_path / "out.npz", "--verify", data)
-    assert code == 3
-    assert "class ids from 0 to 9; got 10" in line
+    words = ("--input-range", "0..1", "--verify", data)
+    code, line = refused("convert", book, tmp_path / "out.npz", *words)
+    assert (code, "0 to 9; got '10'" in line) == (3, True)
     assert not (tmp_path / "out.npz").exists()
 
 
@@ -235,8 +213,7 @@ def test_a_file_that_declares_bytes_takes_bytes(xpnet, trained, tmp_path):
     del model.metadata_props[:]  # as if somebody else had written it
     onnx.save(model, source)
     result = xpnet("convert", source, tmp_path / "out.npz", "--verify", "sample")
-    assert result.code == 0
-    assert "so raw bytes go in as they are" in result.err
+    assert (result.code, result.err) == (0, "")
     assert evaluate(load(tmp_path / "out.npz"), *sample()).correct == 986
 
 

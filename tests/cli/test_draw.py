@@ -19,6 +19,7 @@ import pytest
 
 from xpnet import Dense, Network, Scale, init_network, load, predict_proba, sample, save
 from xpnet.cli import draw, draw_server
+from xpnet.cli.models import Model
 
 KIND = "application/octet-stream"
 HEAD = (
@@ -265,20 +266,17 @@ def test_nothing_listens_on_other_addresses(server):
     assert server.server_address[0] == "127.0.0.1"
 
 
-@pytest.mark.parametrize("declared", [True, False])
-def test_bytes_are_scaled_as_by_predict(model_of, capsys, declared):
-    """A network of 0..1 gets bytes divided by 255."""
+@pytest.mark.parametrize("is_own", [True, False])
+def test_bytes_are_scaled_as_by_predict(is_own):
+    """A network of another program gets bytes divided by 255."""
     trained = load("sample")
-    metadata = {"input_range": "0..1"} if declared else {}
-    steps = () if declared else trained.preprocessing
-    network = Network(trained.layers, preprocessing=steps, metadata=metadata)
-    for_bytes, side = draw.for_pictures(model_of(network))
+    network = Network(trained.layers, trained.preprocessing if is_own else ())
+    for_bytes, side = draw.for_pictures(Model(network, "a.onnx", is_own))
     images = sample()[0][:5].reshape(5, -1)
     found = [draw.probabilities(for_bytes, image.tobytes()) for image in images]
     # One image at a time, so other last digits.
     np.testing.assert_allclose(found, predict_proba(trained, images), atol=1e-6)
     assert side == 28
-    assert ("raw bytes are divided by 255" in capsys.readouterr().err) is declared
 
 
 def test_nan_is_an_error():
@@ -314,7 +312,7 @@ def test_facts_of_the_page(command):
         "side": 28,
         "names": list("0123456789"),
         "isOfDigits": True,
-        "about": "sample: 784 -&gt; 50 sigmoid -&gt; 100 sigmoid -&gt; 10 identity; pixels / 255;"
+        "about": "sample: 784 -&gt; 50 sigmoid -&gt; 100 sigmoid -&gt; 10 identity; Scale(1 / 255);"
         " logits; float32, numpy; cpu",
     }
 

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from xpnet import Dense, Network, save
+
 PHASES = {"startup", "device", "loading", "computing", "total"}
 
 
@@ -113,13 +115,29 @@ def test_a_network_of_more_classes_than_labels_have(xpnet, labelled, save_networ
     assert (result.code, json.loads(result.out)["total"]) == (0, 40)
 
 
-def test_integer_labels_of_a_network_with_named_classes(xpnet, save_network, tmp_path):
-    names = ["eight", "five", "four", "nine", "one", "seven", "six", "three", "two", "zero"]
-    note = "xpnet: labels are class ids: 0 is eight, 1 is five, 2 is four, 3 is nine, 4 is one, ..."
-    model, path = save_network(10, n_in=1, classes=names), tmp_path / "two blocks.npz"
-    np.savez(path, images=np.zeros((5000, 1), np.uint8), labels=np.zeros(5000, np.uint8))
-    result = xpnet("evaluate", path, "--model", model)
-    assert (result.code, result.err) == (0, f"{note}\n")
+@pytest.mark.parametrize(
+    ("classes", "labels", "is_right"),
+    [
+        (["0", "1"], [0, 1], True),
+        ([0, 1], ["0", "1"], True),
+        (None, ["0", "1"], True),
+        (["1", "2"], [1, 2], True),
+        (["zero", "one"], [0, 1], False),
+        (None, [0, 2], False),
+        (None, ["0", "01"], False),
+    ],
+    ids=str,
+)
+def test_labels_are_matched_by_their_text(xpnet, tmp_path, classes, labels, is_right):
+    layer = Dense(np.asarray([[-1.0, 1.0]], np.float32), np.asarray([0.5, 0.0], np.float32))
+    save(Network([layer], classes=classes), tmp_path / "m.npz")
+    np.savez(tmp_path / "a.npz", images=np.asarray([[0], [1]], np.uint8), labels=labels)
+    result = xpnet("evaluate", tmp_path / "a.npz", "--model", tmp_path / "m.npz")
+    if is_right:
+        assert (result.code, result.err) == (0, "")
+        assert "1.0000 (2 of 2)" in result.out
+    else:
+        assert (result.code, "a.npz" in result.err) == (3, True)
 
 
 def test_named_classes(xpnet, labelled, save_network, tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import xpnet as package
-from xpnet.inference.runner import DeviceMemoryError
+from xpnet.inference.chunks import DeviceMemoryError
 
 COMMANDS = ("evaluate", "predict", "train", "parity", "show", "plot", "draw", "doctor")
 # With -P the working directory is not searched: what is tested is the package, not the checkout.
@@ -122,17 +122,17 @@ def test_a_long_name_leaves_room_for_the_reason(refused, words, code, name):
 )
 def test_out_of_memory(refused, monkeypatch, error, text):
     first, second = (type(error)(*error.args) for _ in range(2))
-    monkeypatch.setattr("xpnet.inference.evaluate.evaluate", raiser(first))
+    monkeypatch.setattr("xpnet.inference.predict.outputs_of", raiser(first))
     hint = "in batches of 123,456: try a smaller --batch-size"
     assert refused("evaluate", "--batch-size", "123456") == (71, f"xpnet: {text}; {hint}\n")
     monkeypatch.setattr("xpnet.datasets.stream", raiser(second))
-    assert refused("evaluate") == (71, f"xpnet: {text}; {hint.replace('123,456', '704')}\n")
+    assert refused("evaluate") == (71, f"xpnet: {text}; {hint.replace('123,456', '1,024')}\n")
 
 
 @pytest.mark.parametrize("command", ["predict", "show", "train"])
 def test_out_of_memory_in_batches(refused, empty_folder, monkeypatch, command):
     fail = raiser(MemoryError())
-    monkeypatch.setattr("xpnet.inference.predict.predict_ids", fail)
+    monkeypatch.setattr("xpnet.inference.predict.run", fail)
     monkeypatch.setattr("xpnet.training.train.train", fail)
     output = {"predict": "o.csv", "show": "o.png", "train": "o.npz"}[command]
     code, line = refused(command, "--batch-size", "9999", "-o", output)
@@ -155,7 +155,7 @@ def test_memory_that_the_system_refuses(tmp_path):
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), ValueError("a bug"), KeyError("a bug")])
 def test_a_bug_is_not_hidden(xpnet, monkeypatch, error):
-    monkeypatch.setattr("xpnet.inference.evaluate.evaluate", raiser(error))
+    monkeypatch.setattr("xpnet.inference.predict.outputs_of", raiser(error))
     result = xpnet("evaluate")
     assert result.code == 70
     assert result.err.startswith("Traceback")
@@ -186,8 +186,7 @@ RUNTIME = "cupy_backends.cuda.api.runtime"
 )
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
 def test_errors_of_cupys_own_are_of_the_device(refused, monkeypatch, command, error, text):
-    place = {"evaluate": "evaluate.evaluate", "predict": "predict.predict_ids"}[command]
-    monkeypatch.setattr(f"xpnet.inference.{place}", raiser(error))
+    monkeypatch.setattr("xpnet.inference.predict.outputs_of", raiser(error))
     code, line = refused(command)
     assert code == 5
     assert text in line
@@ -196,7 +195,7 @@ def test_errors_of_cupys_own_are_of_the_device(refused, monkeypatch, command, er
 def test_the_real_cupys_errors_are_of_the_device(refused, monkeypatch):
     cupy = pytest.importorskip("cupy", reason="needs the real CuPy, on any machine")
     error = cupy.cuda.memory.OutOfMemoryError(1024, 2048)
-    monkeypatch.setattr("xpnet.inference.evaluate.evaluate", raiser(error))
+    monkeypatch.setattr("xpnet.inference.predict.outputs_of", raiser(error))
     code, line = refused("evaluate")
     assert code == 5
     assert "has no memory left (Out of memory allocating 1,024 bytes" in line
@@ -204,19 +203,19 @@ def test_the_real_cupys_errors_are_of_the_device(refused, monkeypatch):
 
 def test_a_gpu_without_memory_for_rows_is_an_error_of_the_device(refused, monkeypatch):
     error = DeviceMemoryError.of_rows(1024, "a reason")
-    monkeypatch.setattr("xpnet.inference.evaluate.evaluate", raiser(error))
+    monkeypatch.setattr("xpnet.inference.predict.outputs_of", raiser(error))
     assert refused("evaluate") == (5, f"xpnet: {error}\n")
 
 
 @pytest.mark.parametrize("module", ["mycupy", "numpy", "torch.cuda"])
 def test_errors_of_others_are_not(xpnet, monkeypatch, module):
     error = error_of(module, "OutOfMemoryError", "a bug")
-    monkeypatch.setattr("xpnet.inference.evaluate.evaluate", raiser(error))
+    monkeypatch.setattr("xpnet.inference.predict.outputs_of", raiser(error))
     assert xpnet("evaluate").code == 70
 
 
 def test_debug_shows_where_cupys_error_came_from(xpnet, monkeypatch):
-    monkeypatch.setattr("xpnet.inference.evaluate.evaluate", raiser(OUT_OF_MEMORY))
+    monkeypatch.setattr("xpnet.inference.predict.outputs_of", raiser(OUT_OF_MEMORY))
     result = xpnet("evaluate", "--debug")
     assert result.code == 5
     assert result.err.startswith("Traceback")

@@ -45,20 +45,20 @@ def test_train_gives_nearly_the_same_weights(xpnet, tmp_path):
 
 @pytest.fixture
 def predictions(monkeypatch):
-    """Return how many rows each call of `predict_ids` is given."""
+    """Return how many rows each call of `outputs_of` is given."""
     from xpnet.inference import predict as room
 
-    given, predict = [], room.predict_ids
+    given, compute = [], room.outputs_of
 
     def counted(network, images, **options):
         given.append(len(images))
-        return predict(network, images, **options)
+        return compute(network, images, **options)
 
-    monkeypatch.setattr(room, "predict_ids", counted)
+    monkeypatch.setattr(room, "outputs_of", counted)
     return given
 
 
-@pytest.mark.parametrize(("word", "rows"), [("gpu", [1000]), ("cpu", [])])
+@pytest.mark.parametrize(("word", "rows"), [("gpu", [1000, 1000]), ("cpu", [1000])])
 def test_a_gpu_computes_the_first_block_once_before(xpnet, predictions, word, rows):
     work = json.loads(xpnet("evaluate", "--device", word, "--json").out)
     assert predictions == rows

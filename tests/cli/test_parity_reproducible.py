@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from xpnet import load, reproducible, result_hash, sample, save
-from xpnet.networks.execution import layer_results
+from xpnet.networks.reproducible import ReproducibleNetwork
 from xpnet.parity import certify, stage_results, write_certificate
 from xpnet.testing.built_in import jax_settings
 
@@ -60,15 +60,17 @@ def test_optional_libraries(xpnet, library, precision):
 
 
 def test_one_bit_in_one_library_is_named(xpnet, monkeypatch):
+    layer_results = ReproducibleNetwork.layer_results
+
     def with_another_bit(network, x, xp):
         found = [y for _, y in layer_results(network, x, xp)]
         if network.library == "dask":
-            changed = np.asarray(found[2])
+            changed = np.asarray(found[1]).astype(np.float32)
             changed[3, 5] = np.nextafter(changed[3, 5], np.float32(1.0))
-            found[2] = xp.asarray(changed)
+            found[1] = xp.asarray(changed)
         return [(x, y) for y in found]
 
-    monkeypatch.setattr("xpnet.parity.candidates.layer_results", with_another_bit)
+    monkeypatch.setattr(ReproducibleNetwork, "layer_results", with_another_bit)
     words = (*WORDS, "--devices", "numpy,dask")
     result, report = xpnet(*words), json.loads(xpnet(*words, "--json").out)
     assert result.code == 1
@@ -93,10 +95,12 @@ def test_one_bit_in_one_library_is_named(xpnet, monkeypatch):
 
 
 def test_a_wrong_library_is_named(xpnet, monkeypatch):
-    def on_the_host(*given):
-        return [(x, np.asarray(y)) for x, y in layer_results(*given)]
+    rounded = ReproducibleNetwork.rounded
 
-    monkeypatch.setattr("xpnet.parity.candidates.layer_results", on_the_host)
+    def on_the_host(*given):
+        return np.asarray(rounded(*given))
+
+    monkeypatch.setattr(ReproducibleNetwork, "rounded", on_the_host)
     result = xpnet(*WORDS, "--devices", "dask")
     assert result.code == 1
     assert "  WRONG: library numpy instead of dask\n" in result.out

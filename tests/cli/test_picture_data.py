@@ -130,55 +130,50 @@ def test_numbers_that_are_names(xpnet, refused, folder, names):
     pictures.rename(pictures.with_name("all"))
     part = folder(names.get)
     assert json.loads(xpnet("evaluate", part, "--model", model, "--json").out)["accuracy"] == 1
-    # These labels are 1, 2 and 3: the names, and the ids of 2, 3 and other.
     images, labels = read(part)
     np.savez(npz, images=images, labels=labels.astype(int))
-    for words in ((npz,), ("sample", "--rows", "9")):
-        code, line = refused("evaluate", *words, "--model", model)
-        assert code == 3
-        assert line.endswith(
-            f": 1 may be the class {names[1]!r} or the id of the class {names[2]!r}\n"
-        )
+    words = ("evaluate", npz, "--model", model)
+    if names[1] == "1":
+        assert json.loads(xpnet(*words, "--json").out)["accuracy"] == 1
+    else:
+        assert refused(*words)[0] == 3
 
 
-def test_numbers_for_a_network_without_names(xpnet, folder, tmp_path):
+def test_numbers_with_zeros_are_names(xpnet, refused, folder, tmp_path):
     model, pictures = tmp_path / "m.npz", folder("{:02}".format)
     assert xpnet("train", pictures, "-o", model, "--epochs", "1").code == 0
-    assert load(model).classes is None
-    found = json.loads(xpnet("evaluate", pictures, "--json").out)
-    assert found["correct"] > 30  # of 40, by the embedded network
+    assert load(model).classes == tuple(f"{i:02}" for i in range(10))
+    assert refused("evaluate", pictures)[0] == 3
 
 
-def test_names_for_a_network_without(refused, folder):
-    code, line = refused("evaluate", folder(named))
+def test_digits_that_do_not_begin_at_0(xpnet, folder, tmp_path):
+    model, pictures = tmp_path / "m.npz", folder({1: "1", 2: "2", 9: "9"}.get)
+    assert xpnet("train", pictures, "-o", model, "--epochs", "1").code == 0
+    assert load(model).classes == ("1", "2", "9")
+    assert xpnet("evaluate", pictures, "--model", model).code == 0
+    assert xpnet("evaluate", pictures).code == 0
+
+
+@pytest.mark.parametrize("classes", [None, ["cat", "dog", "cow", "hen"]])
+def test_names_that_the_network_lacks(refused, folder, save_network, classes):
+    words = ("--model", save_network(4, classes=classes))
+    code, line = refused("evaluate", folder(named), *words)
     assert code == 3
-    assert line.endswith(
-        "digits: folders of classes with names, but the classes of the network have none, name the"
-        " folders 0, 1, 2 ..., or train a network on such folders\n"
-    )
-
-
-def test_names_that_the_network_lacks(refused, folder, save_network):
-    model = save_network(4, classes=["cat", "dog", "cow", "hen"])
-    code, line = refused("evaluate", folder(named), "--model", model)
-    assert code == 3
-    assert line.endswith(
-        "`labels` must be entries of the network's classes; got owl 2 at index 2\n"
-    )
+    assert "digits: `labels` must be classes of the network, " in line
 
 
 @pytest.mark.parametrize(
     ("words", "name_of", "expected"),
     [
-        (("--classes", "5"), named, "found 4: cat, dog, owl 2, owl 10, expected 5"),
-        ((), {0: "cat"}.get, "found 1: cat, expected 2"),
+        (("--classes", "5"), named, "5; got 4: cat, dog, owl 10, owl 2"),
+        ((), {0: "cat"}.get, "2; got 1: cat"),
     ],
 )
 def test_another_number_of_classes(refused, folder, words, name_of, expected):
     pictures = folder(name_of)
     code, line = refused("train", pictures, "-o", pictures.with_name("m.npz"), *words)
     assert code == 3
-    assert line.endswith(f"digits: classes, {expected}\n")
+    assert expected in line
 
 
 def test_show_what_the_network_sees(xpnet, folder, tmp_path):

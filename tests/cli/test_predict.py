@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from xpnet import Dense, Network, load, predict, predict_proba, read, reproducible, sample, save
+from xpnet import load, predict, predict_proba, read, reproducible, sample
 
 
 def labels_of(path):
@@ -115,7 +115,7 @@ def test_an_interruption_leaves_no_file(refused, unlabelled, tmp_path, monkeypat
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("xpnet.inference.predict.predict_ids", interrupt)
+    monkeypatch.setattr("xpnet.inference.predict.outputs_of", interrupt)
     assert refused("predict", unlabelled, "-o", tmp_path / "labels.csv")[0] == 130
     assert list(tmp_path.iterdir()) == [unlabelled]
 
@@ -247,8 +247,7 @@ def test_arrays(xpnet, tmp_path, words, more):
     network, images = load("sample"), sample()[0]
     ids, expected = predict(network, images), predict_proba(network, images)
     with np.load(path) as found:
-        assert list(found) == ["labels", *more, "nonfinite"]
-        assert found["nonfinite"].tolist() == []
+        assert list(found) == ["labels", *more]
         labels = found["labels"]
         if "--top" in words:
             expected = np.take_along_axis(expected, labels, axis=1)
@@ -269,7 +268,7 @@ def test_arrays_of_other_predictions(xpnet, labelled, save_network, tmp_path, me
     xpnet("predict", labelled, "--model", model, "-o", path)
     with np.load(path) as found:
         name = meaning.get("output", "labels")
-        assert list(found) == [name, "nonfinite"]
+        assert list(found) == [name]
         np.testing.assert_array_equal(found[name], predict(load(model), read(labelled)[0]))
 
 
@@ -278,20 +277,3 @@ def test_labels_of_an_npz_file_can_be_compared(xpnet, tmp_path):
     xpnet("predict", "-o", path)
     found = json.loads(xpnet("evaluate", "--labels", path, "--json").out)
     assert (found["correct"], found["total"]) == (1000, 1000)
-
-
-def test_the_rows_of_nonfinite_outputs(xpnet, tmp_path):
-    images = np.zeros((9000, 4), np.float32)
-    lost = [3, 4097, 8999]  # in blocks of their own
-    images[lost] = 1e30
-    np.save(tmp_path / "images.npy", images)
-    layer = Dense(np.asarray([[1e30, 1.0]] * 4, np.float32), np.zeros(2, np.float32))
-    save(Network([layer]), tmp_path / "model.npz")
-    words = ("--model", tmp_path / "model.npz", "-o", tmp_path / "labels.npz")
-    result = xpnet("predict", tmp_path / "images.npy", *words, "--json")
-    assert json.loads(result.out)["nonfinite"] == 3
-    assert "images with NaN or infinity in a layer, whose labels are meaningless: 3 of 9,000" in (
-        result.err
-    )
-    with np.load(tmp_path / "labels.npz") as found:
-        assert found["nonfinite"].tolist() == lost

@@ -41,7 +41,7 @@ def test_what_was_computed_where():
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
 
 
-@pytest.mark.parametrize(("given", "used"), [(None, 704), (7, 7), (10_000, 10_000)])
+@pytest.mark.parametrize(("given", "used"), [(None, 1024), (7, 7), (10_000, 10_000)])
 def test_the_batch_size_that_is_used(given, used):
     assert work(10, batch_size=given)["batch_size"] == used
 
@@ -51,7 +51,7 @@ def test_reproducible_work(name):
     assert not work(10)["reproducible"]
     facts = work(10, **{name: True})
     assert facts["reproducible"]
-    assert work_rows(facts)["batches"] == "up to 704 images, reproducible"
+    assert work_rows(facts)["batches"] == "up to 1,024 images, reproducible"
 
 
 def test_no_images_have_no_speed():
@@ -94,7 +94,7 @@ def test_a_network_in_words():
     steps = [Scale(1 / 255), Standardize(0.25, np.ones(2)), Scale(1 / 255)]
     network = Network([Dense(np.ones((2, 1)), [0.0], "step")], steps, "values")
     assert network_text(network) == (
-        "2 -> 1 step; pixels / 255; Standardize(mean=0.25, 2 scales); pixels / 255; values;"
+        "2 -> 1 step; Scale(1 / 255); Standardize(mean=0.25, 2 scales); Scale(1 / 255); values;"
         " float64, numpy"
     )
 

@@ -227,7 +227,7 @@ def test_an_interrupt_and_an_error_that_a_library_makes_of_it(capsys, monkeypatc
         raise error
 
     signals = Signals()
-    monkeypatch.setattr("xpnet.inference.evaluate.evaluate", fail)
+    monkeypatch.setattr("xpnet.inference.predict.outputs_of", fail)
     code, line = CODES[number]
     assert main(["evaluate"], signals=signals) == code
     assert capsys.readouterr().err == line

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.cpu.blas_threads import one_blas_thread
+from xpnet.arrays.cpu.threads import one_blas_thread
 from xpnet.datasets.fetch import FILES
 
 pytestmark = pytest.mark.slow

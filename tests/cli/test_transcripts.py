@@ -164,7 +164,7 @@ PROCESSORS = [
 @pytest.mark.usefixtures("folder", "machine")
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_any_name_of_a_processor_is_masked(xpnet, monkeypatch, processor):
-    monkeypatch.setattr("xpnet.arrays.cpu.processors.cpu_facts", lambda: {"model name": processor})
+    monkeypatch.setattr("xpnet.arrays.cpu.processors.processor_name", lambda: f"2 x {processor}")
     cases = read_cases(TRANSCRIPTS / "results.txt")
     for line in (
         "xpnet evaluate --rows 5 --device auto",

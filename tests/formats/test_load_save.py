@@ -6,10 +6,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xpnet import Dense, Device, DeviceError, Network, evaluate, reproducible, sample
+from xpnet import (
+    Dense,
+    Device,
+    DeviceError,
+    Network,
+    Scale,
+    Standardize,
+    evaluate,
+    reproducible,
+    sample,
+)
 from xpnet.files.errors import WeightsError
 from xpnet.formats import safetensors
 from xpnet.formats.load_save import check_suffix, load, save
+from xpnet.networks.input_range import takes_bytes
 
 
 @pytest.fixture
@@ -187,3 +198,27 @@ def test_the_dtype_of_the_inputs_is_for_onnx(network, path):
     with pytest.raises(ValueError, match=r"`path` must end in \.onnx; got '.*\.safetensors'"):
         save(network, path, input_dtype="uint8")
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("input_range", "steps"),
+    [
+        (None, ()),
+        ("none", ()),
+        ("0..255", ()),
+        ("0..1", (Scale(1 / 255),)),
+        ("0.1307,0.3081", (Scale(1 / 255), Standardize(0.1307, 0.3081))),
+    ],
+)
+def test_the_range_of_the_inputs(tmp_path, input_range, steps):
+    path = tmp_path / "book.npz"
+    np.savez(path, W1=np.ones((4, 2)), b1=np.zeros(2))
+    found = load(path, input_range=input_range)
+    assert list(map(repr, found.preprocessing)) == list(map(repr, steps))
+    assert takes_bytes(found) == (input_range not in {None, "none"})
+
+
+@pytest.mark.parametrize("input_range", ["0..1", "none", "another"])
+def test_a_range_that_does_not_suit(input_range):
+    with pytest.raises(ValueError, match="input_range"):
+        load("sample", input_range=input_range)

@@ -47,7 +47,7 @@ def add_parser(commands: Any) -> None:
         " has a step, or takes bytes. Exit code 1: with --verify, a result differs by more than"
         " rounding explains; OUT is written all the same.",
         examples=(
-            "convert model.onnx model.safetensors --input-range 0..1 --verify train.csv",
+            "convert model.onnx a.safetensors --input-range 0..1 --verify train.csv",
             "convert book.pkl model.npz --activation sigmoid --input-range 0..1",
         ),
     )
