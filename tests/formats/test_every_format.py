@@ -13,7 +13,6 @@ from hypothesis.extra.numpy import arrays
 from safetensors.numpy import save as pack_safetensors
 
 from xpnet import Dense, Network, Scale, Standardize, WeightsError, Whiten, load, save
-from xpnet.arrays.frozen import is_frozen
 from xpnet.formats.format_table import WEIGHT_FORMATS, match_format
 from xpnet.formats.load_save import read_model, serialized, summarize
 from xpnet.formats.model_file import LoadOptions
@@ -163,7 +162,7 @@ def test_output(reread, output):
 
 
 def test_classes(reread):
-    for classes in (None, ["no", "yes"], [7, -1], [0, "0"], ["", "\N{SNOWMAN}\n\"'"]):
+    for classes in (None, ["no", "yes"], [7, -1], [0, "1"], ["", "\N{SNOWMAN}\n\"'"]):
         network = make(classes=classes)
         assert reread(network).classes == network.classes
 
@@ -192,7 +191,11 @@ def test_other_orders_of_memory_are_written(reread):
 @pytest.mark.parametrize("suffix", COMPLETE, indirect=True)
 def test_parameters_are_ordinary_arrays(reread):
     layer = reread(make()).layers[0]
-    assert all(is_frozen(x) and x.dtype.isnative for x in (layer.weight, layer.bias))
+    for x in (layer.weight, layer.bias):
+        assert type(x) is np.ndarray
+        assert x.flags.c_contiguous
+        assert x.dtype.isnative
+        assert not x.flags.writeable
 
 
 @pytest.mark.parametrize(
@@ -249,7 +252,7 @@ def networks(draw):
     if output != "values" and draw(st.booleans()):
         n_classes = max(widths[-1], 2)
         names = st.text() | st.integers()
-        classes = draw(st.lists(names, min_size=n_classes, max_size=n_classes, unique=True))
+        classes = draw(st.lists(names, min_size=n_classes, max_size=n_classes, unique_by=str))
     preprocessing = draw(st.lists(step, max_size=3))
     return Network(layers, preprocessing=preprocessing, output=output, classes=classes)
 
