@@ -75,10 +75,10 @@ def run(*words):
 def save_rows(draw, folder):
     """Write rows of some stretches, and labels."""
     dtype = draw(st.sampled_from([*OF_DTYPE]))
-    stretch = st.tuples(st.sampled_from(OF_DTYPE[dtype]), st.sampled_from([1, 4096, 5000]))
+    stretch = st.tuples(st.sampled_from(OF_DTYPE[dtype]), st.sampled_from([1, 8192, 9000]))
     stretches = draw(st.lists(stretch, min_size=1, max_size=3))
     if draw(st.booleans()):  # beyond the first block, whatever its size
-        stretches.insert(0, ("blank", 4500))
+        stretches.insert(0, ("blank", 8500))
     values = np.concatenate([np.resize(STRETCHES[name], n) for name, n in stretches])
     rows = np.zeros((len(values), N_IN), dtype)
     rows[np.arange(len(values)), np.arange(len(values)) % N_IN] = values
@@ -112,7 +112,7 @@ def test_the_batch_size_does_not_matter(folder, data):
     if is_foreign:
         words += draw(st.sampled_from([["--input-range", "0..1"], ["--input-range", "0..255"], []]))
     words += draw(st.sampled_from([[], ["--precision", "float16"], ["--precision", "float64"]]))
-    words += draw(st.sampled_from([[], ["--rows", "0"], ["--rows", "4600"]]))
+    words += draw(st.sampled_from([[], ["--rows", "0"], ["--rows", "8600"]]))
     ways = [["--batch-size", str(draw(st.sampled_from(BATCH_SIZES)))] for _ in range(2)]
     ways += [["--threads", str(draw(st.sampled_from([1, 2])))]]
     code, out, err = run(*words)

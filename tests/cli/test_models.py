@@ -99,7 +99,7 @@ def test_the_sample_is_one_block_on_a_terminal_or_not(
 
 @pytest.mark.parametrize(
     ("batch_size", "blocks"),
-    [(1, [4096, 4096, 1808]), (3000, [6000, 4000]), (10_000, [10_000]), (20_000, [10_000])],
+    [(1, [8192, 1808]), (3000, [9000, 1000]), (10_000, [10_000]), (20_000, [10_000])],
 )
 def test_a_block_is_a_number_of_whole_batches(parse, tmp_path, batch_size, blocks):
     path = tmp_path / "images.npy"

@@ -80,10 +80,10 @@ def test_a_link_into_a_missing_folder(refused, tmp_path):
 def broken_late(unlabelled):
     """Return a file that is good for more rows than are read at a time, and then is not.
 
-    In batches of 64 rows, that is: 4,096 of them are read together.
+    In batches of 64 rows, that is: 8,192 of them are read together.
     """
     header, first, *_ = unlabelled.read_text().splitlines()
-    unlabelled.write_text("\n".join([header, *[first] * 4100, "1,2,3"]))
+    unlabelled.write_text("\n".join([header, *[first] * 8200, "1,2,3"]))
     return unlabelled
 
 
@@ -92,7 +92,7 @@ def test_an_error_in_the_middle_leaves_no_file(refused, broken_late, tmp_path):
         "predict", broken_late, "--batch-size", "64", "-o", tmp_path / "labels.csv"
     )
     assert code == 3
-    assert "unlabelled.csv:4102: row is too short" in line
+    assert "unlabelled.csv:8202: row is too short" in line
     assert list(tmp_path.iterdir()) == [broken_late]
 
 
@@ -107,7 +107,7 @@ def test_an_error_in_the_middle_leaves_the_old_file(refused, broken_late, tmp_pa
 def test_an_error_in_the_middle_on_standard_output(xpnet, broken_late):
     result = xpnet("predict", broken_late, "--batch-size", "64")
     assert result.code == 3
-    assert len(result.out.splitlines()) == 4097
+    assert len(result.out.splitlines()) == 8193
     assert result.err.count("\n") == 1
 
 

@@ -103,8 +103,8 @@ def test_the_most_probable_mistakes(xpnet, drawn, n_rows, n_shown):
     assert drawn["probabilities"] == pytest.approx(shares[:n_shown].tolist(), abs=1e-5)
 
 
-def test_mistakes_of_several_blocks(xpnet, tmp_path, drawn):
-    images, labels = (np.concatenate([x] * 6) for x in sample())  # more than a block of 4,096
+def test_mistakes_among_many_images(xpnet, tmp_path, drawn):
+    images, labels = (np.concatenate([x] * 6) for x in sample())
     np.savez(tmp_path / "many.npz", images=images, labels=labels)
     result = xpnet(
         "show", tmp_path / "many.npz", "--mistakes", "--rows", "20", "-o", tmp_path / "a.png"
