@@ -66,15 +66,20 @@ def with_range(model: Model, images: "NDArray[Any]") -> "Network":
     """Return the network for images like these, with the steps before it that they need.
 
     These are the steps of --input-range. Without the option, bytes are divided by 255 for a network
-    of another program, unless it takes bytes.
+    of another program, unless it takes bytes, or has so few inputs that they are measurements.
     """
-    from xpnet.networks.input_range import ScalingWarning, takes_bytes, warn_of_range
+    from xpnet.networks.input_range import (
+        FEWEST_PIXELS,
+        ScalingWarning,
+        takes_bytes,
+        warn_of_range,
+    )
     from xpnet.networks.preprocessing import Scale
 
     network, are_bytes = model.network, images.dtype.name == "uint8"
     if model.input_range is not None:
         network = in_range(network, model.input_range, are_bytes=are_bytes)
-    elif are_bytes and not (model.is_own or takes_bytes(network)):
+    elif are_bytes and not (model.is_own or takes_bytes(network) or network.n_in < FEWEST_PIXELS):
         network = replace(network, preprocessing=(Scale(1 / 255), *network.preprocessing))
     else:
         warn_of_range(network, images)
