@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from xpnet.files.errors import WeightsError
+from xpnet.files.hashes import sha256, sha256_of_array
 from xpnet.files.npz import npz_bytes
-from xpnet.files.record import RecordFormat, sha256, sha256_of_array
+from xpnet.files.record import RecordFormat
 
 FORMAT = RecordFormat(
     "xpnet logbook",

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import xpnet
+from xpnet.files.hashes import ResultHash
 from xpnet.inference.result_hash import result_hash
-from xpnet.networks.fingerprint import ResultHash
 
 IMAGES, _ = xpnet.sample()
 TRAINED = xpnet.load("sample")

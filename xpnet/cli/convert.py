@@ -110,7 +110,8 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
 
 def _for_bytes(contents: "ModelFile", options: ModelOptions) -> "Network":
     """Return the network to write, which takes bytes by --input-range."""
-    from xpnet.networks.input_range import FEWEST_PIXELS, RANGES, takes_bytes
+    from xpnet.formats.input_range import RANGES
+    from xpnet.networks.input_range import FEWEST_PIXELS, takes_bytes
 
     network = contents.network
     if options.input_range is not None:

@@ -23,8 +23,8 @@ from xpnet.files.errors import DataError
 from xpnet.pictures.saving import shorten_name
 
 if TYPE_CHECKING:
+    from xpnet.files.hashes import RowsFingerprint
     from xpnet.inference.evaluate import Evaluation
-    from xpnet.networks.fingerprint import RowsFingerprint
     from xpnet.networks.network import Network
 
 # Of more classes, the table shows those of lowest recall.
@@ -50,7 +50,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
-    from xpnet.networks.fingerprint import RowsFingerprint
+    from xpnet.files.hashes import RowsFingerprint
 
     data, options = Data.from_args(args, args.path), from_args(DeviceOptions, args)
     plot, force = args.plot, args.force
@@ -106,8 +106,8 @@ def _compare(
     """Return the network for the images of DATA, the result, and the hash that --hash prints."""
     import numpy as np
 
+    from xpnet.files.hashes import ResultHash
     from xpnet.inference.evaluate import count_pairs, evaluation_of
-    from xpnet.networks.fingerprint import ResultHash
 
     size, n_classes = options.used_batch_size(model.network), most_classes(model.network)
     digest = ResultHash() if options.hash else None

@@ -119,7 +119,7 @@ def _predict(
     """Write the predictions of all images; return the network, number of images and the hash."""
     import numpy as np
 
-    from xpnet.networks.fingerprint import ResultHash
+    from xpnet.files.hashes import ResultHash
 
     options, files, total = wanted.options, _files_in(data), 0
     digest = ResultHash() if options.hash else None

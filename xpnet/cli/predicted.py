@@ -7,7 +7,7 @@ from xpnet.cli.device_choice import DeviceOptions
 
 if TYPE_CHECKING:
     from xpnet.datasets.blocks import Block
-    from xpnet.networks.fingerprint import ResultHash
+    from xpnet.files.hashes import ResultHash
     from xpnet.networks.network import Network
 
 

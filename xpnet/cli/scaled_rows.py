@@ -68,12 +68,7 @@ def with_range(model: Model, images: "NDArray[Any]") -> "Network":
     These are the steps of --input-range. Without the option, bytes are divided by 255 for a network
     of another program, unless it takes bytes, or has so few inputs that they are measurements.
     """
-    from xpnet.networks.input_range import (
-        FEWEST_PIXELS,
-        ScalingWarning,
-        takes_bytes,
-        warn_of_range,
-    )
+    from xpnet.networks.input_range import FEWEST_PIXELS, ScalingWarning, takes_bytes, warn_of_range
     from xpnet.networks.preprocessing import Scale
 
     network, are_bytes = model.network, images.dtype.name == "uint8"
@@ -89,7 +84,7 @@ def with_range(model: Model, images: "NDArray[Any]") -> "Network":
 
 def in_range(network: "Network", input_range: str, *, are_bytes: bool = True) -> "Network":
     """Return the network with the steps of --input-range; raise UsageError if it does not suit."""
-    from xpnet.networks.input_range import with_input_range
+    from xpnet.formats.input_range import with_input_range
 
     try:
         return with_input_range(network, input_range, are_bytes=are_bytes)

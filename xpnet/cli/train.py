@@ -111,8 +111,8 @@ def _untrained(data: Data, options: TrainArguments, images: Any, labels: Any) ->
     import numpy as np
 
     from xpnet.datasets.fetch import DATA_SETS
+    from xpnet.files.hashes import RowsFingerprint
     from xpnet.inference.class_labels import with_label_names
-    from xpnet.networks.fingerprint import RowsFingerprint
     from xpnet.networks.initializers import init_network
     from xpnet.training.augmentation import Augmentation, image_shape
 

@@ -13,7 +13,6 @@ The digests protect against damage and mistakes. They are no signature: a delibe
 include new digests.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -25,10 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.files.errors import DataError, FileError, quoted
+from xpnet.files.hashes import sha256, sha256_of_array
 from xpnet.files.npy import read_npy_header
 from xpnet.files.npz import NpzMember, npz_bytes, open_npz_members
 
-__all__ = ["FIRST_BYTES", "Record", "RecordFormat", "sha256", "sha256_of_array"]
+__all__ = ["FIRST_BYTES", "Record", "RecordFormat"]
 
 _RECORD, _DIGEST = "record", "sha256"
 _MAX_JSON_BYTES = 1 << 23
@@ -155,18 +155,3 @@ def _array_of(member: NpzMember, limit: int, error: type[FileError]) -> NDArray[
     array = np.frombuffer(content, header.dtype)
     array = array.reshape(header.shape, order="F" if header.is_fortran else "C")
     return array.astype(array.dtype.newbyteorder("="), copy=False)
-
-
-def sha256_of_array(array: Any, /) -> str:
-    """Return the SHA-256 of a NumPy array's dtype, shape and little-endian, row-major values."""
-    form = f"{array.dtype.name} {' x '.join(map(str, array.shape))}\n"
-    rows = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
-    return sha256([form.encode(), rows.reshape(-1).view("uint8").data])
-
-
-def sha256(parts: Iterable[Any], /) -> str:
-    """Return the SHA-256 of bytes, which may come in parts, as hexadecimal digits."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()

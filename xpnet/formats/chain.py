@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from xpnet.arrays.deviation import deviation
 from xpnet.formats.checked_parameters import check_finite
 from xpnet.networks.dense import Dense, output_of
-from xpnet.networks.fingerprint import named_arrays
 from xpnet.networks.network import Network
+from xpnet.networks.network_arguments import named_arrays
 from xpnet.networks.preprocessing import Scale, Standardize, Step
 
 __all__ = ["Activate", "Affine", "Linear", "Part", "check_outputs", "network_of_chain"]

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from xpnet.arrays.transfer import to_numpy
 from xpnet.formats.checked_parameters import check_finite, check_floating
 from xpnet.networks.dense import Dense
-from xpnet.networks.fingerprint import named_arrays
 from xpnet.networks.network import Network
+from xpnet.networks.network_arguments import named_arrays
 from xpnet.networks.preprocessing import STEPS, Step, arrays_of
 
 __all__ = ["arrays_by_name", "describe", "metadata_entry", "network_from_description"]

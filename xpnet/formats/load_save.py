@@ -13,8 +13,8 @@ from xpnet.formats.checked_parameters import as_parameters, check_finite
 from xpnet.formats.description import network_from_description
 from xpnet.formats.format_table import WEIGHT_FORMATS, detect_weight_format
 from xpnet.formats.infer_layers import infer_network
+from xpnet.formats.input_range import with_input_range
 from xpnet.formats.model_file import LoadOptions, ModelFile, NamedArrays, weights_errors
-from xpnet.networks.input_range import with_input_range
 from xpnet.networks.network import Network
 
 __all__ = ["SAMPLE_PATH", "check_suffix", "load", "read_model", "save", "serialized", "summarize"]

@@ -5,8 +5,8 @@ from typing import Any
 from xpnet.arrays.dask_blocks import is_dask
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import to_numpy
+from xpnet.files.hashes import ResultHash
 from xpnet.inference.predict import outputs_of, predict_blocks
-from xpnet.networks.fingerprint import ResultHash
 from xpnet.networks.network import Network
 from xpnet.networks.reproducible import reproducible
 

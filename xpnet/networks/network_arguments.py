@@ -1,4 +1,4 @@
-"""The arguments of a network: their checks, and layers from a dictionary of arrays."""
+"""The arguments of a network: their checks, layers from a dictionary of arrays, and the reverse."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -9,8 +9,10 @@ from xpnet._typing import Array
 from xpnet.arrays.namespace import array_namespace
 from xpnet.functions.activations import check_activation
 from xpnet.networks.dense import Dense
+from xpnet.networks.preprocessing import arrays_of
 
 __all__ = ["check_layers", "checked_classes", "checked_metadata", "layers_from_arrays"]
+__all__ += ["named_arrays"]
 
 
 def check_layers(layers: Sequence[Any]) -> None:
@@ -94,3 +96,14 @@ def layers_from_arrays(
             msg = f"W{i}, b{i}: {error}"
             raise ValueError(msg) from error
     return layers
+
+
+def named_arrays(network: Any) -> dict[str, Any]:
+    """Return the arrays by name, in order: ``layers.0.weight`` ..., ``preprocessing.0.mean`` ..."""
+    arrays: dict[str, Any] = {}
+    for i, layer in enumerate(network.layers):
+        arrays[f"layers.{i}.weight"] = layer.weight
+        arrays[f"layers.{i}.bias"] = layer.bias
+    for i, step in enumerate(network.preprocessing):
+        arrays |= {f"preprocessing.{i}.{name}": x for name, x in arrays_of(step).items()}
+    return arrays

@@ -16,12 +16,12 @@ from xpnet.arrays.namespace import (
 )
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.chunks import suited
-from xpnet.networks.fingerprint import preprocessing_facts
 from xpnet.networks.network import Network
 from xpnet.networks.reproducible import reproducible
 from xpnet.parity.bounds.error_bound import StageReference, row_chunks, rows_on_host, stage_names
 from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.bounds.rounding import format_of
+from xpnet.parity.fingerprint import preprocessing_facts
 from xpnet.parity.stage_statistics import (
     Agreement,
     StageAgreement,

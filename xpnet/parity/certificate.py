@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import to_numpy
 from xpnet.files.errors import DataError, quoted
+from xpnet.files.hashes import ResultHash
 from xpnet.files.record import FIRST_BYTES, Record, RecordFormat
 from xpnet.files.taking import take
 from xpnet.files.writing import atomic_write
-from xpnet.networks.fingerprint import ResultHash, input_fingerprint, network_fingerprint
 from xpnet.networks.network import Network
+from xpnet.parity.fingerprint import input_fingerprint, network_fingerprint
 
 __all__ = ["Certificate", "certify", "check_stage_size", "read_certificate", "write_certificate"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.transfer import to_numpy
-from xpnet.networks.fingerprint import ResultHash
+from xpnet.files.hashes import ResultHash
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.error_bound import (
     StageReference,

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from xpnet.files.errors import DataError
-from xpnet.files.record import RecordFormat, sha256, sha256_of_array
+from xpnet.files.hashes import sha256, sha256_of_array
+from xpnet.files.record import RecordFormat
 from xpnet.files.writing import atomic_write
 from xpnet.testing.backends import open_backend
 from xpnet.testing.outcomes import Call

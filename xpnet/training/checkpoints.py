@@ -14,12 +14,13 @@ import numpy as np
 
 from xpnet.arrays.transfer import to_numpy
 from xpnet.files.errors import WeightsError
-from xpnet.files.record import RecordFormat, sha256, sha256_of_array
+from xpnet.files.hashes import sha256, sha256_of_array
+from xpnet.files.record import RecordFormat
 from xpnet.files.reserving import exclusive
 from xpnet.files.writing import atomic_write, check_target
 from xpnet.formats.description import describe
-from xpnet.networks.fingerprint import named_arrays
 from xpnet.networks.network import Network
+from xpnet.networks.network_arguments import named_arrays
 from xpnet.training.run import Epoch
 
 __all__ = ["CHECKPOINT_FORMAT", "Checkpoint", "CheckpointFile", "Resume", "fingerprint", "locked"]

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from xpnet.arrays.namespace import as_array, without_warnings
 from xpnet.arrays.transfer import to_numpy
 from xpnet.datasets import sample
+from xpnet.files.hashes import ResultHash
 from xpnet.files.optional import import_optional
 from xpnet.formats.description import describe
 from xpnet.formats.onnx.parsing import EXACT_KEY, onnx_library
 from xpnet.functions.exact_namespace import ExactNamespace
-from xpnet.networks.fingerprint import ResultHash
 from xpnet.networks.network import Network
 
 __all__ = ["serialize"]

@@ -1,76 +1,15 @@
-"""SHA-256 fingerprints of networks, inputs and outputs, the same on every machine."""
+"""Facts that identify networks and inputs on every machine, with the SHA-256 of arrays."""
 
-import hashlib
 import json
 from typing import Any
 
-from xpnet.arrays.namespace import without_warnings
 from xpnet.arrays.transfer import to_numpy
-from xpnet.files.record import sha256, sha256_of_array
+from xpnet.files.hashes import sha256, sha256_of_array
 from xpnet.networks.network import Network
-from xpnet.networks.preprocessing import Scale, arrays_of
+from xpnet.networks.network_arguments import named_arrays
+from xpnet.networks.preprocessing import Scale
 
-__all__ = ["ResultHash", "RowsFingerprint", "input_fingerprint", "named_arrays"]
-__all__ += ["network_fingerprint", "preprocessing_facts"]
-
-_N_FIRST_ROWS = 1000
-
-
-class RowsFingerprint:
-    """SHA-256 of the first 1,000 rows of a data set, or of all if it has fewer.
-
-    It depends on the values alone: not on the shape of the images, the sizes of the blocks and the
-    format of the file. Bytes are hashed as they are, other numbers as float32.
-    """
-
-    def __init__(self) -> None:
-        self._sha256, self._n_rows = hashlib.sha256(), 0
-
-    def update(self, rows: Any) -> None:
-        """Add the next block of rows or images, a NumPy array of shape (n, ...)."""
-        first = rows[: _N_FIRST_ROWS - self._n_rows]
-        self._n_rows += len(first)
-        with without_warnings():  # float64 may be too large for float32
-            first = first if first.dtype.name == "uint8" else first.astype("<f4")
-        self._sha256.update(first.tobytes())
-
-    def text(self) -> str:
-        """Return the hash of the rows up to now, as hexadecimal digits."""
-        return self._sha256.hexdigest()
-
-
-class ResultHash:
-    """Hash of outputs of shape (n, n_out), in one or more blocks of rows of any library.
-
-    It is the SHA-256 of the outputs and of `form`, a line with their dtype and shape.
-    """
-
-    def __init__(self) -> None:
-        self._sha256, self._n_rows, self.form = hashlib.sha256(), 0, ""
-
-    def update(self, outputs: Any) -> None:
-        """Add the outputs for the next rows, of the same dtype and number."""
-        y = to_numpy(outputs)
-        self._sha256.update(y.astype(y.dtype.newbyteorder("<"), copy=False).tobytes())
-        self._n_rows += len(y)
-        self.form = f"{y.dtype.name} {self._n_rows} x {y.shape[1]}\n"
-
-    def text(self) -> str:
-        """Return the hash of all outputs up to now, such as ``9f3c-02ab-77d1-e05b``."""
-        digest = self._sha256.copy()
-        digest.update(self.form.encode())
-        return "-".join(digest.hexdigest()[i : i + 4] for i in range(0, 16, 4))
-
-
-def named_arrays(network: Network) -> dict[str, Any]:
-    """Return the arrays by name, in order: ``layers.0.weight`` ..., ``preprocessing.0.mean`` ..."""
-    arrays: dict[str, Any] = {}
-    for i, layer in enumerate(network.layers):
-        arrays[f"layers.{i}.weight"] = layer.weight
-        arrays[f"layers.{i}.bias"] = layer.bias
-    for i, step in enumerate(network.preprocessing):
-        arrays |= {f"preprocessing.{i}.{name}": x for name, x in arrays_of(step).items()}
-    return arrays
+__all__ = ["input_fingerprint", "network_fingerprint", "preprocessing_facts"]
 
 
 def network_fingerprint(network: Network) -> dict[str, str]:

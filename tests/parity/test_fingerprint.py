@@ -6,13 +6,10 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.networks.fingerprint import (
-    RowsFingerprint,
-    input_fingerprint,
-    named_arrays,
-    network_fingerprint,
-)
+from xpnet.files.hashes import RowsFingerprint
+from xpnet.networks.network_arguments import named_arrays
 from xpnet.networks.preprocessing import Scale
+from xpnet.parity.fingerprint import input_fingerprint, network_fingerprint
 
 WEIGHT = np.float32([[1.0, -2.5], [0.25, 3.0], [-0.0, 1e-40]])
 BIAS = np.float32([0.5, -1.0])
