@@ -49,9 +49,9 @@ def result_hash(
     """
     network, images = reproducible(network), as_array(images, "images")
     if is_dask(images):
-        y = to_numpy(predict_blocks(outputs_of, network, images, batch_size, threads))
+        y = predict_blocks(outputs_of, network, images, batch_size, threads)
     else:
         y = outputs_of(network, images, batch_size, threads)
     digest = ResultHash()
-    digest.update(y)
+    digest.update(to_numpy(y))
     return digest.text()
