@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import sqrt
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,9 +11,7 @@ from xpnet.arrays.device import Device
 from xpnet.functions.activations import ACTIVATIONS, check_activation
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, Output
-
-if TYPE_CHECKING:
-    from xpnet.networks.preprocessing import Step
+from xpnet.networks.preprocessing import Step
 
 __all__ = ["init_network"]
 
@@ -31,8 +29,8 @@ def init_network(
     *,
     seed: int = 0,
     activation: str = "relu",
-    scheme: "Literal['he', 'xavier', 'normal'] | None" = None,
-    preprocessing: "Step | Sequence[Step] | None" = None,
+    scheme: Literal["he", "xavier", "normal"] | None = None,
+    preprocessing: Step | Sequence[Step] | None = None,
     output: Output = "logits",
     classes: Sequence[str | int] | None = None,
     device: str | Device = "cpu",

@@ -12,7 +12,6 @@ from xpnet.arrays.namespace import (
     as_floating,
     device_of,
     dtype_name,
-    is_kind,
     is_real,
     limits_of,
     without_warnings,
@@ -163,21 +162,18 @@ def all_finite(x: Any) -> bool:
 
 def _check_inputs(network: Network, rows: Any) -> None:
     """Raise DataError if rows are not finite after the preprocessing in the network's dtype."""
-    if is_kind(rows.dtype, array_namespace(rows), "bool") or dtype_name(rows.dtype).endswith(
-        "int8"
-    ):
-        return
     for start in range(0, rows.shape[0], _ROWS_AT_A_TIME):
         part = rows[start : min(start + _ROWS_AT_A_TIME, rows.shape[0]), :]
         given = on_network_device(network, part)
         with without_warnings():
-            if all_finite(network.inputs(given, array_namespace(given))):
-                continue
-        msg = f"rows from {start} on overflow in {dtype_name(network.dtype)}: scale the images"
-        is_lost = ~np.isfinite(to_numpy(part)).all(axis=1)
-        if is_lost.any():
-            msg = f"row {start + int(is_lost.argmax())} (from 0) holds NaN or infinity"
-        raise DataError(msg)
+            inputs = network.inputs(given, array_namespace(given))
+        if not all_finite(inputs):
+            i = int(np.argmin(np.isfinite(to_numpy(inputs)).all(axis=1)))
+            is_finite = np.isfinite(to_numpy(part)[i]).all()
+            fault = f"overflows in {dtype_name(network.dtype)}: scale the images"
+            fault = fault if is_finite else "holds NaN or infinity"
+            msg = f"row {start + i} (from 0) {fault}"
+            raise DataError(msg)
 
 
 def split(n: int, validation: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
