@@ -118,8 +118,10 @@ class Dense:
     @cached_property
     def overwrite(self) -> Callable[[Any, Any], Any]:
         """The same function, which may overwrite `z` if the weight is NumPy's, of 32 or 64 bits."""
-        in_place = ACTIVATIONS[self.activation].in_place if is_usual(self.weight) else None
-        return in_place or self.activate
+        in_place, weight = ACTIVATIONS[self.activation].in_place, self.weight
+        if in_place is None or not is_usual(weight):
+            return self.activate
+        return in_place(array_namespace(weight), weight.dtype)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the arguments: a read-only mapping cannot be pickled."""
