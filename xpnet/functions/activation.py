@@ -72,8 +72,8 @@ class Activation:
     # pullback(gradient, x, y, xp) of a function along the last axis: the gradient with respect to
     # x, given the one with respect to y. None for elementwise functions.
     pullback: Callable[..., Any] | None = None
-    # in_place(xp, dtype): the same formula as a function of (x, xp) that overwrites a NumPy array of
-    # 32 or 64 bits with the results and returns it. Only for a derivative that needs y alone.
+    # in_place(xp, dtype): the same formula as a function of (x, xp) that overwrites a NumPy array
+    # of 32 or 64 bits with the results and returns it. Only for a derivative that needs y alone.
     in_place: Callable[[Any, Any], Callable[[Any, Any], Any]] | None = None
     # Whether it is close to max(x, 0), so that He's scheme preserves the scale of its signals.
     is_rectifier: bool = False

@@ -86,7 +86,7 @@ def run(
         if not is_host:
             msg = f"`threads` must be None for a network of {network.library}, which has its own"
             raise ValueError(msg)
-    elif network.is_reproducible and is_host:
+    elif network.is_reproducible and is_host and len(rows) > size:
         threads = blas_threads()  # most of its time is outside of products, on one thread
     if not (is_host and isinstance(rows, np.ndarray)):
         with current_device(network.layers[0].weight), without_warnings():
@@ -111,23 +111,20 @@ def _on_host(
     `threads`, are taken by threads with one BLAS thread each.
     """
     keep_freed_memory()
-    n_rows = len(rows)
-    if threads is None and n_rows <= size:
+    if threads is None and len(rows) <= size:
         return compute(rows)
-    starts = range(0, max(n_rows, 1), size)
-    empty = compute(rows[:0])
-    results = np.empty((n_rows, *empty.shape[1:]), empty.dtype)
+    starts = range(0, max(len(rows), 1), size)
+    parts: list[Any] = [None] * len(starts)
 
-    def work(start: int) -> None:
-        results[start : start + size] = compute(rows[start : start + size])
+    def work(i: int) -> None:
+        parts[i] = compute(rows[starts[i] : starts[i] + size])
 
     if threads is None and len(starts) < _MANY_CHUNKS:
-        run_tasks(work, starts, 1)
-        return results
-    n_threads = min(threads or blas_threads(), len(starts))
-    with one_blas_thread():
-        run_tasks(work, starts, n_threads)
-    return results
+        run_tasks(work, range(len(starts)), 1)
+    else:
+        with one_blas_thread():
+            run_tasks(work, range(len(starts)), min(threads or blas_threads(), len(starts)))
+    return np.concatenate(parts) if len(parts) > 1 else np.asarray(parts[0])
 
 
 def _on_device(
