@@ -36,11 +36,12 @@ DIVIDED = "bytes / 255"
     ],
     ids=str,
 )
+@pytest.mark.filterwarnings("ignore::xpnet.ScalingWarning")
 def test_steps(*, steps, is_own, input_range, of_bytes, of_numbers):
-    network = init_network([4, 2], preprocessing=steps)
+    network = init_network([64, 2], preprocessing=steps)
     model = Model(network, "model.onnx", is_own, input_range)
     expected = of_bytes, of_bytes if of_numbers is None else of_numbers
-    for rows, steps_then in zip((ROWS[:, :4], ROWS[:, :4] / 255), expected, strict=True):
+    for rows, steps_then in zip((ROWS[:, :64], ROWS[:, :64] / 255), expected, strict=True):
         found = with_range(model, rows)
         assert list(map(repr, found.preprocessing)) == list(map(repr, steps_then))
         text = added_text(model, found)

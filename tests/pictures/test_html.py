@@ -12,7 +12,7 @@ from xpnet.inference.evaluate import Evaluation
 from xpnet.training.run import Epoch, Run
 
 NAMES = ["<b>cat", "a & b"]
-EVALUATION = Evaluation(12, 19, np.array([[3, 2], [5, 9]]), n_nonfinite=1, classes=NAMES)
+EVALUATION = Evaluation(12, 19, np.array([[3, 2], [5, 9]]), classes=NAMES)
 RUN = Run(
     xpnet.init_network([2, 2]),
     (epoch := Epoch(1, 0.5, 0.8, 0.6, 0.7, 0.01, 2.0),),
@@ -26,7 +26,7 @@ def pictures_in(html):
 
 def test_an_evaluation():
     html = EVALUATION._repr_html_()
-    assert "0.632: 12 of 19; 1 not finite" in html
+    assert "0.632: 12 of 19" in html
     assert "a &amp; b predicted as &lt;b&gt;cat: 5; &lt;b&gt;cat predicted as a &amp; b: 2" in html
     assert [x[:4] for x in pictures_in(html)] == [b"\x89PNG"]
 

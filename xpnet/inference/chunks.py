@@ -88,15 +88,14 @@ def run(
             raise ValueError(msg)
     elif network.is_reproducible and is_host and len(rows) > size:
         threads = blas_threads()  # most of its time is outside of products, on one thread
-    if not (is_host and isinstance(rows, np.ndarray)):
-        with current_device(network.layers[0].weight), without_warnings():
-            return _on_device(network, rows, finish, size)
 
     def compute(part: Any) -> Any:
         return np.asarray(finish(network, network.compute(part, np)))
 
-    with without_warnings():
-        return _on_host(compute, rows, size, threads)
+    with current_device(network.layers[0].weight), without_warnings():
+        if is_host and isinstance(rows, np.ndarray):
+            return _on_host(compute, rows, size, threads)
+        return _on_device(network, rows, finish, size)
 
 
 def _on_host(
