@@ -99,31 +99,31 @@ def run(
 
 
 def _on_host(
-    compute: Callable[[NDArray[Any]], NDArray[Any]],
-    rows: NDArray[Any],
-    size: int,
-    threads: int | None,
-) -> NDArray[Any]:
+    compute: Callable[[Any], Any], rows: NDArray[Any], size: int, threads: int | None
+) -> Any:
     """Return ``compute(rows)``, one result per row, computed for `size` rows at a time.
 
     Few chunks are computed one after the other, by BLAS's own threads. Many, or with a number of
     `threads`, are taken by threads with one BLAS thread each.
     """
     keep_freed_memory()
-    if threads is None and len(rows) <= size:
+    if threads is None and len(rows) <= (_MANY_CHUNKS - 1) * size:
+        return _in_chunks(compute, rows, size, 1)
+    with one_blas_thread():
+        return _in_chunks(compute, rows, size, threads or blas_threads())
+
+
+def _in_chunks(compute: Callable[[Any], Any], rows: NDArray[Any], size: int, n_threads: int) -> Any:
+    if len(rows) <= size:
         return compute(rows)
-    starts = range(0, max(len(rows), 1), size)
+    starts = range(0, len(rows), size)
     parts: list[Any] = [None] * len(starts)
 
     def work(i: int) -> None:
         parts[i] = compute(rows[starts[i] : starts[i] + size])
 
-    if threads is None and len(starts) < _MANY_CHUNKS:
-        run_tasks(work, range(len(starts)), 1)
-    else:
-        with one_blas_thread():
-            run_tasks(work, range(len(starts)), min(threads or blas_threads(), len(starts)))
-    return np.concatenate(parts) if len(parts) > 1 else np.asarray(parts[0])
+    run_tasks(work, range(len(starts)), min(n_threads, len(starts)))
+    return np.concatenate(parts)
 
 
 def _on_device(

@@ -22,8 +22,7 @@ class Xpnet(Rival):
         network = workload.network.to(self.device)
         if self.options.get("is_reproducible", False):
             network = xpnet.reproducible(network)
-        threads = self.threads if self.device == "cpu" else None
-        return lambda images: np.asarray(xpnet.predict(network, images, threads=threads))
+        return lambda images: np.asarray(xpnet.predict(network, images))
 
 
 class Training:

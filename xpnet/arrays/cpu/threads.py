@@ -47,7 +47,9 @@ def _libraries() -> list[Any]:
 
 
 def _counts() -> list[tuple[Any, int]]:
-    return [(library, library.get_num_threads() or 1) for library in _libraries()]
+    """Return the libraries with several threads, and their numbers."""
+    found = ((library, library.get_num_threads() or 1) for library in _libraries())
+    return [(library, count) for library, count in found if count > 1]
 
 
 def _set(counts: list[tuple[Any, int]]) -> None:
