@@ -51,8 +51,8 @@ def network_of(*widths, dtype="float32", output="values", step=None):
 
 NETWORK = network_of(784, 50, 10)
 REFERENCE = error_bound(NETWORK, PIXELS).stages[-1]
-# One chunk has 1,024 rows, and 256 of a reproducible network; 8 chunks are many.
-NUMBERS = [*range(41), *(n + d for n in (256, 1024, 2048, 8192) for d in (-1, 0, 1))]
+# One chunk has 1,024 rows, and 512 of a reproducible network; 8 chunks are many.
+NUMBERS = [*range(41), *(n + d for n in (512, 1024, 8192) for d in (-1, 0, 1))]
 
 
 @pytest.mark.parametrize("threads", [None, 1, 2, 5])
