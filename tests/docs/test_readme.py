@@ -1,13 +1,17 @@
-"""README: its length and its accuracies."""
+"""README: its length, and its figures, which are those of committed results."""
 
+import json
 import re
 from pathlib import Path
+
+import pytest
 
 import xpnet
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 PROSE = re.sub(r"```.*?^```$|<!--.*?-->", "", README, flags=re.DOTALL | re.MULTILINE)
+RESULT = ROOT / "benchmarks" / "results" / "inference-intel-family-6-model-167.json"
 
 
 def test_readme_fits_two_screens():
@@ -30,3 +34,18 @@ def test_accuracies():
     ]
     sentence = re.search(r"Untrained, it reads (\S+) .*?trained, (\S+)\.\n", README, re.DOTALL)
     assert list(sentence.groups()) == found
+
+
+def test_speeds():
+    result = json.loads(RESULT.read_text("utf-8"))
+    (cell,) = [
+        cell["seconds"]
+        for cell in result["cells"]
+        if (cell["network"], cell["rows"], cell["threads"]) == ("784-50-100-10:sigmoid", 10_000, 2)
+    ]
+    ours = cell["xpnet"]["plain"]["best"]
+    assert float(re.search(r"10,000 digits in ([\d.]+) ms", README)[1]) == round(1000 * ours, 1)
+    for name in ("OpenVINO", "ONNX Runtime", "scikit-learn", "torch"):
+        times = re.search(rf"{name}\s+(?:takes\s+)?([\d.]+)\s+times", README)[1]
+        assert float(times) == pytest.approx(cell[name]["best way"]["best"] / ours, abs=0.005)
+    assert result["about"]["date"] in README
