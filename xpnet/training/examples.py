@@ -83,8 +83,7 @@ def as_examples(
     """Validate images and labels, and return them as rows and class ids or values.
 
     Arguments and errors are as for `xpnet.train`; `weights` come from `as_sample_weight`. If
-    `on_host`, images are copied to the host. DataError is raised for rows that are not finite after
-    the preprocessing: no learning rate would help.
+    `on_host`, images are copied to the host.
     """
     network = objective.network
     weight = network.layers[0].weight
@@ -161,7 +160,7 @@ def all_finite(x: Any) -> bool:
 
 
 def _check_inputs(network: Network, rows: Any) -> None:
-    """Raise DataError if rows are not finite after the preprocessing in the network's dtype."""
+    """Raise DataError unless rows are finite after the preprocessing: no rate would help."""
     for start in range(0, rows.shape[0], _ROWS_AT_A_TIME):
         part = rows[start : min(start + _ROWS_AT_A_TIME, rows.shape[0]), :]
         given = on_network_device(network, part)
@@ -169,10 +168,9 @@ def _check_inputs(network: Network, rows: Any) -> None:
             inputs = network.inputs(given, array_namespace(given))
         if not all_finite(inputs):
             i = int(np.argmin(np.isfinite(to_numpy(inputs)).all(axis=1)))
-            is_finite = np.isfinite(to_numpy(part)[i]).all()
+            is_given = not np.isfinite(to_numpy(part)[i]).all()
             fault = f"overflows in {dtype_name(network.dtype)}: scale the images"
-            fault = fault if is_finite else "holds NaN or infinity"
-            msg = f"row {start + i} (from 0) {fault}"
+            msg = f"row {start + i} (from 0) {'holds NaN or infinity' if is_given else fault}"
             raise DataError(msg)
 
 

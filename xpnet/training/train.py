@@ -150,7 +150,7 @@ def train(
     objective = Objective(network, loss)
     optimizer, schedule = as_optimizer(optimizer), as_schedule(schedule)
     rate = float(optimizer.usual_rate if learning_rate is None else learning_rate)
-    _check_integers(1, epochs=epochs, patience=patience)
+    _check_integers(1, epochs=epochs, batch_size=batch_size, patience=patience)
     _check_integers(0, augment=augment, seed=seed)
     _check_numbers(rate, validation)
     if network.is_reproducible:
@@ -158,7 +158,6 @@ def train(
         if type(schedule) is Cosine:
             schedule = ReproducibleCosine(warmup=schedule.warmup)
     n = images.shape[0] if images.ndim else 0
-    _check_integers(1, batch_size=batch_size)
     batch_size = usual_batch_size(n) if batch_size is None else int(batch_size)
     shape = image_shape(tuple(images.shape)) if augment else None
     with locked(checkpoint, resume=resume):
