@@ -10,7 +10,6 @@ import subprocess
 import sys
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from threadpoolctl import threadpool_info
 
 import xpnet
 from harness.processes import Worker
+from xpnet.arrays.cpu.processors import cpu_facts
 
 # Environment variables that may change the speed of products or functions, by how they begin.
 VARIABLES = ("OMP_NUM_THREADS", "NPY_DISABLE_CPU_FEATURES", "OPENBLAS_", "MKL_")
@@ -61,11 +61,7 @@ def headline(facts: dict[str, Any]) -> str:
 
 def processor() -> dict[str, str]:
     """Return vendor, family and model of the processor."""
-    found: dict[str, str] = {}
-    with suppress(OSError), Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
-        for line in takewhile(str.strip, lines):
-            name, _, value = line.partition(":")
-            found[name.strip()] = value.strip()
+    found = cpu_facts()
     return {
         "vendor": found.get("vendor_id") or platform.processor() or "unknown",
         "family": found.get("cpu family", "unknown"),
