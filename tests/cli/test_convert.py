@@ -114,7 +114,11 @@ def test_a_network_of_pixels_from_elsewhere_needs_the_range(refused, xpnet, book
     result = xpnet("convert", book, target, "--input-range", "0..255", "--verify", "sample")
     assert (result.code, "accuracy       0.9520\n" in result.out) == (0, True)
     result = xpnet("convert", book, target, "--force", "--input-range", "none")
-    assert (result.code, load(target).preprocessing, load(target).metadata) == (0, (), {})
+    assert (result.code, load(target).preprocessing, load(target).metadata) == (
+        0,
+        (),
+        {"input_range": "none"},
+    )
     weight = np.asarray(trained.layers[0].weight[:63])
     np.savez(book, W1=weight, b1=np.zeros(weight.shape[1]))  # measurements
     assert xpnet("convert", book, target, "--force").code == 0

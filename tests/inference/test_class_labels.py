@@ -107,7 +107,6 @@ def test_a_label_is_matched_by_its_text(xp_backend, classes, labels, dtype):
         (None, [True, False, True], 0),
         (None, ["0", "00", "1"], 1),
         (None, ["0", "1", "other"], 2),
-        (None, np.asarray(["0", None, "1"], object), 1),
         (None, [np.nan, 1.0, 2.0], 0),
         ((5, 6, 7), [5, 1, 6], 1),
         ((5, 6, 7), [5.0, 6.0, 7.0], 0),
@@ -144,6 +143,9 @@ def test_labels_must_be_one_for_each_image(labels):
         ([3, 1, 2], (1, 2, 3)),
         (["b", "a", "c"], ("a", "b", "c")),
         (["class 10", "class 2", "Class 1"], ("Class 1", "class 2", "class 10")),
+        ([1, -1, -10], (-10, -1, 1)),
+        (["1", "-1", "-10"], ("-10", "-1", "1")),
+        (np.asarray([1, "b", "a"], object), ("1", "a", "b")),
         (["10", "9", "other"], ("9", "10", "other")),
     ],
     ids=str,
@@ -162,6 +164,20 @@ def test_labels_other_than_numbers_become_the_classes(labels, classes):
 def test_labels_that_name_another_number_of_classes(labels):
     with pytest.raises(ValueError, match="as many classes"):
         xpnet.train(passing(4), np.eye(4)[:3], labels, epochs=1)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, np.datetime64("NaT")], ids=str)
+@pytest.mark.parametrize("classes", [None, ("a", "b", "c")])
+def test_a_missing_label(missing, classes):
+    labels = np.asarray(["a", missing, "b", "c"], object)
+    with pytest.raises(ValueError, match=r"missing.*index 1"):
+        xpnet.train(passing(classes=classes), np.eye(3)[[0, 1, 1, 2]], labels, epochs=1)
+
+
+@pytest.mark.parametrize("labels", [[True, False, True], [b"a", b"b", b"c"], [0.0, 1.0, 2.0]])
+def test_labels_to_learn_that_are_neither_integers_nor_strings(labels):
+    with pytest.raises(ValueError, match="`labels` must be classes"):
+        xpnet.train(passing(), np.eye(3), labels, epochs=1)
 
 
 def test_labels_of_a_reproducible_network():

@@ -166,6 +166,7 @@ def test_every_number_of_rows_of_every_kind_is_within_the_bounds(steps, dtype, w
     [
         (1e-37, 2.0**-24, np.uint8(255)),  # underflows by a part of 2^-126 of the scaled row
         (1e-30, -(2.0**-60), np.float32(1e30)),
+        (1.2345 * 2.0**-110, 2.0**-30, np.float32(2.0**120)),  # too small a factor for the weight
         (3e38, 1.0, np.float32(1)),
         (3e38, 2.0, np.float32(0.25)),
         (1.0, 1e-7, np.float64(1e40)),

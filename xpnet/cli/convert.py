@@ -116,8 +116,7 @@ def _for_bytes(contents: "ModelFile", options: ModelOptions) -> "Network":
     network = contents.network
     if options.input_range is not None:
         return in_range(network, options.input_range)
-    is_complete = contents.is_own or network.preprocessing or takes_bytes(network)
-    if network.n_in >= FEWEST_PIXELS and not is_complete:
+    if network.n_in >= FEWEST_PIXELS and not (contents.is_own or takes_bytes(network)):
         words = f"{', '.join(RANGES)}, or MEAN,STD of pixels in 0..1"
         msg = f"{options.source} does not tell the range of its inputs: give --input-range {words}"
         raise UsageError(msg)

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 
+from xpnet.networks.input_range import takes_bytes
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, Standardize, Step
 
@@ -18,7 +19,7 @@ def with_input_range(network: Network, input_range: str, *, are_bytes: bool = Tr
     Parameters
     ----------
     network : Network
-        Without preprocessing.
+        Without a step for bytes; for "MEAN,STD", without preprocessing.
     input_range : str
         What the network expects: "0..1", for which bytes are divided by 255; "0..255", for which
         nothing is added; "MEAN,STD" of pixels in 0..1, such as "0.1307,0.3081", which are
@@ -28,22 +29,26 @@ def with_input_range(network: Network, input_range: str, *, are_bytes: bool = Tr
 
     Raises
     ------
+    TypeError
+        If `input_range` is no string.
     ValueError
-        If the word is another one, or the network has preprocessing.
+        If the word is another one, or the network has such preprocessing.
     """
+    if not isinstance(input_range, str):
+        msg = f"`input_range` must be a string; got {input_range!r}"
+        raise TypeError(msg)
     steps: list[Step] = [Scale(1 / 255)] if are_bytes else []
     if input_range not in RANGES:
         steps.append(_standardization(input_range))
-    if network.preprocessing:
-        found = ", ".join(map(repr, network.preprocessing))
-        msg = f"`input_range` must be left out for a network with preprocessing; it has {found}"
+    own = network.preprocessing
+    if own and (takes_bytes(network) or input_range not in RANGES):
+        msg = f"`input_range` must be left out for a network with {', '.join(map(repr, own))}"
         raise ValueError(msg)
-    if input_range == "none":
-        return network
-    steps = [] if input_range == _BYTES else steps
-    found = _BYTES if are_bytes or input_range == _BYTES else "0..1"
+    found = _BYTES if are_bytes else "0..1"
+    if input_range in {_BYTES, "none"}:
+        steps, found = [], input_range
     metadata = {**network.metadata, "input_range": found}
-    return replace(network, preprocessing=tuple(steps), metadata=metadata)
+    return replace(network, preprocessing=(*steps, *own), metadata=metadata)
 
 
 def _standardization(text: str) -> Standardize:

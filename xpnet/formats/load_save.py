@@ -56,7 +56,7 @@ def load(
         Shape of the weights, if the file does not determine it: (n_in, n_out), or (n_out, n_in)
         as in torch.
     input_range : str, optional
-        Pixels that the network of a file without preprocessing was trained on; it then takes raw
+        Pixels that the network of a file without a step for bytes was trained on; it then takes raw
         bytes. "0..1": bytes are divided by 255. "MEAN,STD" of pixels in 0..1, such as
         "0.1307,0.3081": they are standardised, too. "0..255": as they are. "none": the inputs are
         no pixels. By default, no step is added.
@@ -82,7 +82,7 @@ def load(
         If the file is damaged, is not a network of fully connected layers, is the ONNX file of a
         reproducible network, or lacks the activations or the layout and they are not given.
     ValueError
-        If `input_range` is another word, or is given for a network with preprocessing.
+        If `input_range` is another word, or is given for a network with a step for bytes.
     ModuleNotFoundError
         If the file is ONNX and the package onnx is not installed, or Keras' and h5py is not.
     DeviceError

@@ -42,11 +42,9 @@ def as_class_ids(network: Network, labels: Any) -> Any:
         found = xp.astype(labels, _integer_dtype(labels, xp))
         is_wrong = (found < 0) | (found >= network.n_classes)
     else:
-        labels, xp = to_numpy(labels), np
+        labels, xp = _as_text(to_numpy(labels)), np
         names = range(network.n_classes) if classes is None else classes
         ids = {str(name): i for i, name in enumerate(names)}
-        if labels.dtype.kind == "O":  # numbers beside strings
-            labels = np.asarray([str(x) for x in labels.tolist()])
         values, places = np.unique(labels, return_inverse=True)
         found = np.asarray([ids.get(str(x), -1) for x in values.tolist()], np.int64)[places]
         is_wrong = found < 0
@@ -57,6 +55,18 @@ def as_class_ids(network: Network, labels: Any) -> Any:
         msg = f"`labels` must be classes of the network, {_listed(network)}; {got}"
         raise ValueError(msg)
     return found
+
+
+def _as_text(labels: NDArray[Any]) -> NDArray[Any]:
+    """Return objects as an array of texts, others unchanged; raise ValueError for a missing one."""
+    if labels.dtype.kind not in "OT":
+        return labels
+    values = labels.tolist()
+    for i, x in enumerate(values):
+        if not isinstance(x, str) and str(x) in {"None", "nan", "NaT", "<NA>"}:
+            msg = f"`labels` must have no missing values; got {x} at index {i}"
+            raise ValueError(msg)
+    return np.asarray([str(x) for x in values], str)
 
 
 def _listed(network: Network) -> str:
@@ -74,10 +84,12 @@ def with_label_names(network: Network, labels: Any) -> Network:
     the labels do not name as many classes as the network has.
     """
     labels = as_array(labels, "labels")
-    is_named = network.classes is not None or not network.n_classes or labels.ndim != 1
-    if is_named or array_namespace(labels).isdtype(labels.dtype, "real floating"):
+    if network.classes is not None or not network.n_classes or labels.ndim != 1:
         return network
-    names = np.unique(to_numpy(labels)).tolist()
+    host = _as_text(to_numpy(labels))
+    if host.dtype.kind not in "iuU":
+        return network  # whose error names the labels
+    names = np.unique(host).tolist()
     if {str(x) for x in names} <= {str(i) for i in range(network.n_classes)}:
         return network
     if len(names) != network.n_classes:
@@ -91,7 +103,10 @@ def with_label_names(network: Network, labels: Any) -> Network:
 
 def _natural(name: str | int) -> list[Any]:
     """Return the sorting key that orders digits as numbers."""
-    parts = re.split("([0-9]+)", str(name).casefold())
+    text = str(name).casefold()
+    if re.fullmatch("-?[0-9]+", text):
+        return ["", int(text), ""]
+    parts = re.split("([0-9]+)", text)
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
 

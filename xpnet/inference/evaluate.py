@@ -120,7 +120,8 @@ def evaluate(
         As `predict`; also if the numbers of images and labels differ, a label is not a class of the
         network, or the network is a regression.
     DataError
-        As `predict`, and for images on a device, too.
+        As `predict`, with the number of rows of a pair if there are several. For images on a
+        device, it has the number alone.
 
     Warns
     -----

@@ -67,7 +67,7 @@ def warn_of_range(
 
 def _fault(network: Network, images: Any, *, is_trained: bool) -> str | None:
     """Return what is wrong with the range of images, and the remedy; None if nothing is seen."""
-    pixels = _first_pixels(images)
+    pixels = _first_pixels(network, images)
     if pixels is None or pixels.dtype.kind not in "fiu":
         return None
     is_float, steps = pixels.dtype.kind == "f", network.preprocessing
@@ -84,12 +84,14 @@ def _fault(network: Network, images: Any, *, is_trained: bool) -> str | None:
         return None
     step = "xpnet.Scale(1/255)"
     step = f"({step}, *network.preprocessing)" if steps else step
-    what = f"images have values up to {largest:g}, but the network does not scale them"
-    return f"{what}: divide by 255, or give the network preprocessing={step}"
+    what = f"images have values up to {largest:g}, but the network takes 0..1: scale them"
+    return f"{what}; for bytes, divide by 255, or give the network preprocessing={step}"
 
 
-def _first_pixels(images: Any) -> Any:
+def _first_pixels(network: Network, images: Any) -> Any:
     """Return the first rows of images in host memory as a NumPy array; None for others."""
+    if network.metadata.get("input_range") == "none":  # its inputs are no pixels
+        return None
     if prod(images.shape[1:]) < FEWEST_PIXELS or images.ndim < 2 or is_dask(images):
         return None
     if is_traced(images) or not images.shape[0] or not is_in_host_memory(images):
@@ -99,7 +101,7 @@ def _first_pixels(images: Any) -> Any:
 
 def declared(network: Network, images: Any) -> Network:
     """Return a network to be trained on images, whose metadata say 0..255 if they are bytes."""
-    first = _first_pixels(images)
+    first = _first_pixels(network, images)
     is_raw = first is not None and first.dtype.kind in "iu" and first.max() > 1
     if not is_raw or takes_bytes(network):
         return network

@@ -107,7 +107,8 @@ def train(
     -------
     Run
         With ``.network``, an ordinary one, ``.history`` and ``.best``. On one machine, a seed gives
-        one network. Trained on images of raw bytes, its metadata say so: ``input_range`` 0..255.
+        one network. If it was trained on bytes and no step is for them, its metadata say so:
+        ``input_range`` 0..255.
 
     Raises
     ------
