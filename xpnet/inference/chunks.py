@@ -82,6 +82,7 @@ def run(
     Arguments and errors are those of `xpnet.predict`. Outputs of shape (n, n_out) are on the
     network's device.
     """
+    keep_freed_memory()
     rows, is_host = as_rows(images, network.n_in), network.library == "numpy"
     is_plain = type(rows) is np.ndarray and is_host and batch_size is threads is None
     if is_plain and 0 < len(rows) <= _FEW_ROWS:
@@ -93,7 +94,7 @@ def run(
         if not is_host:
             msg = f"`threads` must be None for a network of {network.library}, which has its own"
             raise ValueError(msg)
-    elif network.is_reproducible and is_host and len(rows) > size:
+    elif network.is_reproducible and is_host and rows.shape[0] > size:
         threads = blas_threads()  # most of its time is outside of products, on one thread
 
     def compute(part: Any) -> Any:
@@ -113,7 +114,6 @@ def _on_host(
     Few chunks are computed one after the other, by BLAS's own threads. Many, or with a number of
     `threads`, are taken by threads with one BLAS thread each.
     """
-    keep_freed_memory()
     if threads is None and len(rows) <= (_MANY_CHUNKS - 1) * size:
         return _in_chunks(compute, rows, size, 1)
     with one_blas_thread():
