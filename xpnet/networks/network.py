@@ -273,7 +273,7 @@ class Network:
         """Compute the forward pass of rows; yield the sums and the activations of each layer.
 
         Pairs (weight, bias) in `parameters` are used instead of the network's own. Unless
-        `keeps_sums`, NumPy may overwrite sums by activations, if their derivatives need these alone.
+        `keeps_sums`, NumPy may overwrite sums by activations whose derivative needs no sums.
         """
         steps, triples = self._operands(x, parameters, keeps_sums=keeps_sums)
         y = preprocessed(steps, x, self.dtype, xp)
