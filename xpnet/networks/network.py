@@ -92,7 +92,7 @@ class Network:
     def __init__(
         self,
         layers: Sequence[Dense],
-        preprocessing: Step | Sequence[Step] | None = None,
+        preprocessing: "Step | Sequence[Step] | None" = None,
         output: Output = "logits",
         classes: Sequence[str | int] | None = None,
         metadata: Mapping[str, str] | None = None,
@@ -162,7 +162,7 @@ class Network:
         /,
         *,
         activation: str | Sequence[str] | None = None,
-        preprocessing: Step | Sequence[Step] | None = None,
+        preprocessing: "Step | Sequence[Step] | None" = None,
         output: Output = "logits",
         classes: Sequence[str | int] | None = None,
     ) -> Self:
