@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import sqrt
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -11,7 +11,9 @@ from xpnet.arrays.device import Device
 from xpnet.functions.activations import ACTIVATIONS, check_activation
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, Output
-from xpnet.networks.preprocessing import Step
+
+if TYPE_CHECKING:
+    from xpnet.networks.preprocessing import Step
 
 __all__ = ["init_network"]
 
