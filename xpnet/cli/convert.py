@@ -44,7 +44,7 @@ def add_parser(commands: Any) -> None:
         description="Read a network of any format and write it in the format of OUT's suffix:"
         " .safetensors, .npz or .onnx, with the step that bytes need by --input-range: a network of"
         f" {FEWEST_PIXELS} inputs or more from another program needs this option, unless it"
-        " has a step, or takes bytes. Exit code 1: with --verify, a result differs by more than"
+        " takes bytes. Exit code 1: with --verify, a result differs by more than"
         " rounding explains; OUT is written all the same.",
         examples=(
             "convert model.onnx a.safetensors --input-range 0..1 --verify train.csv",

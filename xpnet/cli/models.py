@@ -53,13 +53,11 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
     text = "shape of the weights: in_out is (inputs, outputs), out_in is (outputs, inputs) as in"
     text += " torch; for a file that does not name it"
     add("--layout", str, text, choices=LAYOUTS)
-    text = "what a network without preprocessing takes: 0..1, bytes divided by 255 (the default,"
+    text = "what a network without a step for bytes takes: 0..1, bytes divided by 255 (the default,"
     text += " unless the file tells of bytes); 0..255, bytes as they are; MEAN,STD of pixels in"
     text += " 0..1, such as 0.1307,0.3081 for torchvision's Normalize((0.1307,), (0.3081,)), by"
-    text += (
-        " which pixels are standardised; or none, numbers that are no pixels. Numbers other than"
-    )
-    text += " bytes are never divided"
+    text += " which pixels are standardised; or none, numbers that are no pixels. Other numbers"
+    text += " than bytes are never divided"
     add("--input-range RANGE", str, text)
     text = "accept infinite or NaN parameters"
     group.add_argument("--allow-nonfinite", action="store_true", help=text)

@@ -1,4 +1,4 @@
-"""What a NumPy network multiplies by: its parameters in the forms that cost the least.
+"""Operands of a NumPy network: its parameters, in the forms that take the least time.
 
 They are made at the first use and kept, which is right because a layer keeps read-only copies. All
 figures are microseconds of one thread, in float32.
