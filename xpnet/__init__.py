@@ -37,10 +37,8 @@ if TYPE_CHECKING:
     from xpnet.functions.losses import *
     from xpnet.functions.piecewise import *
     from xpnet.functions.rectifiers import *
-    from xpnet.functions.shrinkage import *
     from xpnet.functions.sigmoids import *
     from xpnet.functions.softmax import *
-    from xpnet.functions.special import *
     from xpnet.inference.evaluate import Evaluation as Evaluation, evaluate as evaluate
     from xpnet.inference.predict import predict as predict, predict_proba as predict_proba
     from xpnet.inference.result_hash import result_hash as result_hash
@@ -107,7 +105,7 @@ _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in name
 # `from xpnet import *` does not need scikit-learn.
 _WITHOUT_ESTIMATORS = [x for x, module in _MODULE_OF.items() if module != "xpnet.estimators"]
 # Modules of functions; all names in their `__all__` are public.
-_FAMILIES = "exponentials gates hard losses piecewise rectifiers shrinkage sigmoids softmax special"
+_FAMILIES = "exponentials gates hard losses piecewise rectifiers sigmoids softmax"
 
 
 def _functions() -> dict[str, object]:

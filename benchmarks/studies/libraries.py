@@ -36,8 +36,8 @@ WORDS = (
     *("ndonnx", "cubed", "mlx", "mparray"),
 )
 FAMILIES = (
-    *("exponentials", "gates", "hard", "losses", "piecewise", "rectifiers", "shrinkage"),
-    *("sigmoids", "softmax", "special"),
+    *("exponentials", "gates", "hard", "losses", "piecewise", "rectifiers"),
+    *("sigmoids", "softmax"),
 )
 COLUMNS = ("functions", "forward", "predict", "train", "same bits", "test kit")
 NOT_KNOWN: dict[str, tuple[str, Callable[[Any], Any]]] = {

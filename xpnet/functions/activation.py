@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from xpnet.arrays.namespace import as_numbers, compute, device_of, limits_of
 
-__all__ = ["EXACT", "Activation", "OnnxOperator", "UlpBounds", "finite", "not_negative", "one_of"]
+__all__ = ["EXACT", "Activation", "OnnxOperator", "UlpBounds", "one_of"]
 __all__ += ["positive", "share"]
 
 Check: TypeAlias = Callable[[Any, str], Any]
@@ -57,7 +57,6 @@ class OnnxOperator(NamedTuple):
     options: Mapping[str, str] = _NONE  # free attribute -> option of the activation
     fixed: Mapping[str, float] = _NONE  # attributes with a required value
     defaults: Mapping[str, Any] = _NONE  # ONNX's values of omitted attributes
-    given: Mapping[str, float] = _NONE  # options with a required value, without an attribute
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +88,7 @@ class Activation:
     onnx: OnnxOperator | None = None
     onnx_clip: tuple[float, float] | None = None
     onnx_gate: str | None = None
-    # Class in torch.nn, and option -> its attribute where the names differ.
-    torch: str | None = None
-    torch_names: Mapping[str, str] = field(default_factory=dict)
+    torch: str | None = None  # class in torch.nn
     # Name in Keras, and the options whose defaults differ in Keras.
     keras: str | None = None
     keras_defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -226,7 +223,5 @@ def one_of(*words: str) -> Check:
     return check
 
 
-finite = _number(lambda _: True, "a number from -1e30 to 1e30")
-not_negative = _number(lambda number: number >= 0.0, "a number from 0 to 1e30")
 positive = _number(lambda number: 1e-6 <= number <= 1e6, "a number from 1e-6 to 1e6")
 share = _number(lambda number: number == 0.0 or 1e-30 <= number <= 1.0, "0, or from 1e-30 to 1")

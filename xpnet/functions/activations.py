@@ -11,20 +11,22 @@ from xpnet.functions import (
     hard,
     piecewise,
     rectifiers,
-    shrinkage,
     sigmoids,
     softmax,
-    special,
 )
 from xpnet.functions.activation import Activation
 
 __all__ = ["ACTIVATIONS", "check_activation"]
 
-_FAMILIES = (exponentials, gates, hard, piecewise, rectifiers, shrinkage, sigmoids, softmax)
-_FOUND = [x for family in (*_FAMILIES, special) for x in vars(family).values()]
+_FAMILIES = (exponentials, gates, hard, piecewise, rectifiers, sigmoids, softmax)
+_FOUND = [x for family in _FAMILIES for x in vars(family).values()]
 _ROWS = {row.name: row for row in _FOUND if isinstance(row, Activation)}
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
     dict(sorted({**_ROWS, "linear": piecewise.IDENTITY}.items()))
+)
+_REMOVED = frozenset(  # in 0.3
+    "erf glu hard_shrink soft_shrink sparse_plus sparse_sigmoid sparsemax squareplus tanh_shrink"
+    " threshold".split()
 )
 
 
@@ -33,6 +35,9 @@ def check_activation(name: Any) -> None:
     if not isinstance(name, str):
         msg = f"`activation` must be a name, such as 'sigmoid'; got {name!r}"
         raise TypeError(msg)
+    if name in _REMOVED:
+        msg = f"`activation` {name!r} was removed in xpnet 0.3"
+        raise ValueError(msg)
     if name not in ACTIVATIONS:
         hint = nearest_hint(name, ACTIVATIONS) or f"; known are {', '.join(sorted(ACTIVATIONS))}"
         msg = f"`activation` must be a known name; got {name!r}{hint}"

@@ -6,13 +6,11 @@ from typing import Any
 from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, as_numbers, bounded
 from xpnet.functions.activation import Activation, OnnxOperator, UlpBounds, one_of
-from xpnet.functions.along_axis import check_axis
-from xpnet.functions.dtype_constants import constants_of
 from xpnet.functions.rectifiers import _softplus
 from xpnet.functions.sigmoids import _sigmoid
 from xpnet.functions.special import logistic_tail, normal_tail, split_exp
 
-__all__ = ["gelu", "glu", "mish", "silu"]
+__all__ = ["gelu", "mish", "silu"]
 
 
 def silu(x: ArrayT, /) -> ArrayT:
@@ -162,41 +160,3 @@ GELU = Activation(
     torch="GELU",
     keras="gelu",
 )
-
-
-def glu(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
-    """Gated linear unit: the first half along an axis times the sigmoid of the second.
-
-    An infinity in the first half is kept; NaN in either half gives NaN. The error in ULP is at most
-    twice that of `sigmoid` plus 0.5: 8.5 in float32 on NumPy. Dauphin, Fan, Auli and Grangier
-    (2017), arXiv:1612.08083.
-
-    Parameters
-    ----------
-    x : array of real numbers
-        Of even length along `axis`.
-    axis : int, default -1
-        Axis to split; half as long in the result.
-
-    Examples
-    --------
-    >>> glu([2.0, 3.0, 0.0, 1000.0])
-    array([1., 3.])
-    """
-    return apply(_glu, x, axis=axis)
-
-
-def _glu(x: Any, xp: Any, *, axis: int = -1) -> Any:
-    check_axis(x, axis)
-    half, odd = divmod(x.shape[axis], 2)
-    if odd:
-        msg = f"`x` must have an even length along axis {axis}; got {x.shape[axis]}"
-        raise ValueError(msg)
-    before = (slice(None),) * (axis % x.ndim)
-    growth, rest = split_exp(-x[(*before, slice(half, None), ...)], xp)
-    value = x[(*before, slice(None, half), ...)]
-    # Two divisions: infinity times exp(rest), which may be 0, would be NaN. `where` changes no
-    # value, but keeps XLA from merging them into one division by a product, which would overflow.
-    quotient = xp.where(xp.isinf(value), value, xp.divide(value, 1.0 + growth))
-    high = constants_of(x, xp).safe_exponent - 1.0
-    return xp.divide(quotient, xp.exp(bounded(-rest, xp, high=high)))

@@ -1,4 +1,4 @@
-"""Piecewise linear and quadratic approximations of smooth activations."""
+"""Piecewise linear approximations of smooth activations."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, as_numbers, bounded
 from xpnet.functions.activation import EXACT, Activation, OnnxOperator, UlpBounds
 
-__all__ = ["hard_sigmoid", "hard_silu", "hard_tanh", "sparse_plus", "sparse_sigmoid"]
+__all__ = ["hard_sigmoid", "hard_silu", "hard_tanh"]
 
 
 def hard_sigmoid(x: ArrayT, /) -> ArrayT:
@@ -102,56 +102,4 @@ HARD_TANH = Activation(
     onnx_clip=(-1.0, 1.0),
     torch="Hardtanh",
     keras="hard_tanh",
-)
-
-
-def sparse_sigmoid(x: ArrayT, /) -> ArrayT:
-    """Piecewise linear sigmoid, min(max((x + 1) / 2, 0), 1), the derivative of `sparse_plus`.
-
-    The error is at most 1 ULP in float32 and float64.
-
-    Examples
-    --------
-    >>> sparse_sigmoid([-2.0, 0.0, 2.0])
-    array([0. , 0.5, 1. ])
-    """
-    return apply(_sparse_sigmoid, x)
-
-
-def _sparse_sigmoid(x: Any, xp: Any) -> Any:
-    return 0.5 * (bounded(x, xp, -1.0, 1.0) + 1.0)
-
-
-SPARSE_SIGMOID = Activation(
-    _sparse_sigmoid,
-    derivative=lambda x, _y, xp: 0.5 * as_numbers(xp.abs(x) < 1.0, x, xp),
-    turns=(0.0,),
-    ulp=UlpBounds(numpy=(1, 1), torch=(1, 1), jax=(1, 1)),
-    keras="sparse_sigmoid",
-)
-
-
-def sparse_plus(x: ArrayT, /) -> ArrayT:
-    """Softplus with a finite tail: 0 up to -1, (x + 1)^2 / 4 from -1 to 1, x from 1 on.
-
-    The error is at most 2 ULP in float32 and float64.
-
-    Examples
-    --------
-    >>> sparse_plus([-2.0, 0.0, 2.0])
-    array([0.  , 0.25, 2.  ])
-    """
-    return apply(_sparse_plus, x)
-
-
-def _sparse_plus(x: Any, xp: Any) -> Any:
-    z = bounded(x, xp, -1.0, 1.0) + 1.0
-    return xp.maximum(x, 0.25 * z * z)
-
-
-SPARSE_PLUS = Activation(
-    _sparse_plus,
-    derivative=lambda x, _y, xp: _sparse_sigmoid(x, xp),
-    ulp=UlpBounds(numpy=(2, 2), torch=(2, 2), jax=(2, 2)),
-    keras="sparse_plus",
 )

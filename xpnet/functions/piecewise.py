@@ -10,9 +10,9 @@ from typing import Any
 
 from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, as_numbers, bounded
-from xpnet.functions.activation import EXACT, Activation, OnnxOperator, UlpBounds, finite, share
+from xpnet.functions.activation import EXACT, Activation, OnnxOperator, UlpBounds, share
 
-__all__ = ["identity", "leaky_relu", "relu", "relu6", "step", "threshold"]
+__all__ = ["identity", "leaky_relu", "relu", "relu6", "step"]
 
 _FEW = 2**10
 
@@ -173,43 +173,4 @@ RELU6 = Activation(
     onnx_clip=(0.0, 6.0),
     torch="ReLU6",
     keras="relu6",
-)
-
-
-def threshold(x: ArrayT, /, *, threshold: float = 1.0, value: float = 0.0) -> ArrayT:
-    """Return x where x > threshold, and `value` elsewhere. The result is exact.
-
-    Parameters
-    ----------
-    x : array of real numbers, or number
-    threshold : float, default 1.0
-    value : float, default 0.0
-        From -1e30 to 1e30. The names are those of torch (``default_value`` in Keras), the defaults
-        those of ONNX's ThresholdedRelu.
-
-    Examples
-    --------
-    >>> threshold([0.5, 1.0, 2.0], threshold=1.0, value=-3.0)
-    array([-3., -3.,  2.])
-    """
-    options = {"threshold": finite(threshold, "threshold"), "value": finite(value, "value")}
-    return apply(_threshold, x, **options)
-
-
-def _threshold(x: Any, xp: Any, *, threshold: float = 1.0, value: float = 0.0) -> Any:
-    # Not the opposite comparison, which would lose NaN. Bounded, because -inf * 0 would be NaN.
-    is_replaced = as_numbers(x <= threshold, x, xp)
-    return bounded(x, xp, low=threshold) * (1.0 - is_replaced) + value * is_replaced
-
-
-THRESHOLD = Activation(
-    _threshold,
-    derivative=lambda x, _y, xp, threshold=1.0, **_: as_numbers(x > threshold, x, xp),
-    jumps=lambda threshold=1.0, value=0.0: () if value == threshold else (threshold,),
-    options={"threshold": finite, "value": finite},
-    ulp=EXACT,
-    onnx=OnnxOperator(
-        "ThresholdedRelu", 10, {"alpha": "threshold"}, {}, {"alpha": 1.0}, given={"value": 0.0}
-    ),
-    torch="Threshold",
 )

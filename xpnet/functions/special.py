@@ -1,56 +1,12 @@
-"""Special functions missing from the array API standard: erf and the normal distribution's tail.
+"""Tails of the normal and the logistic distribution, by arithmetic and exp."""
 
-They use arithmetic, exp and expm1 only.
-"""
-
-import math
 from collections.abc import Sequence
 from typing import Any
 
-from xpnet._typing import ArrayT
-from xpnet.arrays.namespace import apply, bounded
-from xpnet.functions.activation import Activation, OnnxOperator, UlpBounds
+from xpnet.arrays.namespace import bounded
 from xpnet.functions.dtype_constants import TAIL_BEND, constants_of
 
-__all__ = ["erf"]
-
-
-def erf(x: ArrayT, /) -> ArrayT:
-    """Error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x, in [-1, 1].
-
-    Computed as 1 - exp(-v) by expm1, where v = -log(1 - erf) is a polynomial times the argument:
-    one formula for small and large arguments. The error is at most, in float32 and float64: 4 and 3
-    ULP on NumPy, 4 and 3 on torch, 7 and 6 on JAX.
-
-    Examples
-    --------
-    >>> erf([-1000.0, 0.0, 1.0]).round(6)
-    array([-1.      ,  0.      ,  0.842701])
-    """
-    return apply(_erf, x)
-
-
-def _erf(x: Any, xp: Any) -> Any:
-    constants = constants_of(x, xp)
-    end = constants.erf_end
-    z = bounded(x, xp, -end, end)
-    # The bound makes z / t the sign, or x / 1e-18 near 0; JAX squares t to differentiate.
-    t = bounded(xp.maximum(z, -z), xp, low=1e-18)
-    return xp.divide(z, t) * -xp.expm1(-t * polynomial(constants.erf, t))
-
-
-def _erf_derivative(x: Any, _y: Any, xp: Any) -> Any:
-    z = bounded(x, xp, -40.0, 40.0)
-    return (2.0 / math.sqrt(math.pi)) * xp.exp(-z * z)
-
-
-ERF = Activation(
-    _erf,
-    derivative=_erf_derivative,
-    turns=(0.0,),
-    ulp=UlpBounds(numpy=(4, 3), torch=(4, 3), jax=(7, 6)),
-    onnx=OnnxOperator("Erf", 9),
-)
+__all__ = ["logistic_tail", "normal_tail", "polynomial", "split_exp"]
 
 
 def polynomial(coefficients: Sequence[float], x: Any) -> Any:
@@ -59,25 +15,6 @@ def polynomial(coefficients: Sequence[float], x: Any) -> Any:
     for coefficient in reversed(rest):
         y = y * x + coefficient
     return y
-
-
-def product_with_error(factor: float, x: Any, xp: Any) -> tuple[Any, Any]:
-    """Return factor * x as the rounded product and its rounding error.
-
-    Dekker's algorithm: both factors are split into halves whose products are exact.
-
-    A compiler for GPUs may fuse a product with a sum, which skips the rounding of the product. This
-    changes nothing if the product is exact, or if the sum adds 0, as in `rounded`.
-    """
-    bits = constants_of(x, xp).half_bits
-    shift = 2.0 ** (bits - math.frexp(factor)[1])
-    high = round(factor * shift) / shift
-    low = factor - high
-    scaled = 2.0**bits * x + x
-    x_high = scaled - (scaled - x)
-    x_low = x - x_high
-    rounded = factor * x + 0.0
-    return rounded, ((high * x_high - rounded) + high * x_low + low * x_high) + low * x_low
 
 
 def normal_tail(t: Any, xp: Any) -> Any:

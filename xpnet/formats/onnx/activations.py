@@ -37,4 +37,4 @@ def options_of(operator: OnnxOperator, attributes: Mapping[str, Any]) -> dict[st
             value = float(str(np.float32(value)))
         if options.setdefault(option, value) != value:
             return None
-    return {**options, **operator.given}
+    return options

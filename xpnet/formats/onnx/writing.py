@@ -151,10 +151,5 @@ class _GraphBuilder:
 
 
 def _attributes(operator: OnnxOperator, layer: Dense) -> dict[str, Any]:
-    for option, value in operator.given.items():
-        if layer.options[option] != value:
-            given = layer.options[option]
-            msg = f"ONNX has {layer.activation!r} only with {option}={value}; got {given}"
-            raise ValueError(msg)
     free = {name: layer.options[option] for name, option in operator.options.items()}
     return {**operator.fixed, **free}

@@ -14,7 +14,7 @@ __all__ = ["TORCH_ACTIVATIONS", "Trace", "rejection"]
 
 # Class in torch.nn -> activation, and for each of its options the attribute of the module.
 TORCH_ACTIVATIONS: dict[str, tuple[str, dict[str, str]]] = {
-    row.torch: (row.name, {option: row.torch_names.get(option, option) for option in row.options})
+    row.torch: (row.name, {option: option for option in row.options})
     for row in ACTIVATIONS.values()
     if row.torch
 }
@@ -23,7 +23,7 @@ _FIXED: dict[str, dict[str, tuple[Any, ...]]] = {
     "Hardtanh": {"min_val": (-1,), "max_val": (1,)},
     "LogSoftmax": {"dim": (-1, 1)},
     "Softmax": {"dim": (-1, 1)},
-    "Softplus": {"threshold": (20,)},
+    "Softplus": {"beta": (1,), "threshold": (20,)},
 }
 # Functions, methods and attributes, in lower case and without underscores.
 _KINDS = {kind.lower(): kind for kind in TORCH_ACTIVATIONS}

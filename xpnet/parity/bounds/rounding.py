@@ -11,7 +11,7 @@ from xpnet.arrays.namespace import dtype_name
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activation import BOUNDED
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.functions.softmax import log_softmax_bound, softmax_bound, sparsemax_bound
+from xpnet.functions.softmax import log_softmax_bound, softmax_bound
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
 
@@ -117,18 +117,15 @@ def relative_error(layer: Dense, precision: FloatFormat) -> float:
 
 
 def rowwise_error(activation: str, z: Any, y: Any, error: Any, precision: FloatFormat) -> Any:
-    """Return the error bound of a softmax, log_softmax or sparsemax, of shape (n, n_out).
+    """Return the error bound of a softmax or log_softmax, of shape (n, n_out).
 
     `z` and `y` are its true inputs and results, `error` is the error bound of `z`.
 
     If z is off by at most error, log y is off by at most error + log(sum(y * exp(error))): the
     numerator grows by at most error while the sum shrinks by the mean of exp(-error), and the
-    mean of exp(error), weighted by y, is above its inverse. The threshold of a sparsemax moves no
-    further than the largest error.
+    mean of exp(error), weighted by y, is above its inverse.
     """
     n = z.shape[1]
-    if activation == "sparsemax":
-        return error + np.max(error, axis=1, keepdims=True) + sparsemax_bound(n, precision.name)
     is_log = activation == "log_softmax"
     shares = np.exp(y) if is_log else y
     moved = error + np.log(np.sum(shares * np.exp(error), axis=1, keepdims=True))
