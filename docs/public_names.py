@@ -1,6 +1,6 @@
 """Pages of public names, from the lists ```{autosummary} of the reference pages.
 
-A line such as ``xpnet.functions.gates.*`` stands for the names in the module's `__all__`.
+A line such as ``xpnet.functions.sigmoids.*`` stands for the names in the module's `__all__`.
 """
 
 import inspect

@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from xpnet.formats.torch import from_torch as from_torch
     from xpnet.functions.exact_namespace import exact_namespace as exact_namespace
     from xpnet.functions.exponentials import *
-    from xpnet.functions.gates import *
-    from xpnet.functions.hard import *
+    from xpnet.functions.gelu import *
     from xpnet.functions.losses import *
     from xpnet.functions.piecewise import *
     from xpnet.functions.rectifiers import *
@@ -105,7 +104,7 @@ _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in name
 # `from xpnet import *` does not need scikit-learn.
 _WITHOUT_ESTIMATORS = [x for x, module in _MODULE_OF.items() if module != "xpnet.estimators"]
 # Modules of functions; all names in their `__all__` are public.
-_FAMILIES = "exponentials gates hard losses piecewise rectifiers sigmoids softmax"
+_FAMILIES = "exponentials gelu losses piecewise rectifiers sigmoids softmax"
 
 
 def _functions() -> dict[str, object]:

@@ -35,10 +35,7 @@ WORDS = (
     *("cpu", "array-api-strict", "torch:cpu", "jax:cpu", "dask", "cupy", "dpnp"),
     *("ndonnx", "cubed", "mlx", "mparray"),
 )
-FAMILIES = (
-    *("exponentials", "gates", "hard", "losses", "piecewise", "rectifiers"),
-    *("sigmoids", "softmax"),
-)
+FAMILIES = (*("exponentials", "gelu", "losses", "piecewise", "rectifiers", "sigmoids", "softmax"),)
 COLUMNS = ("functions", "forward", "predict", "train", "same bits", "test kit")
 NOT_KNOWN: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "ndonnx": ("ndonnx", lambda x: x.unwrap_numpy()),

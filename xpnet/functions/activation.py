@@ -1,52 +1,47 @@
-"""Properties of an activation function: derivative, options and error bounds."""
+"""An activation is a formula: the decorator that makes a function of it, and its properties.
 
+A formula takes an array of float32 or float64 and its namespace `xp`, which may be that of the
+exact functions: it divides by ``xp.divide``. It computes with NumPy's warnings off, so infinities
+on the way are allowed; `bounded` is for those that would become NaN, in results or in gradients by
+automatic differentiation. A Python number in it takes the dtype of the array.
+"""
+
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeAlias
 
-from xpnet.arrays.namespace import as_numbers, compute, device_of, limits_of
+from xpnet._typing import ArrayT
+from xpnet.arrays.namespace import (
+    as_floating,
+    as_numbers,
+    compute,
+    device_of,
+    limits_of,
+    without_warnings,
+)
 
-__all__ = ["EXACT", "Activation", "OnnxOperator", "UlpBounds", "one_of"]
-__all__ += ["positive", "share"]
+__all__ = ["Activation", "OnnxOperator", "activation", "array_function", "one_of", "positive"]
+__all__ += ["share"]
 
+Options = ParamSpec("Options")
+Formula: TypeAlias = Callable[Concatenate[Any, Any, Options], Any]
 Check: TypeAlias = Callable[[Any, str], Any]
 """``check(value, name)``: the value of an option as a Python float or string."""
 
-
-class UlpBounds(NamedTuple):
-    """Error bounds of an elementwise function in float32 and float64, in units in the last place.
-
-    Dask, array-api-strict and, by default, dpnp share the bounds of NumPy. The default for CuPy is
-    1 ULP larger in float64, unless the function is exact. `extra` is added for every library and
-    dtype. The bounds hold where the true value is a normal number. Where it is smaller, the error
-    is at most the smallest normal number, and the result may be flushed to zero.
-
-    Bounds in float32 are the largest errors over all 2^32 inputs (dpnp: 2^28), found by
-    ``benchmarks/studies/accuracy.py`` and rounded up; other options are first rounded to the dtype.
-    Bounds in float64 exceed the largest errors at a million random points and at the points of the
-    test tables. They include the library's own error in exp, expm1, log1p or tanh, with NumPy 2.4
-    on x86-64 (with and without AVX2 and AVX-512), torch 2.13, JAX 0.10 and dpnp 0.20.
-
-    Bounds for CuPy are not measured on a GPU; compiled kernels, translated to C, are within them.
-    CUDA states at most 2 ULP for exp and tanh, and 1 for expm1 and log1p, in float32, which the
-    bounds of NumPy allow for; and 1 for each in float64, where NumPy is more accurate.
-    """
-
-    numpy: tuple[float, float]
-    torch: tuple[float, float]
-    jax: tuple[float, float]
-    cupy: tuple[float, float] | None = None
-    dpnp: tuple[float, float] | None = None
-    extra: float = 0.0
-
-
-# Libraries whose error bounds are known.
-BOUNDED = UlpBounds._fields[:-1]
-EXACT = UlpBounds(numpy=(0, 0), torch=(0, 0), jax=(0, 0))
 _NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+class ArrayFunction(Protocol[Options]):
+    """A public function of an array of any library."""
+
+    formula: Callable[..., Any]  # its mathematics: formula(x, xp, **options)
+    row: "Activation"  # of an activation
+
+    def __call__(self, x: ArrayT, /, *args: Options.args, **options: Options.kwargs) -> ArrayT: ...
 
 
 class OnnxOperator(NamedTuple):
@@ -63,7 +58,7 @@ class OnnxOperator(NamedTuple):
 class Activation:
     """An activation function, with the properties that layers, training and parity need."""
 
-    # function(x, xp, **options): the mathematics.
+    # function(x, xp, **options): the formula.
     function: Callable[..., Any]
     # derivative(x, y, xp, **options) of an elementwise function, where y = function(x). Where two
     # pieces meet, it is the derivative of one of them. None if it is 0 everywhere.
@@ -78,11 +73,10 @@ class Activation:
     is_rectifier: bool = False
     # Points where the absolute derivative may have a local maximum. Between them it is monotone.
     turns: tuple[float, ...] = ()
-    # jumps(**options): the points where the function is not continuous.
-    jumps: Callable[..., tuple[float, ...]] = lambda **_: ()
+    jumps: tuple[float, ...] = ()  # points where the function is not continuous
     options: Mapping[str, Check] = field(default_factory=dict)
-    # Error bounds of an elementwise function, or ulp(**options) that returns them.
-    ulp: UlpBounds | Callable[..., UlpBounds] | None = None
+    # Error bounds of an elementwise function in float32 and float64, see `ulp_bound`.
+    ulp: tuple[float, float] | None = None
     # The same function elsewhere: an operator of ONNX; the bounds of ONNX's Clip; the activation
     # whose product with x it is, which is two nodes in ONNX.
     onnx: OnnxOperator | None = None
@@ -96,7 +90,7 @@ class Activation:
     @property
     def name(self) -> str:
         """Name of the public function."""
-        return self.function.__name__.removeprefix("_")
+        return self.function.__name__
 
     @property
     def is_elementwise(self) -> bool:
@@ -153,27 +147,26 @@ class Activation:
                 is_inside = as_numbers((low < turn) & (turn < high), low, xp)
                 point = xp.full((), turn, dtype=low.dtype, device=device_of(low))
                 largest = xp.maximum(largest, is_inside * steepness(point))
-        for jump in self.jumps(**options):
+        for jump in self.jumps:
             largest = xp.where((low <= jump) & (jump <= high), xp.inf, largest)
         return largest
 
-    def ulp_bound(self, library: str, dtype: str, /, **options: Any) -> float:
-        """Return the error bound of the function, in units in the last place.
+    def ulp_bound(self, dtype: str, /) -> float:
+        """Return the error bound of an elementwise function, in units in the last place.
 
-        `library` is a name that `xpnet.arrays.namespace.library_of` returns, and `dtype` is
-        float16, bfloat16, float32 or float64. Raise ValueError if no bound is known.
+        It holds in every library, with every option. Results smaller than 2^-120 (float64:
+        2^-1000) may be 0, and subnormal inputs may count as 0. Those of "float16" and "bfloat16"
+        are computed in float32 and rounded. The bounds of "float32" exceed the largest errors on
+        NumPy, torch and JAX over all 2^32 inputs, measured by ``benchmarks/studies/accuracy.py``;
+        those of "float64" the largest errors that are known of the libraries' exp, expm1, log1p
+        and tanh. They leave room for CUDA's, which were not measured on a GPU: at most 2 ULP in
+        float32, and 1 in float64.
         """
-        bounds = self.ulp(**options) if callable(self.ulp) else self.ulp
-        name = "numpy" if library in {"array_api_strict", "dask"} else library
-        is_known = dtype in {"float16", "bfloat16", "float32", "float64"}
-        if bounds is None or name not in BOUNDED or not is_known:
-            msg = f"no error bound is known for {self.name!r} of {library!r} arrays of {dtype}"
+        if self.ulp is None:
+            msg = f"activation {self.name!r} has no bound of its own: it is not elementwise"
             raise ValueError(msg)
-        single, double = getattr(bounds, name) or bounds.numpy
-        if name == "cupy" and bounds.cupy is None and double:
-            double += 1
-        by_dtype = {"float32": single, "float64": double}
-        return float(by_dtype.get(dtype, min(1, single)) + bounds.extra)
+        single, double = self.ulp
+        return float({"float32": single, "float64": double}.get(dtype, min(1, single)))
 
     def checked(self, options: Mapping[str, Any], /) -> Mapping[str, Any]:
         """Return the given options, after validation, and the defaults of the others."""
@@ -189,11 +182,52 @@ class Activation:
         }
 
 
-def _number(is_allowed: Callable[[float], bool], rule: str) -> Check:
-    """Return a check for real numbers within +-1e30 that satisfy the rule.
+def activation(**properties: Any) -> Callable[[Formula[Options]], ArrayFunction[Options]]:
+    """Make an activation of a formula; the properties are the fields of `Activation`.
 
-    float32 holds these numbers, and their products with ordinary ones. The Python float that the
-    check returns never changes the dtype of an array.
+    The public function has them as its attribute ``row``.
+    """
+
+    def decorate(formula: Formula[Options]) -> ArrayFunction[Options]:
+        row = Activation(formula, **properties)
+        public = array_function(formula, row.options)
+        public.row = row
+        return public
+
+    return decorate
+
+
+def array_function(
+    formula: Formula[Options], checks: Mapping[str, Check] = _NONE
+) -> ArrayFunction[Options]:
+    """Return the public form of a formula, ``f(x, /, *, options)``, for arrays of any library."""
+    x, _, *options = inspect.signature(formula).parameters.values()
+    known = {option.name for option in options}
+    x = x.replace(kind=inspect.Parameter.POSITIONAL_ONLY, annotation=inspect.Parameter.empty)
+
+    @functools.wraps(formula)
+    def function(x: Any, /, **given: Any) -> Any:
+        for name in given.keys() - known:
+            msg = f"{formula.__name__}() got an unexpected keyword argument {name!r}"
+            raise TypeError(msg)
+        checked = {
+            name: checks[name](x, name) if name in checks else x for name, x in given.items()
+        }
+        x, xp = as_floating(x)
+        with without_warnings():
+            return compute(formula, x, xp=xp, **checked)
+
+    public: Any = function
+    public.formula, public.__signature__ = formula, inspect.Signature([x, *options])
+    # doctest passes over a function whose globals are those of another module.
+    formula.__globals__.setdefault("__test__", {})[formula.__name__] = formula
+    return public
+
+
+def _number(is_allowed: Callable[[float], bool], rule: str) -> Check:
+    """Return a check for real numbers that satisfy the rule, and that float32 holds.
+
+    The Python float that the check returns never changes the dtype of an array.
     """
 
     def check(value: Any, name: str) -> float:
@@ -204,7 +238,7 @@ def _number(is_allowed: Callable[[float], bool], rule: str) -> Check:
             number = float(value)
         except OverflowError:  # a very large integer
             raise ValueError(msg) from None
-        if not (-1e30 <= number <= 1e30 and is_allowed(number)):
+        if not is_allowed(number):
             raise ValueError(msg)
         return number
 

@@ -5,29 +5,19 @@ from types import MappingProxyType
 from typing import Any
 
 from xpnet.files.errors import nearest_hint
-from xpnet.functions import (
-    exponentials,
-    gates,
-    hard,
-    piecewise,
-    rectifiers,
-    sigmoids,
-    softmax,
-)
+from xpnet.functions import exponentials, gelu, piecewise, rectifiers, sigmoids, softmax
 from xpnet.functions.activation import Activation
 
 __all__ = ["ACTIVATIONS", "check_activation"]
 
-_FAMILIES = (exponentials, gates, hard, piecewise, rectifiers, sigmoids, softmax)
-_FOUND = [x for family in _FAMILIES for x in vars(family).values()]
+_FAMILIES = (exponentials, gelu, piecewise, rectifiers, sigmoids, softmax)
+_FOUND = (getattr(x, "row", None) for family in _FAMILIES for x in vars(family).values())
 _ROWS = {row.name: row for row in _FOUND if isinstance(row, Activation)}
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
-    dict(sorted({**_ROWS, "linear": piecewise.IDENTITY}.items()))
+    dict(sorted({**_ROWS, "linear": _ROWS["identity"]}.items()))
 )
-_REMOVED = frozenset(  # in 0.3
-    "erf glu hard_shrink soft_shrink sparse_plus sparse_sigmoid sparsemax squareplus tanh_shrink"
-    " threshold".split()
-)
+_REMOVED = {"erf", "glu", "hard_shrink", "soft_shrink", "sparse_plus", "sparse_sigmoid"}
+_REMOVED |= {"sparsemax", "squareplus", "tanh_shrink", "threshold"}  # in 0.3
 
 
 def check_activation(name: Any) -> None:

@@ -20,7 +20,7 @@ from xpnet.arrays.transfer import is_numpy, is_traced
 from xpnet.functions.arithmetic_check import check_arithmetic
 from xpnet.functions.exact_division import LARGEST, SMALLEST, exact_quotient
 from xpnet.functions.exact_products import SlicedWeight, power_of_two
-from xpnet.functions.special import polynomial
+from xpnet.functions.polynomial import polynomial
 
 __all__ = ["EXP_SERIES", "LOG_SERIES", "ExactNamespace", "checked_namespace", "exact_namespace"]
 __all__ += ["refuse_tracing"]

@@ -15,10 +15,9 @@ from xpnet.arrays.namespace import (
     device_of,
     without_warnings,
 )
-from xpnet.functions.along_axis import check_axis
-from xpnet.functions.rectifiers import _softplus
-from xpnet.functions.sigmoids import _sigmoid
-from xpnet.functions.softmax import log_softmax
+from xpnet.functions.rectifiers import softplus
+from xpnet.functions.sigmoids import sigmoid
+from xpnet.functions.softmax import check_axis, log_softmax
 
 __all__ = ["binary_cross_entropy", "cross_entropy", "mean_squared_error"]
 
@@ -138,8 +137,8 @@ def _binary_cross_entropy(logits: Any, targets: Any, xp: Any) -> tuple[Any, Any]
     size = xp.abs(logits)
     wrong = xp.where(logits > 0.0, 1.0 - targets, targets)
     # A weight of 0 gives 0, even for an infinite logit.
-    losses = _softplus(-size, xp) + wrong * xp.where(wrong > 0.0, size, 0.0)
-    slope = xp.divide(side * (_sigmoid(side * logits, xp) - share), float(logits.shape[1]))
+    losses = softplus.formula(-size, xp) + wrong * xp.where(wrong > 0.0, size, 0.0)
+    slope = xp.divide(side * (sigmoid.formula(side * logits, xp) - share), float(logits.shape[1]))
     return xp.mean(losses, axis=1, keepdims=True), slope
 
 

@@ -8,16 +8,17 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from xpnet._typing import ArrayT
-from xpnet.arrays.namespace import apply, as_numbers, bounded
-from xpnet.functions.activation import EXACT, Activation, OnnxOperator, UlpBounds, share
+from xpnet.arrays.namespace import as_numbers, bounded
+from xpnet.functions.activation import OnnxOperator, activation, share
 
-__all__ = ["identity", "leaky_relu", "relu", "relu6", "step"]
+__all__ = ["hard_sigmoid", "hard_silu", "hard_tanh", "identity", "leaky_relu", "relu", "relu6"]
+__all__ += ["step"]
 
 _FEW = 2**10
 
 
-def step(x: ArrayT, /) -> ArrayT:
+@activation(ulp=(0, 0), jumps=(0.0,))
+def step(x: Any, xp: Any) -> Any:
     """Heaviside step: 1 where x > 0, 0 where x <= 0 (the book's ``step_function``).
 
     Networks with this activation cannot be trained: its derivative is 0. The result is exact.
@@ -27,17 +28,17 @@ def step(x: ArrayT, /) -> ArrayT:
     >>> step([-1.0, 0.0, 2.0])
     array([0., 0., 1.])
     """
-    return apply(_step, x)
-
-
-def _step(x: Any, xp: Any) -> Any:
     return as_numbers(x > 0.0, x, xp) + 0.0 * bounded(x, xp, -1.0, 1.0)  # NaN stays NaN
 
 
-STEP = Activation(_step, jumps=lambda: (0.0,), ulp=EXACT)
-
-
-def identity(x: ArrayT, /) -> ArrayT:
+@activation(
+    derivative=lambda x, _y, xp: xp.ones_like(x),
+    ulp=(0, 0),
+    onnx=OnnxOperator("Identity", 1),
+    torch="Identity",
+    keras="linear",
+)
+def identity(x: Any, xp: Any) -> Any:  # noqa: ARG001 - every formula has a namespace
     """Return x itself (the book's ``identity_function``; also called "linear" in layers).
 
     float32 and float64 arrays are not copied. The result is exact.
@@ -47,39 +48,7 @@ def identity(x: ArrayT, /) -> ArrayT:
     >>> identity([-1.0, 2.0])
     array([-1.,  2.])
     """
-    return apply(_identity, x)
-
-
-def _identity(x: Any, _xp: Any) -> Any:
     return x
-
-
-IDENTITY = Activation(
-    _identity,
-    derivative=lambda x, _y, xp: xp.ones_like(x),
-    ulp=EXACT,
-    onnx=OnnxOperator("Identity", 1),
-    torch="Identity",
-    keras="linear",
-)
-
-
-def relu(x: ArrayT, /) -> ArrayT:
-    """Rectified linear unit, max(0, x).
-
-    x * (x > 0) would be NaN at -inf. At 0, which has no derivative, automatic differentiation by
-    JAX and torch gives 0.5; training with xpnet uses 0. The result is exact.
-
-    Examples
-    --------
-    >>> relu([-1.0, 0.0, 2.0])
-    array([0., 0., 2.])
-    """
-    return apply(_relu, x)
-
-
-def _relu(x: Any, xp: Any) -> Any:
-    return bounded(x, xp, low=0.0)
 
 
 def _relu_in_place(xp: Any, dtype: Any) -> Callable[[Any, Any], Any]:
@@ -92,23 +61,47 @@ def _relu_in_place(xp: Any, dtype: Any) -> Callable[[Any, Any], Any]:
     return overwrite
 
 
-RELU = Activation(
-    _relu,
-    in_place=_relu_in_place,
+@activation(
     derivative=lambda _x, y, xp: as_numbers(y > 0.0, y, xp),
+    in_place=_relu_in_place,
     is_rectifier=True,
-    ulp=EXACT,
+    ulp=(0, 0),
     onnx=OnnxOperator("Relu"),
     onnx_clip=(0.0, math.inf),
     torch="ReLU",
     keras="relu",
 )
+def relu(x: Any, xp: Any) -> Any:
+    """Rectified linear unit, max(0, x).
+
+    x * (x > 0) would be NaN at -inf. At 0, which has no derivative, automatic differentiation by
+    JAX and torch gives 0.5; training with xpnet uses 0. The result is exact.
+
+    Examples
+    --------
+    >>> relu([-1.0, 0.0, 2.0])
+    array([0., 0., 2.])
+    """
+    return bounded(x, xp, low=0.0)
 
 
-def leaky_relu(x: ArrayT, /, *, negative_slope: float = 0.01) -> ArrayT:
+def _leaky_relu_derivative(x: Any, _y: Any, xp: Any, *, negative_slope: float = 0.01) -> Any:
+    is_above = as_numbers(x > 0.0, x, xp)
+    return is_above + negative_slope * (1.0 - is_above)
+
+
+@activation(
+    derivative=_leaky_relu_derivative,
+    is_rectifier=True,
+    options={"negative_slope": share},
+    ulp=(1, 1),
+    onnx=OnnxOperator("LeakyRelu", options={"alpha": "negative_slope"}, defaults={"alpha": 0.01}),
+    torch="LeakyReLU",
+    keras="leaky_relu",
+    keras_defaults={"negative_slope": 0.2},
+)
+def leaky_relu(x: Any, xp: Any, *, negative_slope: float = 0.01) -> Any:
     """Leaky rectified linear unit: x where x > 0, negative_slope * x elsewhere.
-
-    The error is at most 1 ULP in float32 and float64.
 
     Parameters
     ----------
@@ -122,34 +115,21 @@ def leaky_relu(x: ArrayT, /, *, negative_slope: float = 0.01) -> ArrayT:
     >>> leaky_relu([-1.0, 2.0], negative_slope=0.5)
     array([-0.5,  2. ])
     """
-    return apply(_leaky_relu, x, negative_slope=share(negative_slope, "negative_slope"))
-
-
-def _leaky_relu(x: Any, xp: Any, *, negative_slope: float = 0.01) -> Any:
     if not negative_slope:  # 0 * -inf would be NaN
-        return _relu(x, xp)
+        return bounded(x, xp, low=0.0)
     return xp.maximum(x, negative_slope * x)
 
 
-def _leaky_relu_derivative(x: Any, _y: Any, xp: Any, *, negative_slope: float = 0.01) -> Any:
-    is_above = as_numbers(x > 0.0, x, xp)
-    return is_above + negative_slope * (1.0 - is_above)
-
-
-LEAKY_RELU = Activation(
-    _leaky_relu,
-    derivative=_leaky_relu_derivative,
+@activation(
+    derivative=lambda x, _y, xp: as_numbers((x > 0.0) & (x < 6.0), x, xp),
     is_rectifier=True,
-    options={"negative_slope": share},
-    ulp=UlpBounds(numpy=(1, 1), torch=(1, 1), jax=(1, 1)),
-    onnx=OnnxOperator("LeakyRelu", options={"alpha": "negative_slope"}, defaults={"alpha": 0.01}),
-    torch="LeakyReLU",
-    keras="leaky_relu",
-    keras_defaults={"negative_slope": 0.2},
+    turns=(3.0,),
+    ulp=(0, 0),
+    onnx_clip=(0.0, 6.0),
+    torch="ReLU6",
+    keras="relu6",
 )
-
-
-def relu6(x: ArrayT, /) -> ArrayT:
+def relu6(x: Any, xp: Any) -> Any:
     """Rectified linear unit limited to 6, min(max(0, x), 6). The result is exact.
 
     Examples
@@ -157,20 +137,75 @@ def relu6(x: ArrayT, /) -> ArrayT:
     >>> relu6([-1.0, 2.0, 7.0])
     array([0., 2., 6.])
     """
-    return apply(_relu6, x)
-
-
-def _relu6(x: Any, xp: Any) -> Any:
     return bounded(x, xp, 0.0, 6.0)
 
 
-RELU6 = Activation(
-    _relu6,
-    derivative=lambda x, _y, xp: as_numbers((x > 0.0) & (x < 6.0), x, xp),
-    is_rectifier=True,
-    turns=(3.0,),
-    ulp=EXACT,
-    onnx_clip=(0.0, 6.0),
-    torch="ReLU6",
-    keras="relu6",
+@activation(
+    derivative=lambda x, _y, xp: xp.divide(as_numbers(xp.abs(x) < 3.0, x, xp), 6.0),
+    turns=(0.0,),
+    ulp=(2, 2),
+    onnx=OnnxOperator(
+        "HardSigmoid", fixed={"alpha": 1.0 / 6.0, "beta": 0.5}, defaults={"alpha": 0.2, "beta": 0.5}
+    ),
+    torch="Hardsigmoid",
+    keras="hard_sigmoid",
 )
+def hard_sigmoid(x: Any, xp: Any) -> Any:
+    """Piecewise linear sigmoid, min(max(x + 3, 0), 6) / 6, in [0, 1].
+
+    The slope is 1/6 as in torch, Keras 3 and JAX; it is 0.2 in Keras 2 and ONNX.
+
+    Examples
+    --------
+    >>> hard_sigmoid([-4.0, 0.0, 4.0])
+    array([0. , 0.5, 1. ])
+    """
+    return xp.divide(bounded(x + 3.0, xp, 0.0, 6.0), 6.0)
+
+
+def _hard_silu_derivative(x: Any, _y: Any, xp: Any) -> Any:
+    """Return x / 3 + 1 / 2 from -3 to 3, where it has its extremes, and 1 above."""
+    third = xp.divide(bounded(x, xp, -4.0, 4.0), 3.0)
+    is_inside = as_numbers(xp.abs(third) <= 1.0, x, xp)
+    return is_inside * (third + 0.5) + as_numbers(third > 1.0, x, xp)
+
+
+@activation(
+    derivative=_hard_silu_derivative,
+    is_rectifier=True,
+    turns=(-3.0, 3.0),
+    ulp=(3, 3),
+    onnx=OnnxOperator("HardSwish", 14),
+    onnx_gate="hard_sigmoid",
+    torch="Hardswish",
+    keras="hard_silu",
+)
+def hard_silu(x: Any, xp: Any) -> Any:
+    """Piecewise sigmoid linear unit, x * hard_sigmoid(x); also called hard swish. -inf gives 0.
+
+    Examples
+    --------
+    >>> hard_silu([-4.0, 3.0, 4.0]) + 0.0
+    array([0., 3., 4.])
+    """
+    z = bounded(x, xp, low=-3.0)  # -inf * 0 would be NaN
+    return z * xp.divide(bounded(z + 3.0, xp, high=6.0), 6.0)
+
+
+@activation(
+    derivative=lambda x, _y, xp: as_numbers(xp.abs(x) < 1.0, x, xp),
+    turns=(0.0,),
+    ulp=(0, 0),
+    onnx_clip=(-1.0, 1.0),
+    torch="Hardtanh",
+    keras="hard_tanh",
+)
+def hard_tanh(x: Any, xp: Any) -> Any:
+    """Piecewise linear hyperbolic tangent, min(max(x, -1), 1). The result is exact.
+
+    Examples
+    --------
+    >>> hard_tanh([-4.0, 0.5, 4.0])
+    array([-1. ,  0.5,  1. ])
+    """
+    return bounded(x, xp, -1.0, 1.0)

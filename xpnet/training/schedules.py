@@ -6,7 +6,7 @@ from math import cos, factorial, pi, prod
 from types import MappingProxyType
 from typing import TypeAlias
 
-from xpnet.functions.special import polynomial
+from xpnet.functions.polynomial import polynomial
 
 __all__ = ["SCHEDULES", "Constant", "Cosine", "ReproducibleCosine", "Schedule", "StepDecay"]
 __all__ += ["as_schedule"]
