@@ -207,15 +207,14 @@ def array_function(
 
     @functools.wraps(formula)
     def function(x: Any, /, **given: Any) -> Any:
-        for name in given.keys() - known:
-            msg = f"{formula.__name__}() got an unexpected keyword argument {name!r}"
-            raise TypeError(msg)
-        checked = {
-            name: checks[name](x, name) if name in checks else x for name, x in given.items()
-        }
+        for name, value in given.items():
+            if name not in known:
+                msg = f"{formula.__name__}() got an unexpected keyword argument {name!r}"
+                raise TypeError(msg)
+            given[name] = checks[name](value, name) if name in checks else value
         x, xp = as_floating(x)
         with without_warnings():
-            return compute(formula, x, xp=xp, **checked)
+            return compute(formula, x, xp=xp, **given)
 
     public: Any = function
     public.formula, public.__signature__ = formula, inspect.Signature([x, *options])

@@ -1,5 +1,6 @@
 """Saturating activations: sigmoid, tanh, softsign, and the logarithm of the sigmoid."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -16,8 +17,13 @@ def exp_and_mask(x: Any, xp: Any) -> tuple[Any, Any]:
     A fraction with the mask above and the exponential below, as in `sigmoid`, is 0 where the
     exponential would overflow, and so are its gradients by automatic differentiation.
     """
-    limit = math.log(float(limits_of(x.dtype, xp).max)) - 1.0
+    limit = _limit(x.dtype, xp)
     return xp.exp(bounded(x, xp, high=limit)), as_numbers(x <= limit, x, xp)
+
+
+@functools.cache
+def _limit(dtype: Any, xp: Any) -> float:
+    return math.log(float(limits_of(dtype, xp).max)) - 1.0
 
 
 def _sigmoid_in_place(xp: Any, dtype: Any) -> Callable[[Any, Any], Any]:
