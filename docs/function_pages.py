@@ -33,13 +33,16 @@ def _write_block(writer: Any, node: nodes.Node) -> None:
 def insert_formula(
     _: Sphinx, __: str, name: str, value: object, ___: object, lines: list[str]
 ) -> None:
-    """Insert formula and curve of a function below the first paragraph of its docstring."""
+    """Insert formula, curve and error bounds of a function below the first paragraph."""
     name = name.removeprefix("xpnet.")
     if getattr(xpnet, name, None) is not value or name not in FORMULAS:
         return
     inserted = ["", f".. math:: {FORMULAS[name]}", ""]
-    if name in ACTIVATIONS:
+    if row := ACTIVATIONS.get(name):
         inserted += [f".. image:: {name}.svg", f"   :alt: Curve of {name}", ""]
+        if row.ulp and any(row.ulp):
+            single, double = row.ulp
+            inserted += [f"The error is at most {single} ULP in float32, {double} in float64.", ""]
     end = lines.index("") if "" in lines else len(lines)
     lines[end:end] = inserted
 
