@@ -1,37 +1,51 @@
-"""Activation functions and their table: arguments, results and options, on every backend."""
+"""Activation functions and their table: arguments, results and properties, on every backend."""
 
+import functools
 import inspect
+import itertools
 import math
+import pickle
+import warnings
 
 import numpy as np
 import pytest
+from function_cases import ALONG_AXIS, ELEMENTWISE, ROWS, assert_near
+from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis.extra import numpy as hnp
+from true_values import true_value
 
 import xpnet
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.losses import LOSSES
 
-ALONG_AXIS = ("log_softmax", "softmax", "sparsemax")
-NOT_LEARNABLE = ("step",)
+# Dask computes when the functions, which compute with warnings off, have returned.
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:dask")
+INF, NAN = math.inf, math.nan
+NAMES = pytest.mark.parametrize("name", ELEMENTWISE)
 
 
-def test_shape_is_kept(xp_backend, elementwise, subtests):
+def stacked(xp_backend, results, shape, dtype="float32"):
+    """Return the values of results, computed as one array: faster in Dask than many."""
+    whole = xp_backend.xp.stack(results)
+    return xp_backend.check(whole, dtype=dtype, shape=(len(results), *shape))
+
+
+def test_shape_dtype_library_and_device_are_kept(xp_backend, subtests):
     for shape in [(), (0,), (3, 0), (2, 3, 4)]:
         x = xp_backend.asarray(np.ones(shape))
-        results = [getattr(xpnet, name)(x) for name in elementwise]
-        for name, result in zip(elementwise, results, strict=True):
+        results = [getattr(xpnet, name)(x) for name in ELEMENTWISE]
+        for name, result in zip(ELEMENTWISE, results, strict=True):
             with subtests.test(name=name, shape=shape):
                 assert (result.dtype, result.shape) == (x.dtype, shape)
-        # All in one array: Dask computes it faster than many.
-        whole = xp_backend.xp.stack(results)
-        xp_backend.check(whole, dtype="float32", shape=(len(results), *shape))
+        stacked(xp_backend, results, shape)
 
 
 @pytest.mark.slow_on("dask")
-def test_integers_become_the_default_floating_dtype(xp_backend, elementwise, subtests):
+def test_integers_become_the_default_floating_dtype(xp_backend, subtests):
     info = xp_backend.xp.__array_namespace_info__()
     default = info.default_dtypes(device=xp_backend.device)["real floating"]
-    for name in elementwise:
+    for name in ELEMENTWISE:
         function = getattr(xpnet, name)
         results = [function(xp_backend.xp.astype(xp_backend.asarray([0, 1]), default))]
         for dtype in ["bool", "uint8", "int32", "int64"]:
@@ -43,69 +57,124 @@ def test_integers_become_the_default_floating_dtype(xp_backend, elementwise, sub
             np.testing.assert_array_equal(found, [expected] * 4)
 
 
-def test_nothing_is_written_into_the_argument(xp_backend, elementwise, subtests):
-    x = np.linspace(-3, 3, 13, dtype=np.float32)
-    for name in elementwise:
-        with subtests.test(name=name):
-            argument = xp_backend.asarray(x)
-            getattr(xpnet, name)(argument)
-            np.testing.assert_array_equal(
-                xp_backend.check(argument, dtype="float32", shape=(13,)), x
-            )
-
-
 @pytest.mark.slow_on("dask")
-def test_a_row_is_its_public_function(xp_backend, subtests):
-    xp, x = xp_backend.xp, xp_backend.asarray([-2.0, 0.0, 0.5, 4.0])
-    for name, row in ACTIVATIONS.items():
+def test_the_argument_is_kept_and_a_row_is_its_public_function(xp_backend, subtests):
+    xp, values = xp_backend.xp, np.linspace(-3, 3, 13, dtype=np.float32)
+    x = xp_backend.asarray(values)
+    for name, row in ROWS.items():
         with subtests.test(name=name):
-            results = [getattr(xpnet, row.name)(x), row(x, xp), row.prepared(xp, x.dtype)(x, xp)]
-            values = xp_backend.check(xp.stack(results), dtype="float32", shape=(3, 4))
-            np.testing.assert_array_equal(values[1:], values[[0, 0]])
+            results = [getattr(xpnet, name)(x), row(x, xp), row.prepared(xp, x.dtype)(x, xp)]
+            found = stacked(xp_backend, results, (13,))
+            np.testing.assert_array_equal(found[1:], found[[0, 0]])
+            np.testing.assert_array_equal(to_numpy(x), values)
 
 
-def test_rectifiers_are_close_to_the_larger_of_0_and_x(elementwise, subtests):
-    for name in elementwise:
-        with subtests.test(name=name):
-            row = ACTIVATIONS[name]
-            below, zero, above = row(np.asarray([-3.0, 0.0, 3.0]), np)
-            is_close = abs(below) < 1.0 and zero == 0.0 and above > 2.0 and not row.jumps()
-            assert row.is_rectifier == is_close
+# Values at -inf and inf.
+LIMITS = {
+    "celu": (-1, INF),
+    "elu": (-1, INF),
+    "exponential": (0, INF),
+    "gelu": (0, INF),
+    "hard_sigmoid": (0, 1),
+    "hard_silu": (0, INF),
+    "hard_tanh": (-1, 1),
+    "identity": (-INF, INF),
+    "leaky_relu": (-INF, INF),
+    "log_sigmoid": (-INF, 0),
+    "mish": (0, INF),
+    "relu": (0, INF),
+    "relu6": (0, 6),
+    "selu": (-1.7580993408473766, INF),
+    "sigmoid": (0, 1),
+    "silu": (0, INF),
+    "softplus": (0, INF),
+    "softsign": (-1, 1),
+    "step": (0, 1),
+    "tanh": (-1, 1),
+}
+LARGEST = float(np.finfo(np.float32).max)
+EDGES = [
+    *((name, {}, limits) for name, limits in LIMITS.items()),
+    ("celu", {"alpha": 1e6}, (-1e6, INF)),
+    ("celu", {"alpha": 1e-6}, (-1e-6, INF)),
+    ("elu", {"alpha": 1e6}, (-1e6, INF)),
+    ("elu", {"alpha": 1e-6}, (-1e-6, INF)),
+    ("gelu", {"approximate": "tanh"}, (0, INF)),
+    ("leaky_relu", {"negative_slope": 0.0}, (0, INF)),
+    ("leaky_relu", {"negative_slope": 1e-30}, (-INF, INF)),
+    ("leaky_relu", {"negative_slope": 1.0}, (-INF, INF)),
+]
+X = np.asarray([-INF, -LARGEST, -1e30, 1e30, LARGEST, INF, NAN, 0.0, -0.0], np.float32)
 
 
-def test_complex_numbers_are_rejected(elementwise, subtests):
-    for name in elementwise:
-        message = "`x` must hold real numbers; got dtype complex128"
-        with subtests.test(name=name), pytest.raises(TypeError, match=message):
-            getattr(xpnet, name)(np.asarray([1j]))
+def check_edges(name, options, limits, found):
+    with np.errstate(over="ignore"):
+        finite = [float(np.float32(float(true_value(name, x, **options)))) for x in X[1:5].tolist()]
+    expected = [limits[0], *finite, limits[1], NAN]
+    assert_near(X[:7], found[:7], expected, rtol=1e-6, atol=2.0**-120)
+    assert found[7] == found[8]  # 0.0 and -0.0
 
 
-@pytest.mark.parametrize("x", [0.5, [0.5, -1], (1, 2), True, [[1.5], [2.5]]])
-def test_numbers_and_lists_become_numpy(elementwise, subtests, x):
-    for name in elementwise:
-        with subtests.test(name=name):
-            result = getattr(xpnet, name)(x)
+def test_infinities_nan_and_the_ends_of_the_dtype(xp_backend, subtests):
+    x = xp_backend.asarray(X)
+    results = [getattr(xpnet, name)(x, **options) for name, options, _ in EDGES]
+    for (name, options, limits), found in zip(
+        EDGES, stacked(xp_backend, results, X.shape), strict=True
+    ):
+        with subtests.test(name=name, **options):
+            check_edges(name, options, limits, found)
+
+
+def test_infinities_compiled_by_jax(subtests):
+    jax = pytest.importorskip("jax", reason="compiles by JAX")
+    for name, options, limits in EDGES:
+        with subtests.test(name=name, **options):
+            function = jax.jit(functools.partial(getattr(xpnet, name), **options))
+            check_edges(name, options, limits, np.asarray(function(X)))
+
+
+@pytest.mark.parametrize("shape", [(), (5,)])
+def test_numpy_does_not_warn(shape, subtests):
+    for name, value in itertools.product(ELEMENTWISE, [-INF, -1e30, -95.0, 0.0, 1e30, INF, NAN]):
+        x = np.full(shape, value, np.float32)
+        with (
+            subtests.test(name=name, value=value),
+            np.errstate(all="raise", under="ignore"),
+            warnings.catch_warnings(action="error"),
+        ):
+            assert np.all(np.isnan(getattr(xpnet, name)(x))) == math.isnan(value)
+
+
+def test_the_sign_of_zero_is_kept(xp_backend):
+    for name in ["identity", "tanh", "softsign", "hard_tanh"]:
+        result = getattr(xpnet, name)(xp_backend.asarray([-0.0, 0.0]))
+        values = xp_backend.check(result, dtype="float32", shape=(2,))
+        assert np.signbit(values).tolist() == [True, False], name
+
+
+@NAMES
+def test_numbers_lists_and_numpy_scalars(name, subtests):
+    function = getattr(xpnet, name)
+    for x in [0.5, [0.5, -1], (1, 2), True, [[1.5], [2.5]]]:
+        with subtests.test(x=x):
+            result = function(x)
             assert isinstance(result, np.ndarray | np.float64)
             assert (result.dtype, np.shape(result)) == (np.float64, np.shape(x))
-            np.testing.assert_array_equal(result, getattr(xpnet, name)(np.asarray(x, float)))
-
-
-@pytest.mark.parametrize("x", ["0.5", None, {1: 2}, object()])
-def test_other_objects_are_rejected(elementwise, subtests, x):
-    for name in elementwise:
-        message = rf"`x` must be an array.*got {type(x).__name__}"
-        with subtests.test(name=name), pytest.raises(TypeError, match=message):
-            getattr(xpnet, name)(x)
-
-
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_numpy_scalars(elementwise, subtests, dtype):
-    x = np.dtype(dtype).type(0.625)
-    for name in elementwise:
-        with subtests.test(name=name):
-            result = getattr(xpnet, name)(x)
+            np.testing.assert_array_equal(result, function(np.asarray(x, float)))
+    for dtype in ["float16", "float32", "float64"]:
+        with subtests.test(dtype=dtype):
+            x = np.dtype(dtype).type(0.625)
+            result = function(x)
             assert (result.dtype, np.shape(result)) == (x.dtype, ())
-            assert result == getattr(xpnet, name)(np.asarray([0.625], dtype))[0]
+            assert result == function(np.asarray([0.625], dtype))[0]
+
+
+@NAMES
+@pytest.mark.parametrize("x", ["0.5", None, {1: 2}, np.asarray([1j])], ids=repr)
+def test_other_objects_are_rejected(name, x):
+    word = "complex128" if isinstance(x, np.ndarray) else type(x).__name__
+    with pytest.raises(TypeError, match=f"`x` must .*got .*{word}"):
+        getattr(xpnet, name)(x)
 
 
 @pytest.mark.parametrize(
@@ -113,59 +182,110 @@ def test_numpy_scalars(elementwise, subtests, dtype):
     [lambda x: x[::-2], lambda x: x.T, lambda x: x[:, 1], lambda x: np.broadcast_to(x[0], (3, 4))],
     ids=["reversed", "transposed", "column", "broadcast"],
 )
-def test_views_and_read_only_arrays(elementwise, subtests, view):
+def test_views_and_read_only_arrays(subtests, view):
     x = np.random.default_rng(1).normal(0, 2, (6, 4))
     x.flags.writeable = False
-    before, seen = x.copy(), view(x)
-    for name in elementwise:
+    for name in ELEMENTWISE:
         with subtests.test(name=name):
             function = getattr(xpnet, name)
-            np.testing.assert_array_equal(function(seen), function(seen.copy()))
-            np.testing.assert_array_equal(x, before)
+            np.testing.assert_array_equal(function(view(x)), function(view(x).copy()))
 
 
-def test_sigmoid_keeps_the_digits_of_its_negative_tail(xp_backend):
-    x = xp_backend.asarray([-30.0, -80.0])
-    result = xp_backend.check(xpnet.sigmoid(x), dtype="float32", shape=(2,))
-    np.testing.assert_allclose(result, [math.exp(-30), math.exp(-80)], rtol=1e-6)
+# A backend is the same for all examples. An example is a whole array, of one size, since some
+# libraries compile for each size anew.
+few = settings(
+    derandomize=True,
+    max_examples=8,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+)
+numbers = hnp.arrays(
+    np.float32,
+    (48,),
+    elements=st.floats(-20, 20, width=32) | st.floats(-LARGEST / 2, LARGEST / 2, width=32),
+    fill=st.nothing(),
+)
+MONOTONE = [n for n in ELEMENTWISE if np.all(np.diff(ROWS[n](np.linspace(-9, 9, 99), np)) >= 0)]
+ODD = ("hard_tanh", "identity", "softsign", "tanh")
+# f(x) + f(-x) is 1, and f(x) - f(-x) is x.
+COMPLEMENTARY = ("hard_sigmoid", "sigmoid")
+RECTIFYING = ("gelu", "hard_silu", "relu", "silu", "softplus")
+LOWEST = {"gelu": -0.17, "hard_silu": -0.37500003, "mish": -0.3089, "silu": -0.2785}
 
 
-def test_a_rows_options_are_its_functions(subtests):
-    for name, row in ACTIVATIONS.items():
+@few
+@given(x=numbers)
+def test_properties_of_random_numbers(xp_backend, x):
+    x = np.sort(x)
+    argument = xp_backend.asarray(np.stack([x, -x]))
+    results = [getattr(xpnet, name)(argument) for name in ELEMENTWISE]
+    for name, y in zip(ELEMENTWISE, stacked(xp_backend, results, (2, 48)), strict=True):
+        bound = ROWS[name].ulp_bound("float32")
+        error = np.maximum(bound * np.spacing(np.minimum(np.abs(y), LARGEST / 2)), 2.0**-120)
+        (one, other), error = y.astype(np.float64), error.astype(np.float64)
+        low, high = min(LIMITS[name]), max(LIMITS[name])
+        assert np.all(y >= np.float32(LOWEST.get(name, low))), name
+        assert np.all(y <= np.float32(high)), name
+        if name in MONOTONE:
+            assert not np.any(one[:-1] - error[0, :-1] > one[1:] + error[0, 1:]), name
+        if name in ODD:
+            np.testing.assert_array_equal(one, -other, name)
+        if name in COMPLEMENTARY:
+            assert np.all(np.abs(one + other - 1) <= 2.0**-22), name
+        if name in RECTIFYING:
+            assert np.all(np.abs(one - other - x) <= np.sum(error, axis=0)), name
+
+
+def test_the_forms_of_gelu_are_near_each_other():
+    x = np.linspace(-50, 50, 100_001)
+    difference = np.abs(xpnet.gelu(x) - xpnet.gelu(x, approximate="tanh"))
+    assert 4e-4 < np.max(difference) < 5e-4
+
+
+def test_signatures_pickles_and_options_of_rows(subtests):
+    for name, row in ROWS.items():
         with subtests.test(name=name):
-            public = inspect.signature(getattr(xpnet, row.name)).parameters
-            defaults = {
-                key: parameter.default
-                for key, parameter in public.items()
-                if parameter.kind is parameter.KEYWORD_ONLY and key != "axis"
-            }
+            function = getattr(xpnet, name)
+            assert pickle.loads(pickle.dumps(function)) is function
+            first, *others = inspect.signature(function).parameters.values()
+            assert (first.name, first.kind) == ("x", first.POSITIONAL_ONLY)
+            assert {other.kind for other in others} <= {first.KEYWORD_ONLY}
+            defaults = {other.name: other.default for other in others if other.name != "axis"}
             assert row.checked({}) == defaults
             assert dict(row.options).keys() == defaults.keys()
 
 
 def test_the_table_lists_every_activation():
-    public = {name for name in xpnet.__all__ if name in dir(xpnet) and name.islower()}
     functions = {
         name
-        for name in public
+        for name in xpnet.__all__
+        if name in dir(xpnet) and name.islower()
         if getattr(getattr(xpnet, name), "__module__", "").startswith("xpnet.functions.")
     }
-    # glu halves its axis, logsumexp drops it, losses take targets, and one returns a namespace.
-    others = {*LOSSES, "glu", "logsumexp", "exact_namespace"}
+    # logsumexp drops its axis, losses take targets, and one returns a namespace.
+    others = {*LOSSES, "logsumexp", "exact_namespace"}
     assert set(ACTIVATIONS) == functions - others | {"linear"}
     assert [*ACTIVATIONS] == sorted(ACTIVATIONS)
-
-
-def test_linear_is_the_identity():
     assert ACTIVATIONS["linear"] is ACTIVATIONS["identity"]
-    assert {name for name, row in ACTIVATIONS.items() if row.name != name} == {"linear"}
-
-
-def test_kinds_of_rows():
-    assert {name for name, row in ACTIVATIONS.items() if not row.is_elementwise} == {*ALONG_AXIS}
-    assert {name for name, row in ACTIVATIONS.items() if not row.is_learnable} == {*NOT_LEARNABLE}
-
-
-def test_the_table_cannot_be_changed():
+    assert ALONG_AXIS == ["log_softmax", "softmax"]
+    assert [name for name, row in ROWS.items() if not row.is_learnable] == ["step"]
     with pytest.raises(TypeError, match="does not support item assignment"):
         ACTIVATIONS["swish"] = ACTIVATIONS["silu"]
+
+
+@NAMES
+def test_rectifiers_are_close_to_the_larger_of_0_and_x(name):
+    row = ROWS[name]
+    below, zero, above = row(np.asarray([-3.0, 0.0, 3.0]), np)
+    assert row.is_rectifier == (abs(below) < 1.0 and zero == 0.0 and above > 2.0)
+
+
+def test_bounds_of_short_dtypes_follow_from_float32():
+    for name in ELEMENTWISE:
+        row = ROWS[name]
+        assert 0 <= row.ulp_bound("float32") <= 8, name
+        assert 0 <= row.ulp_bound("float64") <= 8, name
+        for dtype in ("float16", "bfloat16"):
+            assert row.ulp_bound(dtype) == min(1, row.ulp_bound("float32")), name
+    for name in ALONG_AXIS:
+        with pytest.raises(ValueError, match=name):
+            ROWS[name].ulp_bound("float32")

@@ -1,0 +1,155 @@
+"""Every function against true values by mpmath, in every dtype, on every backend."""
+
+import functools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from true_values import (
+    DEFINITIONS,
+    DTYPES,
+    ROWS,
+    elementwise_truth,
+    hard_points,
+    row_truth,
+    true_value,
+    truth_of,
+)
+
+import xpnet
+from xpnet.functions.activations import ACTIVATIONS
+from xpnet.functions.softmax import log_softmax_bound, logsumexp_bound, softmax_bound
+
+# Dask computes when the functions, which compute with warnings off, have returned.
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:dask")
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "accuracy.json"
+OPTIONS = {
+    "celu": [{"alpha": 0.75}],
+    "elu": [{"alpha": 1.5}],
+    "gelu": [{"approximate": "tanh"}],
+    "leaky_relu": [{"negative_slope": 0.25}],
+}
+CASES = [(name, options) for name in DEFINITIONS for options in [{}, *OPTIONS.get(name, [])]]
+
+
+def label(case):
+    return "-".join([case[0], *(f"{key}={value}" for key, value in case[1].items())])
+
+
+def dtypes_of(xp_backend):
+    """Return the dtypes that a backend has."""
+    lacked = [d for d in DTYPES if not hasattr(xp_backend.xp, d) or "no_" + d in xp_backend.name]
+    return [dtype for dtype in DTYPES if dtype not in lacked]
+
+
+def on_backend(xp_backend, function, x, dtype):
+    """Return a function's values in float64."""
+    argument = xp_backend.asarray(x, "float32" if dtype == "bfloat16" else dtype)
+    if dtype == "bfloat16":
+        argument = xp_backend.xp.astype(argument, xp_backend.xp.bfloat16)
+    result = function(argument)
+    return xp_backend.check(result, dtype=dtype, shape=tuple(result.shape)).astype(np.float64)
+
+
+def check_elementwise(name, dtype, options, got, bound=None):
+    truth = elementwise_truth(name, dtype, tuple(options.items()))
+    if name == "step":  # a library may take subnormal numbers for 0
+        got = np.where(np.abs(truth.x) < 2.0 ** DTYPES[dtype][1], truth.nearest[:, 0], got)
+    truth.check(got[:, None], ACTIVATIONS[name].ulp_bound(dtype) if bound is None else bound)
+
+
+@pytest.mark.parametrize("case", CASES, ids=label)
+def test_elementwise(xp_backend, case, subtests):
+    name, options = case
+    function = functools.partial(getattr(xpnet, name), **options)
+    for dtype in dtypes_of(xp_backend):
+        with subtests.test(dtype=dtype):
+            x = elementwise_truth(name, dtype, tuple(options.items())).x
+            check_elementwise(name, dtype, options, on_backend(xp_backend, function, x, dtype))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("case", CASES, ids=label)
+def test_elementwise_compiled_by_jax(case, subtests):
+    jax = pytest.importorskip("jax", reason="compiles by JAX")
+    name, options = case
+    function = jax.jit(functools.partial(getattr(xpnet, name), **options))
+    with jax.enable_x64(new_val=True):
+        for dtype in DTYPES:
+            with subtests.test(dtype=dtype):
+                x = elementwise_truth(name, dtype, tuple(options.items())).x
+                result = np.asarray(function(jax.numpy.asarray(x, dtype=dtype)), np.float64)
+                check_elementwise(name, dtype, options, result)
+
+
+def limit_of_rows(name, truth):
+    """Return the largest errors allowed, in ULP."""
+    dtype, n = truth.dtype, truth.x.shape[-1]
+    below = np.max(truth.x, axis=-1, keepdims=True) - truth.x
+    if name == "softmax":
+        normal = np.maximum(truth.nearest, 2.0 ** DTYPES[dtype][1])
+        return softmax_bound(below, n, dtype) * normal / truth.ulp
+    if name == "log_softmax":
+        return log_softmax_bound(below, n, dtype) / truth.ulp
+    return logsumexp_bound(truth.nearest, n, dtype) / truth.ulp
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_along_an_axis(xp_backend, name, subtests):
+    keep = {"keepdims": True} if name == "logsumexp" else {}
+    function = functools.partial(getattr(xpnet, name), **keep)
+    for dtype in dtypes_of(xp_backend):
+        for n in (2, 7, 101):
+            with subtests.test(dtype=dtype, n=n):
+                truth = row_truth(name, dtype, n)
+                got = on_backend(xp_backend, function, truth.x, dtype)
+                truth.check(got, limit_of_rows(name, truth))
+
+
+def test_every_function_has_a_definition():
+    names = {row.name for row in ACTIVATIONS.values()} | {"logsumexp"}
+    assert names == {*DEFINITIONS, *ROWS}
+    assert {name for name in names if name in ROWS or ACTIVATIONS[name].options} == {
+        *OPTIONS,
+        *ROWS,
+    }
+
+
+def test_errors_are_exact_to_a_thousandth_of_an_ulp():
+    x = np.zeros(6)
+    values = [1 + 2**-24, 1 - 2**-26, 2.0**-130, 0.1, 2.0**128, -(2.0**128) * (1 - 2**-25)]
+    truth = truth_of(x, [[true_value("identity", value)] for value in values], "float32")
+    got = np.asarray([1 + 2**-23, 1.0, 0.0, 0.25, np.inf, -np.inf])[:, None]
+    expected = [0.5, 0.25, 0.0, 0.15 * 2**27, 0.0, 0.5]
+    np.testing.assert_allclose(truth.errors(got)[:, 0], expected, atol=1e-3)
+    assert np.isnan(truth.errors(np.full((6, 1), np.nan))).all()
+    assert truth.errors(np.full((6, 1), np.inf))[:4].min() > 2**23
+
+
+@functools.cache
+def measured():
+    """Return the results of benchmarks/studies/accuracy.py by function and column."""
+    if not RESULTS.exists():
+        pytest.skip("benchmarks/results is not here")
+    return json.loads(RESULTS.read_text("utf-8"))["functions"]
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_numpy_is_as_accurate_as_was_measured(name):
+    columns = measured()[name]
+    for dtype, record in columns["xpnet numpy"].items():
+        # With the inputs at which some library was worst.
+        x = [float(each[dtype]["x"]) for each in columns.values() if dtype in each]
+        x = np.unique(np.append(hard_points(dtype), x))
+        truth = truth_of(x, [[true_value(name, v)] for v in x.tolist()], dtype)
+        got = getattr(xpnet, name)(x.astype(dtype)).astype(np.float64)[:, None]
+        truth.check(got, float(record["error"]) + 0.5)
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_bounds_are_not_below_what_was_measured(name):
+    for column in ("numpy", "torch", "jax", "jit"):
+        for dtype, record in measured()[name][f"xpnet {column}"].items():
+            assert float(record["error"]) <= ACTIVATIONS[name].ulp_bound(dtype), (column, dtype)
+            assert not record["wrong"]
