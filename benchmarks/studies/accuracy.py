@@ -1,21 +1,20 @@
 """Largest error of every function of one variable, over all 2^32 inputs of float32.
 
-    python benchmarks/studies/accuracy.py --json accuracy.json > accuracy.txt
-    python benchmarks/studies/accuracy.py --table accuracy.json --functions sigmoid,tanh
+    python benchmarks/studies/accuracy.py --json benchmarks/results/accuracy.json
+    python benchmarks/studies/accuracy.py --functions sigmoid,tanh --quick
+    python benchmarks/studies/accuracy.py --table accuracy.json --page docs/explanation/accuracy.md
 
 xpnet's functions on arrays of NumPy, torch and JAX (with `--device gpu`: CuPy, torch and JAX; with
-`--devices`: of any libraries, such as dpnp), and the libraries' own, are compared with true values
-in float64, which have themselves been proved against mpmath. SciPy and mpmath are needed; torch and
-JAX are measured if they are installed. All inputs take 40 minutes on two cores; `--quick` takes a
-sample of them. `.ci/run` has the functions in the table of docs/explanation/accuracy.md.
+`--devices`: of any libraries, such as dpnp), and torch's and JAX's own, are compared with true
+values in float64, which have themselves been proved against mpmath; in float64, at some 20,000
+numbers, with mpmath. SciPy and mpmath are needed; torch and JAX are measured if they are installed.
+All inputs take about an hour on two cores; `--quick` takes a sample of them.
 
-The error is the distance of the float32 result from the true value, in units in the last place
-(ULP): 2^(e - 23), where 2^e is the largest power of two that is not above the true value. A
-correctly rounded result is off by at most 0.5. Numbers below the smallest normal one, 2^-126, may
-be flushed to zero, at the input or at the output: a true value below it is judged by its absolute
-error in units of 2^-126, and a subnormal input may give the result of zero. Where the true value
-rounds to infinity, infinity is required; NaN for a number, a number for NaN, and so on, are
-"wrong".
+The error is the distance of the result from the true value, in units in the last place (ULP): in
+float32, 2^(e - 23), where 2^e is the largest power of two that is not above the true value. A
+correctly rounded result is off by at most 0.5. An error below 2^-120 (float64: 2^-1000) counts as
+0, and a subnormal input may count as 0. Infinity stands for every number from an ULP beyond the
+largest on. NaN for a number, and the reverse, are "wrong".
 """
 
 import argparse
@@ -23,47 +22,42 @@ import json
 import math
 import os
 import sys
-from collections.abc import Collection, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from harness.options import make_parser, parse, positive, write_json
-from harness.provenance import about, headline
+from harness.provenance import about
 from harness.reporting import markdown_table, show_table
 
-from studies.sweep import Record, Results, Selection, measure_all, merge_results
-from studies.truth import ROWS, prove
+from studies.sweep import Results, Selection, measure_all, merge_results
+from studies.truth import PRIMITIVES, ROWS, prove
+from xpnet.functions.activations import ACTIVATIONS
 
 PACKAGES = ("array-api-compat", "scipy", "mpmath", "torch", "jax", "jaxlib")
-COLUMNS = {
-    "xpnet numpy": "xpnet, NumPy",
-    "xpnet cupy": "xpnet, CuPy",
-    "xpnet torch": "xpnet, torch",
-    "xpnet jax": "xpnet, JAX",
-    "xpnet jit": "xpnet, jax.jit",
-    "xpnet dpnp": "xpnet, dpnp",
-    "numpy": "NumPy's own",
-    "scipy": "SciPy's own",
-    "torch": "torch's own",
-    "jax": "JAX's own",
-}
 USUAL = {"cpu": ("cpu", "torch:cpu", "jax:cpu"), "gpu": ("gpu", "torch:cuda", "jax:cuda")}
-SHORT = ("xpnet numpy", "torch", "jax")  # columns of the short table of stored results
+# Columns of the table, and of the results: JAX also with its compiler, NumPy's own of log alone.
+COLUMNS = {
+    "NumPy": ("xpnet numpy", "numpy"),
+    "CuPy": ("xpnet cupy",),
+    "torch": ("xpnet torch",),
+    "JAX": ("xpnet jax", "xpnet jit"),
+    "dpnp": ("xpnet dpnp",),
+    "torch's own": ("torch",),
+    "JAX's own": ("jax",),
+}
 
 
 def main() -> int:
     """Run the study."""
     args = _parse_arguments()
     if args.table:
-        stored = [json.loads(Path(path).read_text("utf-8")) for path in args.table]
-        lines = _short_table(stored, args.functions)
-        show_table(args.page, "studies/accuracy.py", lines)
+        (stored,) = (json.loads(Path(path).read_text("utf-8")) for path in args.table)
+        show_table(args.page, "studies/accuracy.py", _table(stored, args.functions))
         return 0
     words = args.devices.split(",") if args.devices else USUAL[args.device]
     libraries = {word: word.partition(":")[0] for word in words if ":" in word}
@@ -73,16 +67,19 @@ def main() -> int:
     devices = tuple(word for word in words if word not in missing)
     selection = Selection(args.functions, devices, args.quick)
     prove(selection.functions)
-    results: Results = {}
-    pieces = measure_all(selection, args.jobs)
-    for piece in tqdm(pieces, total=len(selection.pieces), mininterval=1.0):
-        merge_results(results, piece)
-    results = {name: results[name] for name in args.functions if name in results}
+    found: Results = {}
+    tasks = measure_all(selection, args.jobs)
+    for part in tqdm(tasks, total=len(selection.tasks), mininterval=1.0):
+        merge_results(found, part)
     packages = {*PACKAGES, *(word.partition(":")[0] for word in devices)} - {"cpu", "gpu"}
     facts = about(*sorted(packages), device=args.device)
     facts |= {"missing": missing, "sample": args.quick}
-    print(_markdown(facts, results), end="")
-    write_json(args.json, {"about": facts, "functions": _readable(results)})
+    results = {
+        "about": facts,
+        "functions": _readable({name: found[name] for name in args.functions}),
+    }
+    print("\n".join(_table(results, args.functions)))
+    write_json(args.json, results)
     return 0
 
 
@@ -99,11 +96,6 @@ def _parse_arguments() -> argparse.Namespace:
     return args
 
 
-def _label(name: str) -> str:
-    options = ", ".join(f"{key}={value!r}" for key, value in ROWS[name].options.items())
-    return f"{ROWS[name].xpnet}({options})" if options else name
-
-
 def _readable(value: Any) -> Any:
     """Return results for JSON, which cannot hold infinity and NaN."""
     if isinstance(value, dict):
@@ -111,79 +103,39 @@ def _readable(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _markdown(facts: dict[str, Any], results: Results) -> str:
-    """Return the table, and below it what does not fit into it."""
-    columns = [column for column in COLUMNS if any(column in found for found in results.values())]
-    rows = [
-        [f"`{_label(name)}`", *(_cell(found.get(column)) for column in columns)]
-        for name, found in results.items()
-    ]
-    header = ["function", *(COLUMNS[column] for column in columns)]
-    extent = "only a sample of the inputs" if facts["sample"] else "all 2^32 inputs"
-    lines = [
-        f"Largest error in ULP of float32, {extent}, and where it occurs.",
-        headline(facts),
-        "xpnet's functions run operation by operation, but for jax.jit, where XLA may fuse them.",
-        "",
-        *markdown_table(header, rows, left=len(header)),
-    ]
-    lines += ["", "Wrong, and errors below 2^-126 that flushing to zero does not explain:", ""]
-    lines += [
-        f"- `{_label(name)}`, {COLUMNS[column]}: {text}"
-        for name, found in results.items()
-        for column, record in found.items()
-        for text in _exceptions(record)
-    ]
-    return "\n".join(lines) + "\n"
+def _table(results: dict[str, Any], names: tuple[str, ...]) -> list[str]:
+    """Return the lines of the table of bounds and largest errors in float32 and float64."""
+    facts, functions = results["about"], results["functions"]
+    shown = [x for x in facts["versions"].items() if x[1] != "missing"]
+    versions = ", ".join(f"{name} {version}" for name, version in shown)
+    extent = "only a sample of the inputs; " if facts["sample"] else ""
+    about = f"{extent}{facts['date']}, {facts['hardware']}, commit {facts['commit']}; {versions}."
+    known = {column for found in functions.values() for column in found}
+    columns = {title: of for title, of in COLUMNS.items() if not known.isdisjoint(of)}
+    rows = []
+    for name in names:
+        options = ", ".join(f"{key}={value!r}" for key, value in ROWS[name].options.items())
+        label = f"`{ROWS[name].xpnet}({options})`" if options else f"`{name}`"
+        bound = "" if name in PRIMITIVES else _pair(ACTIVATIONS[ROWS[name].xpnet].ulp)
+        records = [[functions[name].get(x, {}) for x in of] for of in columns.values()]
+        rows.append([label, bound, *map(_cell, records)])
+    return [about, "", *markdown_table(["function", "bound", *columns], rows)]
 
 
-def _short_table(stored: list[dict[str, Any]], selected: Collection[str]) -> list[str]:
-    """Return the lines of a table of stored results, without places and without exceptions."""
-    functions: Results = {}
-    about = []
-    for result in stored:
-        facts = result["about"]
-        shown = [x for x in facts["versions"].items() if x[1] != "missing" and x[0] != "xpnet"]
-        versions = ", ".join(f"{name} {version}" for name, version in shown)
-        about.append(f"{facts['date']}, {facts['hardware']}, commit {facts['commit']}; {versions}.")
-        for name, found in result["functions"].items():
-            functions.setdefault(name, {}).update(found.get("results", found))
-    rows = [
-        [f"`{_label(name)}`", *(_cell(found.get(column), has_place=False) for column in SHORT)]
-        for name, found in functions.items()
-        if SHORT[0] in found and name in selected
-    ]
-    header = ["function", *(COLUMNS[column] for column in SHORT)]
-    return [*about, "", *markdown_table(header, rows)]
+def _cell(columns: list[dict[str, Any]]) -> str:
+    """Return the largest errors of some columns, in float32 and, if measured, in float64."""
+    errors, n_wrong = [], 0
+    for dtype in ("float32", "float64"):
+        records = [column[dtype] for column in columns if dtype in column]
+        n_wrong += sum(record["wrong"] for record in records)
+        if records:
+            errors.append(max(float(record["error"]) for record in records))
+    return (_pair(errors) if errors else "") + (f"; {n_wrong:,} wrong" if n_wrong else "")
 
 
-def _cell(record: Record | None, *, has_place: bool = True) -> str:
-    if record is None:
-        return ""
-    worst, n_wrong = record.get("normal"), sum(each["count"] for each in record["wrong"].values())
-    text = "no normal result"
-    if worst:
-        place = _at(worst) if has_place else ""
-        text = "exact" if worst["error"] == 0 else f"{_short(worst['error'])}{place}"
-    return f"{text}; {n_wrong:,} wrong" if n_wrong else text
-
-
-def _exceptions(record: Record) -> Iterator[str]:
-    """Yield what does not fit into the table."""
-    found = record.get("subnormal")
-    if found and found["error"] > 1:
-        yield f"{_short(found['error'])} times 2^-126{_at(found)}"
-    for kind, found in record["wrong"].items():
-        example = f"{found['got']:.8g} for {found['true']:.8g}"
-        yield f"{kind}, {found['count']:,} times, first{_at(found)}: {example}"
-
-
-def _short(error: float) -> str:
-    return f"{error:.2f}" if error < 1e4 else f"{error:.1e}"
-
-
-def _at(found: Record) -> str:
-    return f" at {np.asarray(found['bits'], np.uint32).view(np.float32):.6g}"
+def _pair(errors: Any) -> str:
+    shown = (f"{x:g}" if x == int(x) else f"{x:.2f}" if x < 1e4 else f"{x:.0e}" for x in errors)
+    return ", ".join(shown) if any(errors) else "0"
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""Sweep of functions over inputs of float32: candidates, errors, and records of them.
+"""Largest errors of functions: all inputs of float32, and random inputs of float64.
 
-A record has the number of ``inputs``; under ``normal`` and ``subnormal``, for true values of this
-kind, the largest ``error``; and under ``wrong`` the ``count`` of each kind of result that has no
-error in ULP, with the first. Each of these has the input's ``bits``, the result that the function
-``got``, and the ``true`` one.
+A record has the number of ``inputs``, the largest ``error`` in ULP, its place ``x``, what the
+function ``got`` and what is ``true`` there, and the number ``wrong`` of results that are NaN where
+the true value is a number, or the reverse.
 """
 
 import os
@@ -19,11 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import xpnet
-from studies.truth import PRIMITIVES, ROWS, resolve
+from studies.truth import PRIMITIVES, ROWS, definitions, resolve
 
-SMALLEST = 2.0**-126  # normal number
-# Exponent fields of float64: the mask, that of 2^-126, and the sum of two that cancel each other.
-EXPONENT, OF_SMALLEST, OF_INVERSE = (np.uint64(x << 52) for x in (0x7FF, 1023 - 126, 2 * 1023 + 23))
+SLACK = 2.0**-120  # a result below it may be 0
 PIECES, PIECE_STEP = 1024, 389  # an odd step visits all in a scattered order: neighbours cost alike
 BLOCK = 2**16  # it and the arrays made of it fit into a cache
 SAMPLE, SAMPLE_STRIDE = 2**18, 16_381  # inputs, and a prime number
@@ -31,9 +28,11 @@ SPECIAL = np.asarray(
     [0, 1, 2**23 - 1, 2**23, 2**24, 0x3F800000, 0x7F7FFFFF, 0x7F800000, 0x7F800001, 0x7FC00000],
     dtype=np.uint32,
 )
+DOUBLE, FEW = 20_000, 300  # inputs of float64, and in a sample
 
 Record = dict[str, Any]
-Results = dict[str, dict[str, Record]]  # by the row's name, and by column
+Results = dict[str, dict[str, dict[str, Record]]]  # by the row's name, column, and dtype
+Task = int | str  # the number of a piece of float32, or the name of a row for float64
 
 
 @dataclass(frozen=True)
@@ -50,19 +49,22 @@ class Selection:
         return {device.library: device for device in map(xpnet.Device, self.devices)}
 
     @property
-    def pieces(self) -> list[int]:
-        """The numbers of the pieces, in the order of work."""
-        return [0] if self.sample else [i * PIECE_STEP % PIECES for i in range(PIECES)]
+    def tasks(self) -> list[Task]:
+        """The parts of the work, in their order."""
+        pieces = [0] if self.sample else [i * PIECE_STEP % PIECES for i in range(PIECES)]
+        return [*(name for name in self.functions if name not in PRIMITIVES), *pieces]
 
-    def blocks(self, piece: int) -> Iterator[NDArray[np.uint32]]:
-        """Yield the bit patterns of a piece, block by block."""
+    def blocks(self, piece: int) -> Iterator[NDArray[np.float32]]:
+        """Yield the inputs of a piece, block by block."""
         if self.sample:
             numbers = np.arange(SAMPLE, dtype=np.uint32) * np.uint32(SAMPLE_STRIDE)
-            yield np.concatenate([SPECIAL, SPECIAL | np.uint32(1 << 31), numbers])
+            bits = np.concatenate([SPECIAL, SPECIAL | np.uint32(1 << 31), numbers])
+            yield bits.view(np.float32)
             return
         size = 2**32 // PIECES
         for start in range(piece * size, (piece + 1) * size, BLOCK):
-            yield np.arange(start, start + BLOCK, dtype=np.int64).astype(np.uint32)
+            bits = np.arange(start, start + BLOCK, dtype=np.int64).astype(np.uint32)
+            yield bits.view(np.float32)
 
 
 @cache
@@ -76,114 +78,99 @@ def _candidates(name: str, selection: Selection) -> list[tuple[str, str, Any]]:
         if "jax" in libraries:
             found.append(("xpnet jit", "jax", import_module("jax").jit(ours)))
     for call in ROWS[name].calls:
-        column = call.partition(".")[0]
-        library = "numpy" if column == "scipy" else column
+        library = call.partition(".")[0]
         if library in libraries:
-            found.append((column, library, resolve(call)))
+            found.append((library, library, resolve(call)))
     return found
 
 
 class _Truth:
-    """The true values of one function for some inputs."""
+    """The true values of one function for some inputs of float32."""
 
-    def __init__(self, name: str, bits: NDArray[np.uint32], x: NDArray[np.float64]) -> None:
-        row = ROWS[name]
-        self.bits, self.is_subnormal = bits, np.abs(x) < SMALLEST
-        self.values = row.values(x)
+    def __init__(self, name: str, x: NDArray[np.float32]) -> None:
+        row, self.x = ROWS[name], x
+        values = row.values(x.astype(np.float64))
+        # Infinity stands for every number from an ULP beyond the largest on.
+        self.values = np.clip(values, -(2.0**128), 2.0**128)
+        size = np.clip(np.abs(self.values), 2.0**-126, 2.0**127)
+        self.ulp = np.exp2(np.frexp(size)[1] - 24.0)
         self.at_zero = row.values(np.zeros(1))[0]
-        self.rounded = self.values.astype(np.float32)
-        exponent = self.values.view(np.uint64) & EXPONENT
-        inverse = OF_INVERSE - np.maximum(exponent, OF_SMALLEST)
-        self.per_ulp = inverse.view(np.float64)  # times this, an absolute error is in ULP
-        # The record of a candidate that rounds every true value correctly.
-        everywhere = np.arange(len(bits))
-        self.best: Record = {"inputs": len(bits), "wrong": {}}
-        self.best |= self._largest_errors(everywhere, self.rounded)
+        self.is_subnormal = np.abs(x) < np.float32(2.0**-126)
 
     def compare(self, y: NDArray[np.float32]) -> Record:
-        """Return the record of a candidate from what differs from correct rounding."""
-        at = np.flatnonzero(y != self.rounded)
-        is_flushed = self.is_subnormal[at] & (y[at] == self.at_zero)
-        at = at[~is_flushed | (np.abs(self.values[at]) < SMALLEST)]
-        if not at.size:
-            return self.best
-        differing: Record = {"inputs": 0, "wrong": self._wrong(at, y[at])}
-        return _merge(self.best, differing | self._largest_errors(at, y[at]))
+        """Return the record of a candidate."""
+        got = np.clip(y.astype(np.float64), -(2.0**128), 2.0**128)
+        difference = np.abs(got - self.values)
+        is_right = (difference <= SLACK) | (self.is_subnormal & (y == self.at_zero))
+        error = np.where(is_right | np.isnan(difference), 0.0, difference / self.ulp)
+        i = int(np.argmax(error))
+        is_wrong = (np.isnan(y) != np.isnan(self.values)) & ~is_right
+        return _record(is_wrong, error[i], self.x[i], y[i], self.values[i])
 
-    def _largest_errors(self, at: NDArray[np.intp], got: NDArray[np.float32]) -> Record:
-        """Return the largest error of finite results, for normal and subnormal true values."""
-        true = self.values[at]
-        error, is_tiny = np.abs(got - true) * self.per_ulp[at], np.abs(true) < SMALLEST
-        counts = np.isfinite(got) & np.isfinite(self.rounded[at])
-        found: Record = {}
-        # Below the smallest normal number one ULP is 2^-149, and the table's unit 2^-126.
-        for region, mask, unit in (("normal", ~is_tiny, 1.0), ("subnormal", is_tiny, 2.0**-23)):
-            if (mask & counts).any():
-                i = int(np.argmax(np.where(mask & counts, error, -1.0)))
-                found[region] = {"error": float(error[i]) * unit, **self._example(at, got, i)}
-        return found
 
-    def _wrong(self, at: NDArray[np.intp], got: NDArray[np.float32]) -> Record:
-        """Return each kind of result that has no error in ULP: their number, and the first."""
-        is_nan, rounded = np.isnan(self.values[at]), self.rounded[at]
-        kinds = {
-            "NaN for a number": np.isnan(got) & ~is_nan,
-            "a number for NaN": ~np.isnan(got) & is_nan,
-            "infinity for a finite number": np.isinf(got) & np.isfinite(rounded),
-            "not the right infinity": np.isinf(rounded) & ~np.isnan(got) & (got != rounded),
-        }
-        counts = {kind: int(np.count_nonzero(mask)) for kind, mask in kinds.items()}
-        return {
-            kind: {"count": n, **self._example(at, got, int(np.argmax(kinds[kind])))}
-            for kind, n in counts.items()
-            if n
-        }
-
-    def _example(self, at: NDArray[np.intp], got: NDArray[np.float32], i: int) -> Record:
-        bits, true = self.bits[at[i]], self.values[at[i]]
-        return {"bits": int(bits), "got": float(got[i]), "true": float(true)}
+def _record(is_wrong: NDArray[np.bool], error: Any, x: Any, got: Any, true: Any) -> Record:
+    numbers = {"error": float(error), "x": float(x), "got": float(got), "true": float(true)}
+    return {"inputs": is_wrong.size, **numbers, "wrong": int(np.count_nonzero(is_wrong))}
 
 
 def merge_results(results: Results, others: Results) -> None:
     """Add the results for other inputs."""
     for name, columns in others.items():
-        mine = results.setdefault(name, {})
-        for column, record in columns.items():
-            mine[column] = _merge(mine[column], record) if column in mine else record
+        for column, records in columns.items():
+            mine = results.setdefault(name, {}).setdefault(column, {})
+            for dtype, record in records.items():
+                mine[dtype] = _merge(mine[dtype], record) if dtype in mine else record
 
 
 def _merge(one: Record, other: Record) -> Record:
-    merged: Record = {"inputs": one["inputs"] + other["inputs"], "wrong": {}}
-    for kind in sorted(one["wrong"] | other["wrong"]):  # whichever piece was finished first
-        found = [each["wrong"][kind] for each in (one, other) if kind in each["wrong"]]
-        first = min(found, key=lambda each: int(each["bits"]))
-        merged["wrong"][kind] = {**first, "count": sum(each["count"] for each in found)}
-    for region in ("normal", "subnormal"):
-        found = [each[region] for each in (one, other) if region in each]
-        if found:  # of equal errors, that with the smaller pattern
-            merged[region] = min(found, key=lambda each: (-each["error"], each["bits"]))
-    return merged
+    # Of equal errors that with the smaller x, whichever piece was finished first.
+    worst = min(one, other, key=lambda each: (-each["error"], each["x"]))
+    return {**worst, **{key: one[key] + other[key] for key in ("inputs", "wrong")}}
 
 
-def _measure(selection: Selection, piece: int) -> Results:
-    """Return the results for a piece."""
-    candidates = {name: _candidates(name, selection) for name in selection.functions}
+def _measure(selection: Selection, task: Task) -> Results:
+    """Return the results of a task."""
+    return _double(selection, task) if isinstance(task, str) else _piece(selection, task)
+
+
+def _piece(selection: Selection, piece: int) -> Results:
     if np.asarray([1], np.uint32).view(np.float32).astype(np.float64)[0] == 0:
         msg = "a library has made NumPy flush subnormal numbers, so the truth is lost"
         raise RuntimeError(msg)
     results: Results = {}
     devices = selection.opened
-    for bits in selection.blocks(piece):
-        x = bits.view(np.float32)
+    for x in selection.blocks(piece):
         arguments = {library: device.asarray(x) for library, device in devices.items()}
-        for name, found in candidates.items():
-            truth = _Truth(name, bits, x.astype(np.float64))
-            for column, library, function in found:
+        for name in selection.functions:
+            truth = _Truth(name, x)
+            for column, library, function in _candidates(name, selection):
                 y = devices[library].to_numpy(function(arguments[library]))
-                if y.dtype != np.float32 or y.shape != bits.shape:
-                    msg = f"{name}, {column}: {y.dtype}{y.shape} for {bits.shape}"
+                if y.dtype != np.float32 or y.shape != x.shape:
+                    msg = f"{name}, {column}: {y.dtype}{y.shape} for {x.shape}"
                     raise TypeError(msg)
-                merge_results(results, {name: {column: truth.compare(y)}})
+                merge_results(results, {name: {column: {"float32": truth.compare(y)}}})
+    return results
+
+
+def _double(selection: Selection, name: str) -> Results:
+    """Return the results for random numbers of every size, and for hard ones."""
+    n, random = FEW if selection.sample else DOUBLE, np.random.default_rng(0)
+    sizes = random.choice([-1, 1], n // 5) * 2.0 ** random.uniform(-1022, 1024, n // 5)
+    near = [random.normal(0, scale, n // 5) for scale in (1e-3, 1, 10)]
+    x = np.concatenate([random.uniform(-745, 710, n // 5), sizes, *near])
+    x = np.concatenate([x, definitions.hard_points("float64")])
+    row = ROWS[name]
+    truth = definitions.truth_of(x, [[row.exact(v)] for v in x.tolist()], "float64")
+    results: Results = {name: {}}
+    for column, library, function in _candidates(name, selection):
+        device = selection.opened[library]
+        y = device.to_numpy(function(device.asarray(x)))[:, None]
+        errors = truth.errors(y)
+        if name == "step":  # a library may take subnormal numbers for 0
+            errors[np.abs(x) < 2.0**-1022] = 0.0
+        i = int(np.argmax(np.nan_to_num(errors[:, 0], nan=-1.0)))
+        record = _record(np.isnan(errors), errors[i, 0], x[i], y[i, 0], truth.nearest[i, 0])
+        results[name][column] = {"float64": record}
     return results
 
 
@@ -194,13 +181,13 @@ def _set_up(devices: tuple[str, ...]) -> None:
 
 
 def measure_all(selection: Selection, n_processes: int) -> Iterator[Results]:
-    """Yield the results for each piece, as they are finished."""
+    """Yield the results of each task, as they are finished."""
     # One thread in each process, XLA's own pool included.
-    os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = os.environ["JAX_ENABLE_X64"] = "1"
     flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
     context = get_context("spawn")  # a fork would break the threads of JAX and torch
     with ProcessPoolExecutor(n_processes, context, _set_up, (selection.devices,)) as pool:
-        pending = [pool.submit(_measure, selection, piece) for piece in selection.pieces]
+        pending = [pool.submit(_measure, selection, task) for task in selection.tasks]
         for future in as_completed(pending):
             yield future.result()
