@@ -6,7 +6,7 @@
 
 xpnet's functions on arrays of NumPy, torch and JAX (with `--device gpu`: CuPy, torch and JAX; with
 `--devices`: of any libraries, such as dpnp), and torch's and JAX's own, are compared with true
-values in float64, which have themselves been proved against mpmath; in float64, at some 20,000
+values in float64, which have themselves been proved against mpmath; in float64, at some 100,000
 numbers, with mpmath. SciPy and mpmath are needed; torch and JAX are measured if they are installed.
 All inputs take about an hour on two cores; `--quick` takes a sample of them.
 

@@ -28,7 +28,7 @@ SPECIAL = np.asarray(
     [0, 1, 2**23 - 1, 2**23, 2**24, 0x3F800000, 0x7F7FFFFF, 0x7F800000, 0x7F800001, 0x7FC00000],
     dtype=np.uint32,
 )
-DOUBLE, FEW = 20_000, 300  # inputs of float64, and in a sample
+DOUBLE, FEW = 100_000, 300  # inputs of float64, and in a sample
 
 Record = dict[str, Any]
 Results = dict[str, dict[str, dict[str, Record]]]  # by the row's name, column, and dtype
