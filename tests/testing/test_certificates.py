@@ -444,20 +444,12 @@ def test_the_card_and_its_driver(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda x: x[:-99], "corrupt or truncated npz, found .*, save or copy it again"),
-        (
-            lambda _: b"text",
-            "not a certificate of tests of version 3, found first bytes 74 65 78 74, expected .*",
-        ),
-    ],
-    ids=["damaged", "foreign"],
+    "damage", [lambda x: x[:-99], lambda _: b"text"], ids=["damaged", "foreign"]
 )
-def test_broken_and_foreign_files_are_reported(path, damage, message):
+def test_broken_and_foreign_files_are_reported(path, damage):
     recorded(path, halve, X)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(DataError, match=f"gpu.npz: {message}$"), check(path):
+    with pytest.raises(DataError, match=r"gpu\.npz: .* record it again"), check(path):
         pytest.fail("the context must not begin")
 
 
@@ -555,7 +547,7 @@ def test_random_inputs_are_not_recorded(run, pytester):
     [
         ("--xp-check-strict", "--xp-check-strict must have --xp-check=FILE.npz beside it"),
         ("--xp-check=no.npz", "*No such file or directory: '*no.npz'"),
-        ("--xp-check=test_it.py", "*test_it.py: not a certificate of tests of version 3, *"),
+        ("--xp-check=test_it.py", "*test_it.py: * record it again *"),
         ("--xp-record=no/gpu.npz", "*cannot be written: no such folder: '*gpu.npz'"),
         ("--xp-report=no/x.md", "*cannot be written: no such folder: '*x.md'"),
         ("--xp-report=x.txt", "--xp-report must be table, json, FILE.md or FILE.json; got x.txt"),

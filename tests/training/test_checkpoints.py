@@ -4,7 +4,7 @@ import errno
 import os
 import subprocess
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -311,28 +311,23 @@ FACTS = {"training": "a", "n_steps": 1, "best": 1, "history": [EPOCH]}
 ARRAYS = {"parameters": np.zeros(3), "best": np.zeros(3)}
 
 
-def made(facts=FACTS, **changes):
-    """Return the bytes of a checkpoint of any content with the right digests."""
-    facts = {**facts, **changes} if changes else facts
-    return bytes(checkpoints.CHECKPOINT_FORMAT.to_bytes(facts, ARRAYS, is_packed=False))
+def made(**changes):
+    """Return the bytes of a checkpoint of any content."""
+    facts = {**FACTS, **changes}
+    return checkpoints.CHECKPOINT_FORMAT.to_bytes(facts, ARRAYS, is_packed=False)
 
 
-def content_of(path):
-    """Return the facts and the arrays of a checkpoint."""
-    with ExitStack() as closing:
-        stream = closing.enter_context(path.open("rb"))
-        record = checkpoints.CHECKPOINT_FORMAT.open(stream, path, closing)
-        return record.facts, record.arrays(1 << 20)
+content_of = checkpoints.CHECKPOINT_FORMAT.read  # the facts and the arrays
 
 
-NO_CHECKPOINT = "not a training checkpoint, remove it to start over"
-NO_RECORD = (
-    "not a training checkpoint of version 3, found .*, expected a file that xpnet train wrote"
-)
-OTHER = "a checkpoint of another training run: data, options or initial network differ, remove it"
+NO_CHECKPOINT = "not a training checkpoint.* remove it to start over"
+OTHER = "another training run"
 FOREIGN = {
-    "a checkpoint of an older version": (b"\x10" + bytes(7) + b'{"__metadata__":{}}', NO_RECORD),
-    "a network": (bytes(serialized(start(), "x.npz")), NO_RECORD),
+    "a checkpoint of an older version": (
+        b"\x10" + bytes(7) + b'{"__metadata__":{}}',
+        NO_CHECKPOINT,
+    ),
+    "a network": (bytes(serialized(start(), "x.npz")), NO_CHECKPOINT),
     "no history": (made(history=None), NO_CHECKPOINT),
     "an empty history": (made(history=[]), NO_CHECKPOINT),
     "an epoch of other things": (made(history=[{"epoch": 1}]), NO_CHECKPOINT),
@@ -341,17 +336,14 @@ FOREIGN = {
     "an unknown best": (made(best=7), NO_CHECKPOINT),
     "a best that is a string": (made(best="1"), NO_CHECKPOINT),
     "another training": (made(training="b"), OTHER),
-    "a list": (made([]), NO_CHECKPOINT),
-    "a number": (made(1.5), NO_CHECKPOINT),
-    "no facts": (made(None), NO_CHECKPOINT),
 }
 DAMAGES = {
-    "empty": (lambda _: b"", NO_RECORD),
-    "half of it": (lambda content: content[: len(content) // 2], "corrupt or truncated npz"),
-    "one byte short": (lambda content: content[:-1], "corrupt or truncated npz"),
-    "a text": (lambda _: b"label,pixel0,pixel1\n1,2,3\n" * 100, NO_RECORD),
-    "an archive": (lambda _: b"PK\x03\x04" + bytes(1000), "corrupt or truncated npz"),
-    "other steps": (lambda x: x.replace(b'"n_steps": ', b'"n_steps":1'), "corrupt or truncated"),
+    "empty": lambda _: b"",
+    "half of it": lambda content: content[: len(content) // 2],
+    "one byte short": lambda content: content[:-1],
+    "a text": lambda _: b"label,pixel0,pixel1\n1,2,3\n" * 100,
+    "an archive": lambda _: b"PK\x03\x04" + bytes(1000),
+    "other steps": lambda x: x.replace(b'"n_steps": ', b'"n_steps":1'),
 }
 
 
@@ -363,10 +355,9 @@ def assert_one_line(caught, path, content):
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_is_rejected(kept, digits, damage):
-    change, message = DAMAGES[damage]
-    content = change(kept.read_bytes())
+    content = DAMAGES[damage](kept.read_bytes())
     kept.write_bytes(content)
-    with pytest.raises(WeightsError, match=message) as caught:
+    with pytest.raises(WeightsError, match=NO_CHECKPOINT) as caught:
         xpnet.train(start(), *digits, checkpoint=kept, resume=True, **OPTIONS)
     assert_one_line(caught, kept, content)
 

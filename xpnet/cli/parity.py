@@ -34,8 +34,8 @@ from xpnet.files.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from xpnet.cli.parity_candidates import Candidate
     from xpnet.networks.network import Network
-    from xpnet.parity.certificate import Certificate
 
 _ROWS = 10_000
 _CONFIDENCE = 0.999999
@@ -110,13 +110,13 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
             "inputs": added_text(model, network),
             "network": network_text(network),
         }
-        certificate = _read_certificate(options, place, network, rows)
-        if certificate is not None and certificate.result_hash is not None:
+        recorded = _read_certificate(options, place, network, rows)
+        if recorded is not None and recorded[1]["arithmetic"] == "reproducible":
             network = reproducible(network)
         bar = settings.enter_context(progress_bar(total=len(rows), desc="comparing", delay=1.0))
         inputs = ParityInputs(network, rows, device, model_options, place)
         if options.record is None:
-            candidates = open_candidates(options, inputs, certificate)
+            candidates = open_candidates(options, inputs, recorded)
         else:
             candidates = record_certificate(options.record, inputs, force=options.force)
         where = {name: where for name, (_, where) in candidates.items()}
@@ -165,22 +165,22 @@ def _check_no_bounds(options: ParityOptions, why: str) -> None:
 
 def _read_certificate(
     options: ParityOptions, place: DeviceOptions, network: "Network", rows: "NDArray[Any]"
-) -> "Certificate | None":
-    """Return the certificate of --check, if it goes with the options; None without --check."""
-    from xpnet.parity.certificate import read_certificate
+) -> "Candidate | None":
+    """Return the results of --check, if they go with the options; None without --check."""
+    from xpnet.parity.certificate import read_record
 
     path = options.check
     if path is None:
         return None
-    certificate = read_certificate(path, network, rows)
-    if certificate.result_hash is not None:
+    stages, facts = read_record(path, network, rows)
+    if facts["arithmetic"] == "reproducible":
         if not place.reproducible:
             print_note(f"{path} holds reproducible results: bits are compared")
         _check_no_bounds(options, f"--check {path}, recorded with --reproducible,")
     elif place.reproducible:
         what, hint = "recorded without --reproducible", "record it again with --reproducible"
         raise DataError(what, file=path, hint=hint)
-    return certificate
+    return stages, facts
 
 
 def _read_rows(data: Data, model: Model, stopwatch: Stopwatch) -> "tuple[Network, NDArray[Any]]":

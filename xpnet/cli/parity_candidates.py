@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from xpnet.arrays.device import Device
     from xpnet.networks.network import Network
-    from xpnet.parity.certificate import Certificate
 
     # A network, or the recorded results of its stages; and where it was computed.
     Candidate = tuple[Any, dict[str, str]]
@@ -51,14 +50,13 @@ class ParityInputs:
 
 
 def open_candidates(
-    options: ParityOptions, inputs: ParityInputs, certificate: "Certificate | None"
+    options: ParityOptions, inputs: ParityInputs, recorded: "Candidate | None"
 ) -> "Candidates":
     """Return the candidates of a certificate, of devices and files."""
     candidates: Candidates = {}
     network, device = inputs.network, inputs.device
-    if certificate is not None:
-        name = f"{certificate.facts['device']}, recorded"
-        candidates[name] = certificate.stages, dict(certificate.facts)
+    if recorded is not None:
+        candidates[f"{recorded[1]['device']}, recorded"] = recorded
     try:
         devices = [usable_device(word) for word in inputs.place.devices] or [device]
     except ValueError as error:
@@ -119,16 +117,8 @@ def _run_exact_file(path: str, inputs: ParityInputs) -> "Candidate":
 
 def record_certificate(path: str, inputs: ParityInputs, *, force: bool) -> "Candidates":
     """Write the results of all stages to a certificate; return them as the only candidate."""
-    from xpnet.parity.candidates import stage_results
-    from xpnet.parity.certificate import certify, check_stage_size, write_certificate
+    from xpnet.parity.certificate import record
 
-    network, rows, device = inputs.network, inputs.rows, inputs.device
-    try:
-        check_stage_size(network, len(rows))
-    except ValueError as error:
-        msg = f"--record: {error} by --rows"
-        raise UsageError(msg) from error
-    where = _place(device, network)
-    certificate = certify(network, rows, stage_results(network, rows), **where)
-    write_certificate(path, certificate, force=force)
-    return {device.name: (certificate.stages, dict(certificate.facts))}
+    device = inputs.device
+    found = record(path, inputs.network, inputs.rows, device=device, force=force)
+    return {device.name: found}

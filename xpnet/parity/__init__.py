@@ -2,21 +2,19 @@
 
 from xpnet.parity.bounds.error_bound import ErrorBound, StageBound, error_bound
 from xpnet.parity.candidates import stage_results
-from xpnet.parity.certificate import Certificate, certify, read_certificate, write_certificate
+from xpnet.parity.certificate import read_record, record
 from xpnet.parity.report import Report, compare
 from xpnet.parity.stage_statistics import Agreement, StageAgreement
 
 __all__ = [
     "Agreement",
-    "Certificate",
     "ErrorBound",
     "Report",
     "StageAgreement",
     "StageBound",
-    "certify",
     "compare",
     "error_bound",
-    "read_certificate",
+    "read_record",
+    "record",
     "stage_results",
-    "write_certificate",
 ]

@@ -2,15 +2,13 @@
 
 import functools
 import inspect
-import json
 import re
 import subprocess
 import warnings
 from collections import Counter
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +24,9 @@ from xpnet.testing.reference import Reference
 
 __all__ = ["CallCertificate"]
 
-_KIND, _WRITER = "certificate of tests", "pytest --xp-record"
-_REMEDY = f"record it again ({_WRITER})"
-_FORMAT = RecordFormat("xpnet.testing certificate", 3, _KIND, _WRITER, _REMEDY)
+_REMEDY = "record it again (pytest --xp-record)"
+_FORMAT = RecordFormat("certificate of tests", _REMEDY)
 _DRIVER_VERSION = Path("/sys/module/nvidia/version")
-_MAX_BYTES = 1 << 32  # of all arrays
 # With and without AVX2 and AVX-512, inputs differ by up to 18 eps of the largest number (the Q of a
 # QR decomposition with 200 columns). Numbers near zero beside it may differ in all digits.
 _INPUT_EPS, _LARGEST_ERROR = 64.0, 2.0**-8  # in float16, 4 eps
@@ -136,18 +132,16 @@ class CallCertificate:
 
     def to_npz(self) -> bytes:
         """Return the content of an npz file, which does not depend on the order of the calls."""
-        calls = json.dumps(dict(sorted(self.content["calls"].items())), indent=1).encode()
-        arrays = {"calls": np.frombuffer(calls, "uint8"), **dict(sorted(self.arrays.items()))}
-        return bytes(_FORMAT.to_bytes({**self.content, "calls": None}, arrays))
+        calls = dict(sorted(self.content["calls"].items()))
+        arrays = dict(sorted(self.arrays.items()))
+        return _FORMAT.to_bytes({**self.content, "calls": calls}, arrays)
 
     def load(self, npz: bytes, path: str | Path) -> None:
         """Add the content of an npz file; raise DataError if it is damaged or foreign."""
-        with ExitStack() as closing:
-            record = _FORMAT.open(BytesIO(npz), path, closing)
-            self.arrays |= record.arrays(_MAX_BYTES)
-        calls = self.content["calls"] | json.loads(self.arrays.pop("calls").tobytes())
-        machine = self.content["machine"] | record.facts["machine"]
-        self.content = {**record.facts, "machine": machine, "calls": calls}
+        content, arrays = _FORMAT.from_bytes(npz, path)
+        self.arrays |= arrays
+        more = {name: self.content[name] | content[name] for name in ("machine", "calls")}
+        self.content = {**content, **more}
 
     def write(self, path: Path, project: Path) -> None:
         """Write an npz file and its index; `project` is the folder of the tested code."""

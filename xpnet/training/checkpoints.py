@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -17,7 +17,7 @@ from xpnet.files.errors import WeightsError
 from xpnet.files.hashes import sha256, sha256_of_array
 from xpnet.files.record import RecordFormat
 from xpnet.files.reserving import exclusive
-from xpnet.files.writing import atomic_write, check_target
+from xpnet.files.writing import check_target
 from xpnet.formats.description import describe
 from xpnet.networks.network import Network
 from xpnet.networks.network_arguments import named_arrays
@@ -26,12 +26,7 @@ from xpnet.training.run import Epoch
 __all__ = ["CHECKPOINT_FORMAT", "Checkpoint", "CheckpointFile", "Resume", "fingerprint", "locked"]
 
 CHECKPOINT_FORMAT = RecordFormat(
-    "xpnet training checkpoint",
-    version=3,
-    kind="training checkpoint",
-    writer="xpnet train",
-    remedy="remove it to start over",
-    error=WeightsError,
+    "training checkpoint", "remove it to start over", error=WeightsError
 )
 _FOREIGN = "not a training checkpoint"
 _OTHER = "a checkpoint of another training run: data, options or initial network differ"
@@ -101,9 +96,8 @@ class CheckpointFile:
             "history": [asdict(epoch) for epoch in checkpoint.history],
         }
         arrays = {name: np.asarray(to_numpy(x)) for name, x in checkpoint.arrays.items()}
-        with atomic_write(self._path, force=True) as stream:
-            # Not packed: parameters hardly shrink, and packing takes longer than an epoch.
-            stream.write(CHECKPOINT_FORMAT.to_bytes(facts, arrays, is_packed=False))
+        # Not packed: parameters hardly shrink, and packing takes longer than an epoch.
+        CHECKPOINT_FORMAT.write(self._path, facts, arrays, force=True, is_packed=False)
         self._written, self._n_epochs = perf_counter(), len(checkpoint.history)
 
     def read(self) -> Checkpoint | None:
@@ -116,22 +110,17 @@ class CheckpointFile:
             return None
         if not self._path.is_file():  # a broken link, or a pipe, which would wait for its writer
             raise self._error(_FOREIGN)
-        with ExitStack() as closing:
-            stream = closing.enter_context(self._path.open("rb"))
-            record = CHECKPOINT_FORMAT.open(stream, self._path, closing)
-            try:
-                facts = record.facts
-                history = tuple(Epoch(**epoch) for epoch in facts["history"])
-                training, n_steps, best = facts["training"], facts["n_steps"], facts["best"]
-                is_valid = 1 <= best <= len(history)
-            except (LookupError, TypeError) as error:
-                raise self._error(_FOREIGN) from error
-            if not is_valid:
-                raise self._error(_FOREIGN)
-            if training != self._training:
-                raise self._error(_OTHER)
-            # The arrays are not packed: all bytes are in the file.
-            arrays = record.arrays(limit=self._path.stat().st_size)
+        facts, arrays = CHECKPOINT_FORMAT.read(self._path)
+        try:
+            history = tuple(Epoch(**epoch) for epoch in facts["history"])
+            training, n_steps, best = facts["training"], facts["n_steps"], facts["best"]
+            is_valid = 1 <= best <= len(history)
+        except (LookupError, TypeError) as error:
+            raise self._error(_FOREIGN) from error
+        if not is_valid:
+            raise self._error(_FOREIGN)
+        if training != self._training:
+            raise self._error(_OTHER)
         self._n_epochs = len(history)
         return Checkpoint(arrays, n_steps, history, best)
 
