@@ -168,9 +168,8 @@ def _zip_errors(name: str, error: type[FileError], kind: str) -> Iterator[None]:
         raise error(what, file=name, found=found, hint="save or copy it again") from None
 
 
-def npz_bytes(members: Mapping[str, NDArray[Any]], *, is_packed: bool = True) -> memoryview:
-    """Return arrays by name as npz, compressed if `is_packed`; equal arrays give equal bytes."""
-    compression = zipfile.ZIP_DEFLATED if is_packed else zipfile.ZIP_STORED
+def npz_bytes(members: Mapping[str, NDArray[Any]]) -> memoryview:
+    """Return arrays by name as compressed npz; equal arrays give equal bytes."""
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w") as archive:
         for name, array in members.items():
@@ -179,6 +178,6 @@ def npz_bytes(members: Mapping[str, NDArray[Any]], *, is_packed: bool = True) ->
             content = io.BytesIO()
             little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
             np.lib.format.write_array(content, little, version=(1, 0), allow_pickle=False)
-            archive.writestr(info, content.getbuffer(), compression, _LEVEL)
+            archive.writestr(info, content.getbuffer(), zipfile.ZIP_DEFLATED, _LEVEL)
         archive.comment = _COMMENT % len(members)
     return whole.getbuffer()
