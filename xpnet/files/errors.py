@@ -3,8 +3,6 @@
 import os
 import re
 from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any
 
 __all__ = ["DataError", "DataWarning", "FileError", "WeightsError", "as_line", "nearest_hint"]
 __all__ += ["printable", "quoted"]
@@ -39,19 +37,9 @@ class FileError(ValueError):
         self.file = None if file is None else os.fspath(file)
         self.line = line
         self.column = column
-        self._parts = (what, found, expected, hint)
-        super().__init__(self._message())
+        super().__init__(self._message(what, found, expected, hint))
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Errors are pickled between the processes of a cluster. The default would call the class
-        # with the message alone, and fail.
-        what, found, expected, hint = self._parts
-        place: dict[str, Any] = {"file": self.file, "line": self.line, "column": self.column}
-        remake = partial(type(self), found=found, expected=expected, hint=hint, **place)
-        return remake, (what,)
-
-    def _message(self) -> str:
-        what, found, expected, hint = self._parts
+    def _message(self, what: str, found: object, expected: object, hint: str | None) -> str:
         place = "" if self.file is None else _shorten_middle(printable(self.file), _PATH_LIMIT)
         for number in (self.line, self.column):
             place += "" if number is None else f":{number}"
