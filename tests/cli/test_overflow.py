@@ -79,7 +79,6 @@ def test_pixels_of_16_bits_are_scaled_before_the_cast(xpnet, digits_as, model):
         ("predict", "-o", "labels.csv"),
         ("show", "-o", "digits.png"),
         ("bench", "--batch-sizes", "1000", "--rounds", "1"),
-        ("convert", "model.safetensors", "model.npz", "--verify"),
         ("train", "-o", "trained.npz", "--epochs", "1", "--standardize"),
     ],
     ids=" ".join,
@@ -89,14 +88,13 @@ def test_a_row_without_a_finite_result(refused, digits_as, model, tmp_path, word
     model()
     data = digits_as("float64", at_598_5=1e300)
     options = ["--rows", "600"]
-    options += ["--labels", "labels.npy"] if words[0] in {"evaluate", "train", "convert"} else []
-    options += [] if words[0] in {"convert", "train"} else ["--model", "model.safetensors"]
+    options += ["--labels", "labels.npy"] if words[0] in {"evaluate", "train"} else []
+    options += [] if words[0] == "train" else ["--model", "model.safetensors"]
     code, line = refused(*words, data, *options)
     assert code == 3
     assert line.startswith(f"xpnet: {data}: ")
     assert "float32" in line or words[0] == "train"
-    # Two commands have no other precision.
-    assert ("--precision float64" in line) == (words[0] not in {"convert", "train"})
+    assert ("--precision float64" in line) == (words[0] != "train")  # which has no other
     written = {"labels.csv", "digits.png", "trained.npz"}
     assert written.isdisjoint(path.name for path in tmp_path.iterdir())
 
@@ -163,17 +161,3 @@ def test_nothing_of_numpys_reaches_stderr(model):
         )
         assert process.returncode in {1, 3}
         assert len(process.stderr.splitlines()) == (command[0] != "parity")
-
-
-def test_infinity_is_null_in_the_json_of_convert(xpnet, model, tmp_path):
-    first, *others = overflowing()
-    path = model(layers=(replace(first, weight=first.weight * np.float32(1e33)), *others))
-    np.save(tmp_path / "rows.npy", sample()[0][:5])
-    words = ("convert", path, tmp_path / "b.npz", "--verify", tmp_path / "rows.npy", "--json")
-    result = xpnet(*words)
-    assert (result.code, result.err) == (1, "")
-    # Which of them is infinite depends on the library that computes the source.
-    found = list(json.loads(result.out)["verification"].values())
-    differences = [x[kind]["difference"] for x in found for kind in ("outputs", "probabilities")]
-    assert None in differences
-    assert not all(x["in_bound"] for x in found)

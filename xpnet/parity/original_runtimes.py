@@ -2,7 +2,6 @@
 
 import math
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import without_warnings
-from xpnet.formats.model_file import ModelFile
-from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.network import Network
-from xpnet.networks.preprocessing import preprocessed
-from xpnet.parity.bounds.rounding import in_float64
 
-__all__ = ["ABSOLUTE_ERRORS", "outputs_by_onnx_runtime", "outputs_by_original_runtime"]
-
-# Absolute error of a runtime's activations, in units in the last place of 1. ONNX Runtime 1.32
-# rounds as if results were near 1: measured in float32 over -100 to 100, sigmoid is off by up to
-# 1.7e-7, even where it is smaller than that; elu, gelu and hard_silu by as much.
-ABSOLUTE_ERRORS = {"onnxruntime": 4.0}
+__all__ = ["outputs_by_onnx_runtime"]
 
 # Without it, ONNX Runtime prints warnings about files that xpnet reads without loss.
 _FATAL_ONLY = 4
@@ -32,33 +22,6 @@ _DTYPES = {
     "tensor(float16)": "float16",
     "tensor(uint8)": "uint8",
 }
-
-
-def outputs_by_original_runtime(
-    path: Path, contents: ModelFile, x: NDArray[Any]
-) -> tuple[str, NDArray[Any]]:
-    """Return the name of a runtime, and the outputs of shape (n, n_out) that it gives.
-
-    The name is "onnxruntime" for ONNX, or "torch" for other files, with its version, if it is
-    installed and can run the network; otherwise "float64", computed by xpnet. `contents` is the
-    model file as read by xpnet, `x` of shape (n, n_in) are inputs of the file's network, in its own
-    range. They are cast to its dtype as by `forward`; for ONNX, which accepts no other dtype,
-    before the preprocessing.
-    """
-    network = contents.network
-    if contents.format == "ONNX":
-        if find_spec("onnxruntime") is not None:
-            import onnxruntime
-
-            outputs = outputs_by_onnx_runtime(path, network, x)
-            if outputs is not None:
-                return f"onnxruntime {onnxruntime.__version__}", outputs
-    elif all(ACTIVATIONS[x.activation].torch for x in network.layers) and find_spec("torch"):
-        import torch
-
-        return f"torch {torch.__version__}", _by_torch(network, x)
-    with without_warnings():
-        return "float64", in_float64(network).compute(x.astype(np.float64), np)
 
 
 def outputs_by_onnx_runtime(path: Path, network: Network, x: NDArray[Any]) -> NDArray[Any] | None:
@@ -109,19 +72,3 @@ def _class_values(outputs: list[Any], n_rows: int, network: Network) -> NDArray[
             return y.reshape(n_rows, network.n_out)
     msg = "no output has one number per unit"
     raise ValueError(msg)
-
-
-def _by_torch(network: Network, x: NDArray[Any]) -> NDArray[Any]:
-    import torch
-
-    with torch.inference_mode():
-        y = torch.asarray(preprocessed(network.preprocessing, x, network.dtype, np))
-        for layer in network.layers:
-            weight, bias = torch.asarray(layer.weight.T.copy()), torch.asarray(layer.bias.copy())
-            row = ACTIVATIONS[layer.activation]
-            arguments = {row.torch_names.get(name, name): x for name, x in layer.options.items()}
-            if row.torch in {"LogSoftmax", "Softmax"}:
-                arguments["dim"] = -1
-            activation = getattr(torch.nn, str(row.torch))(**arguments)
-            y = activation(torch.nn.functional.linear(y, weight, bias))
-        return np.asarray(y)
