@@ -75,9 +75,7 @@ def test_json(xpnet, is_usable):
 def test_the_codes_are_in_the_help(xpnet):
     result = xpnet("doctor", "--help")
     assert result.code == 0
-    assert (
-        "Exit codes: 0 usable, 5 not usable, 1 a check of --verify failed, 2 usage." in result.out
-    )
+    assert "Exit codes: 0 usable, 5 not usable, 2 usage." in result.out
 
 
 def test_a_source_tree_has_no_version(xpnet, monkeypatch):
@@ -89,58 +87,10 @@ def test_a_source_tree_has_no_version(xpnet, monkeypatch):
     assert json.loads(xpnet("doctor", "--json").out)["facts"]["xpnet"] is None
 
 
-@pytest.mark.parametrize("word", ["cpu", "array-api-strict:device1", "array-api-strict:no_float64"])
-def test_a_right_device_passes_all_checks(xpnet, word):
-    result = xpnet("doctor", "--device", word, "--verify", "--json")
-    found = json.loads(result.out)
-    names = [check["name"] for check in found["checks"]]
-    assert result.code == 0
-    assert (found["device"], found["facts"]["library"]) == (word, Device(word).library)
-    assert [check for check in found["checks"] if not check["passed"]] == []
-    assert len(names) == len(set(names))
-    assert {"transfers", "function sigmoid", "network", "training"} <= set(names)
-    assert ("exact outputs" in names) == (word != "array-api-strict:no_float64")
-    assert "devices" not in found
-
-
-def rounded(x):
-    """Return float32 numbers with the 10 bits after the point that TF32 keeps."""
-    bits = np.asarray(x, np.float32).view(np.uint32) + np.uint32(0x1000)
-    return (bits & np.uint32(0xFFFFE000)).view(np.float32)
-
-
-FAULTS = {
-    "function tanh": ("tanh", lambda f: lambda x: rounded(f(x))),
-    "network": ("matmul", lambda f: lambda x, y: f(rounded(x), rounded(y))),
-}
-
-
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_wrong_device_fails(xpnet, monkeypatch, name):
-    attribute, wrong = FAULTS[name]
-    strict = pytest.importorskip("array_api_strict")
-    plain = getattr(strict, attribute)
-
-    def faulty(*arrays):
-        values = [np.asarray(x.to_device(strict.Device("CPU_DEVICE"))) for x in arrays]
-        right = getattr(np, attribute)
-        if values[0].dtype != np.float32:
-            return plain(*arrays)
-        return strict.asarray(wrong(right)(*values), device=arrays[0].device)
-
-    monkeypatch.setattr(strict, attribute, faulty)
-    monkeypatch.setattr(type(strict.zeros(1)), "__matmul__", strict.matmul)
-    result = xpnet("doctor", "--device", "array-api-strict:device1", "--verify")
-    line = next(x for x in result.out.splitlines() if x.startswith(name))
-    assert result.code == 1
-    assert "WRONG: " in line
-
-
 def test_a_device_that_is_not_usable(xpnet):
-    result = xpnet("doctor", "--device", "numpy:0", "--verify", "--json")
+    result = xpnet("doctor", "--device", "numpy:0", "--json")
     found = json.loads(result.out)
     assert (result.code, found["usable"], found["code"]) == (5, False, "unusable")
-    assert "checks" not in found
 
 
 def test_this_machine(xpnet, monkeypatch):

@@ -1,4 +1,4 @@
-"""``xpnet doctor``: devices that are usable here, diagnosis of a GPU, checks of a device."""
+"""``xpnet doctor``: devices that are usable here, and the diagnosis of a GPU."""
 
 import argparse
 import platform
@@ -6,7 +6,6 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,15 +29,13 @@ def add_parser(commands: Any) -> None:
         "doctor",
         help="show which devices are usable, and if a GPU is not, why",
         description="Show which devices are usable here, whether a GPU is, and if not, why and how"
-        " to fix it. A GPU is usable if a matrix product on it agrees with that of the CPU.",
-        epilog="Exit codes: 0 usable, 5 not usable, 1 a check of --verify failed, 2 usage.",
-        examples=("doctor", "doctor --device torch:cuda --verify"),
+        " to fix it. A GPU is usable if a matrix product on it agrees with that of the CPU."
+        " To compare more: xpnet parity --devices cpu,DEVICE.",
+        epilog="Exit codes: 0 usable, 5 not usable, 2 usage.",
+        examples=("doctor", "doctor --device torch:cuda"),
     )
     text = "device to diagnose, as in other commands"
     add_option(parser, "--device DEVICE", device_word, text, default="gpu")
-    text = "compare what the device computes with the CPU: transfers, functions, a network, a"
-    text += " training, and exact bits"
-    parser.add_argument("--verify", action="store_true", help=text)
     add_common_arguments(parser, run)
 
 
@@ -57,16 +54,11 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
         "message": diagnosis.message,
         "fix": diagnosis.fix,
     }
-    code = exit_codes.DONE if diagnosis.usable else exit_codes.DEVICE
-    if args.verify and diagnosis.usable:
-        report["checks"] = checks = _verified(args.device)
-        if not all(check["passed"] for check in checks):
-            code = exit_codes.OUT_OF_BOUND
-    elif not args.verify:
-        report["devices"] = _listed()
+    report["devices"] = _listed()
     report["facts"] = {**facts, **_host_facts()}
     if is_gpu:
         report["cupy_config"] = cupy_config()
+    code = exit_codes.DONE if diagnosis.usable else exit_codes.DEVICE
     return Outcome(report, lines=_lines(report), code=code)
 
 
@@ -91,20 +83,6 @@ def _listed() -> dict[str, str]:
         warnings.simplefilter("ignore")  # of libraries that import each other
         found = [words.get(name, name) for name in libraries()]
         return {word: str(_examined(word)[0]) for word in found}
-
-
-def _verified(word: str) -> list[dict[str, Any]]:
-    from xpnet.arrays.device import Device
-    from xpnet.cli.streams import progress_bar
-    from xpnet.parity.device_checks import check_device
-
-    checks = []
-    with progress_bar(unit=" checks", desc=f"verifying {word}") as bar:
-        for check in check_device(Device(word)):
-            checks.append(asdict(check))
-            if bar is not None:
-                bar.update()
-    return checks
 
 
 def _host_facts() -> dict[str, Any]:
@@ -138,8 +116,7 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
         "why": report["message"],
         "fix": report["fix"] or "nothing to fix",
     }
-    rows.update(report.get("devices", {}))
-    rows.update({check["name"]: _check_text(check) for check in report.get("checks", ())})
+    rows.update(report["devices"])
     rows.update({name: _as_text(fact) for name, fact in report["facts"].items()})
     for i, line in enumerate(table(rows)):
         if i and line.split(maxsplit=1)[0] in _FIRST_OF_GROUP:
@@ -148,13 +125,6 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     if report.get("cupy_config"):
         yield ""
         yield from report["cupy_config"].splitlines()
-
-
-def _check_text(check: Mapping[str, Any]) -> str:
-    if not check["passed"]:
-        return f"WRONG: {check['fault'] or format(check['share_of_bound'], '.3g') + ' of bound'}"
-    share = check["share_of_bound"]
-    return "passed" if share is None else f"passed, {share:.3g} of bound"
 
 
 def _as_text(fact: Any) -> str:
