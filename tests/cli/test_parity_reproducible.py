@@ -3,7 +3,6 @@
 import json
 import re
 from contextlib import nullcontext
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,22 +23,13 @@ def test_json(xpnet):
     assert (report["rows"], report["dtype"]) == (50, "float32")
     assert (report["reproducible"], report["in_bound"]) == (True, True)
     assert report["hash"] == result_hash(load("sample"), sample()[0][:50])
-    assert (report["verdict"], report["worst_case"], report["disagree"]) == (
-        "the same bits",
-        False,
-        0,
-    )
+    assert (report["verdict"], report["disagree"]) == ("the same bits", 0)
     (found,) = report["candidates"].values()
     assert (found["library"], found["in_bound"], found["first_out"]) == ("numpy", True, None)
     assert [stage["name"] for stage in found["stages"]] == STAGES
     assert [stage["results"] for stage in found["stages"]] == [39200, 2500, 5000, 500]
     for stage in found["stages"]:
         assert (stage["out_of_bound"], stage["row_and_unit"], stage["fault"]) == (0, None, None)
-        assert (stage["found"], stage["expected_bits"]) == (None, None)
-
-
-def test_bounds_are_not_reproducible(xpnet):
-    assert json.loads(xpnet("parity", "--rows", "5", "--json").out)["reproducible"] is False
 
 
 def test_devices_of_other_libraries(xpnet):
@@ -74,53 +64,21 @@ def test_one_bit_in_one_library_is_named(xpnet, monkeypatch):
     words = (*WORDS, "--devices", "numpy,dask")
     result, report = xpnet(*words), json.loads(xpnet(*words, "--json").out)
     assert result.code == 1
-    expected = stage_results(reproducible(load("sample")), sample()[0][:50].reshape(50, 784))
-    right = expected[2][3, 5]
-    wrong = np.nextafter(right, np.float32(1.0))
-    bits = [f"0x{int(x.view('u4')):08x}" for x in (right, wrong)]
-    place = f"row 3, unit 5: {wrong!s} ({bits[1]}) instead of {right!s} ({bits[0]})"
-    remark = f"OTHER BITS: 1 of 5,000, first in {place}"
-    assert re.search(rf"  layer 2, sigmoid  .* inf  .*  {re.escape(remark)}\n", result.out)
-    verdict = f"verdict  DIFFERENT BITS, first in layer 2, sigmoid of dask: {place}\n"
-    assert result.out.startswith(verdict)
-
-    assert report["in_bound"] is False
+    remark = r"other bits, first in row 3, unit 5 \(1 of 5,000 results\)"
+    assert re.search(rf"  layer 2, sigmoid  .* inf  .*  OUT: {remark}\n", result.out)
+    assert re.match(
+        rf"verdict  DIFFERENT BITS, first in layer 2, sigmoid of dask: {remark}\n", result.out
+    )
+    assert (report["in_bound"], report["candidates"]["cpu"]["in_bound"]) == (False, True)
     found = report["candidates"]["dask"]
-    assert report["candidates"]["cpu"]["in_bound"]
     assert (found["in_bound"], found["first_out"]) == (False, "layer 2, sigmoid")
     stage = found["stages"][2]
     assert (stage["out_of_bound"], stage["row_and_unit"]) == (1, [3, 5])
-    assert (stage["found"], stage["expected"]) == (wrong, right)
-    assert (stage["found_bits"], stage["expected_bits"]) == (bits[1], bits[0])
 
 
-def test_a_wrong_library_is_named(xpnet, monkeypatch):
-    rounded = ReproducibleNetwork.rounded
-
-    def on_the_host(*given):
-        return np.asarray(rounded(*given))
-
-    monkeypatch.setattr(ReproducibleNetwork, "rounded", on_the_host)
-    result = xpnet(*WORDS, "--devices", "dask")
-    assert result.code == 1
-    assert "  WRONG: library numpy instead of dask\n" in result.out
-    verdict = "first in preprocessing of dask: library numpy instead of dask"
-    assert result.out.splitlines()[0].endswith(verdict)
-
-
-def test_files(xpnet, tmp_path):
-    network = load("sample")
-    save(network, tmp_path / "same.npz")
-    first, *others = network.layers
-    weight, bias = first.weight[:, ::-1].copy(), first.bias[::-1].copy()
-    second = replace(others[0], weight=others[0].weight[::-1].copy())
-    layers = (replace(first, weight=weight, bias=bias), second, others[1])
-    save(replace(network, layers=layers), tmp_path / "order.npz")
+def test_a_file_of_the_same_network(xpnet, tmp_path):
+    save(load("sample"), tmp_path / "same.npz")
     assert xpnet(*WORDS, "--against", tmp_path / "same.npz").code == 0
-    assert xpnet(*WORDS, "--against", tmp_path / "order.npz").code == 1
-    result = xpnet(*WORDS, "--against", tmp_path / "order.npz", "--outputs-only", "--json")
-    stages = json.loads(result.out)["candidates"][str(tmp_path / "order.npz")]["stages"]
-    assert (result.code, [stage["name"] for stage in stages]) == (0, STAGES[-1:])
 
 
 def test_a_file_of_another_dtype(refused, tmp_path):
@@ -156,13 +114,6 @@ def test_a_certificate_of_reproducible_results_needs_no_bound(xpnet, certificate
     assert result.err == ("" if words else note)
 
 
-@pytest.mark.parametrize("words", [("--worst-case",), ("--confidence", "0.5")])
-def test_options_for_bounds_with_a_certificate(xpnet, certificate, words):
-    result = xpnet("parity", "--rows", "50", "--check", certificate, *words)
-    assert result.code == 2
-    assert f"{words[0]} is for error bounds; --check {certificate}, recorded with" in result.err
-
-
 def test_a_certificate_without_reproducible_results(xpnet, refused, tmp_path):
     path = tmp_path / "cpu.npz"
     xpnet("parity", "--rows", "50", "--record", path)
@@ -171,8 +122,8 @@ def test_a_certificate_without_reproducible_results(xpnet, refused, tmp_path):
     assert "recorded without --reproducible, record it again with --reproducible" in line
 
 
-@pytest.mark.parametrize(("dtype", "digits"), [("float32", 8), ("float64", 16)])
-def test_a_certificate_with_another_bit(xpnet, tmp_path, dtype, digits):
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_certificate_with_another_bit(xpnet, tmp_path, dtype):
     network, rows = load("sample").astype(dtype), sample()[0][:20].reshape(20, 784)
     np.save(tmp_path / "rows.npy", rows)
     record(tmp_path / "gpu.npz", reproducible(network), rows, device="cpu")
@@ -183,7 +134,6 @@ def test_a_certificate_with_another_bit(xpnet, tmp_path, dtype, digits):
     words = ("--check", tmp_path / "gpu.npz", "--precision", dtype)
     result = xpnet("parity", tmp_path / "rows.npy", *words)
     assert result.code == 1
-    bits = f"-0.0 (0x8{'0' * (digits - 1)}) instead of 0.0 (0x{'0' * digits})"
     verdict = result.out.splitlines()[0]
     assert "DIFFERENT BITS, first in preprocessing of " in verdict
-    assert verdict.endswith(f": row 11, unit 0: {bits}")
+    assert "row 11, unit 0" in verdict

@@ -1,7 +1,6 @@
 """``xpnet parity``: agreement of devices and libraries, within error bounds or to the bit."""
 
 import argparse
-from contextlib import ExitStack
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,6 @@ from xpnet.cli.arguments import (
     check_output,
     file_name,
     from_args,
-    number_type,
 )
 from xpnet.cli.data_arguments import Data, add_data_arguments, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
@@ -28,7 +26,7 @@ from xpnet.cli.parity_candidates import (
 from xpnet.cli.parity_report import report_facts, report_lines
 from xpnet.cli.report import Outcome, Stopwatch, added_text, network_text
 from xpnet.cli.scaled_rows import stream_rows
-from xpnet.cli.streams import print_note, progress_bar
+from xpnet.cli.streams import print_note
 from xpnet.files.errors import DataError
 
 if TYPE_CHECKING:
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
     from xpnet.networks.network import Network
 
 _ROWS = 10_000
-_CONFIDENCE = 0.999999
 
 
 def add_parser(commands: Any) -> None:
@@ -62,17 +59,9 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(devices=[], against=[])
     text = "devices to compare, such as cpu,gpu or cpu,torch:cpu,dpnp (default: that of --device)"
     add("--devices LIST", _words, text)
-    text = "another file of the same network to compare as well, such as one with the scale folded"
-    text += " into the weights, or its exact ONNX file; may be repeated"
+    text = "another file of the same network to compare as well, by its outputs if its layers have"
+    text += " other widths; ONNX Runtime computes an ONNX file; may be repeated"
     add("--against MODEL", file_name, text, action="append")
-    text = "compare the outputs alone, for networks with other layers or another order of units"
-    parser.add_argument("--outputs-only", action="store_true", help=text)
-    bound = parser.add_mutually_exclusive_group()
-    text = "probability that no correct result is out of bound"
-    probability = number_type(lambda x: 0.0 < x < 1.0, "a number above 0 and below 1")
-    add_option(bound, "--confidence P", probability, text, default=_CONFIDENCE)
-    text = "use bounds that a correct computation cannot exceed, which are far wider"
-    bound.add_argument("--worst-case", action="store_true", help=text)
     what = parser.add_mutually_exclusive_group()
     text = "write the results of --device to a certificate, such as gpu.npz"
     add_option(what, "--record FILE", file_name, text)
@@ -94,12 +83,13 @@ def _words(text: str) -> list[str]:
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
     from xpnet.networks.reproducible import reproducible
+    from xpnet.parity.onnx_outputs import ABSOLUTE_ERROR
     from xpnet.parity.report import compare
 
     data, place = Data.from_args(args, args.path), from_args(DeviceOptions, args)
     options, model_options = from_args(ParityOptions, args), ModelOptions.from_args(args)
     _check_options(options, place)
-    with ExitStack() as settings, computation_errors(data.path):
+    with computation_errors(data.path):
         model, device = open_model(model_options, place, stopwatch)
         if place.device == "auto":
             print_note(device.reason)
@@ -113,22 +103,24 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         recorded = _read_certificate(options, place, network, rows)
         if recorded is not None and recorded[1]["arithmetic"] == "reproducible":
             network = reproducible(network)
-        bar = settings.enter_context(progress_bar(total=len(rows), desc="comparing", delay=1.0))
-        inputs = ParityInputs(network, rows, device, model_options, place)
+        n_added = len(network.preprocessing) - len(model.network.preprocessing)
+        inputs = ParityInputs(network, n_added, rows, device, model_options, place)
         if options.record is None:
             candidates = open_candidates(options, inputs, recorded)
         else:
             candidates = record_certificate(options.record, inputs, force=options.force)
         where = {name: where for name, (_, where) in candidates.items()}
+        absolute = {
+            name: ABSOLUTE_ERROR
+            for name, facts_of in where.items()
+            if facts_of["library"] == "onnxruntime" and not network.is_reproducible
+        }
         stopwatch.switch("computing")
         report = compare(
             network,
             rows,
             {name: candidate for name, (candidate, _) in candidates.items()},
-            confidence=options.confidence,
-            worst_case=options.worst_case,
-            outputs_only=options.outputs_only,
-            progress=None if bar is None else bar.update,
+            absolute_errors=absolute,
         )
     written = [] if options.record is None else [f"wrote {options.record}"]
     return Outcome(
@@ -145,22 +137,8 @@ def _check_options(options: ParityOptions, place: DeviceOptions) -> None:
         if options.record is not None and given:
             msg = f"--{name} does not go with --record, which writes the results of --device"
             raise UsageError(msg)
-    if place.reproducible:
-        _check_no_bounds(options, "--reproducible")
     if options.record is not None:
         check_output(options.record, force=options.force)
-
-
-def _check_no_bounds(options: ParityOptions, why: str) -> None:
-    """Raise UsageError if an option for bounds is given although bits are compared."""
-    given = {
-        "--confidence": options.confidence != _CONFIDENCE,
-        "--worst-case": options.worst_case,
-    }
-    for name, is_given in given.items():
-        if is_given:
-            msg = f"{name} is for error bounds; {why} compares bits: leave one out"
-            raise UsageError(msg)
 
 
 def _read_certificate(
@@ -176,7 +154,6 @@ def _read_certificate(
     if facts["arithmetic"] == "reproducible":
         if not place.reproducible:
             print_note(f"{path} holds reproducible results: bits are compared")
-        _check_no_bounds(options, f"--check {path}, recorded with --reproducible,")
     elif place.reproducible:
         what, hint = "recorded without --reproducible", "record it again with --reproducible"
         raise DataError(what, file=path, hint=hint)

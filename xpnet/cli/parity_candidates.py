@@ -12,7 +12,6 @@ from xpnet.cli.models import ModelOptions, open_model
 from xpnet.cli.report import Stopwatch, device_facts
 from xpnet.cli.scaled_rows import with_range
 from xpnet.files.errors import WeightsError
-from xpnet.files.optional import import_optional
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,12 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ParityOptions:
-    """The options of ``xpnet parity``: what is compared, by which bounds, and the files."""
+    """The options of ``xpnet parity``: what is compared, and the certificates."""
 
     against: Sequence[str]
-    outputs_only: bool
-    confidence: float
-    worst_case: bool
     record: str | None
     check: str | None
     force: bool
@@ -40,9 +36,13 @@ class ParityOptions:
 
 @dataclass(frozen=True, eq=False)
 class ParityInputs:
-    """The network and the rows that are compared, and the options of both."""
+    """The network and the rows that are compared, and the options of both.
+
+    The first `n_added` steps of the network are not those of its file.
+    """
 
     network: "Network"
+    n_added: int
     rows: "NDArray[Any]"
     device: "Device"
     model_options: ModelOptions
@@ -68,7 +68,7 @@ def open_candidates(
     for path in options.against:
         # A file may have the name of a device.
         name = f"file {path}" if path in candidates else path
-        candidates[name] = _open_file(path, inputs, outputs_only=options.outputs_only)
+        candidates[name] = _open_file(path, inputs)
     return candidates
 
 
@@ -77,42 +77,44 @@ def _place(device: "Device", network: "Network") -> dict[str, str]:
     return device_facts(device) | {"compute_type": dtype_name(network.dtype)}
 
 
-def _open_file(path: str, inputs: ParityInputs, *, outputs_only: bool) -> "Candidate":
-    from xpnet.formats.onnx.parsing import ExactFileError
+def _open_file(path: str, inputs: ParityInputs) -> "Candidate":
     from xpnet.parity.candidates import check_candidate
 
-    model_options = replace(inputs.model_options, source=path)
-    try:
-        model, _ = open_model(model_options, inputs.place, Stopwatch())
-    except ExactFileError:
-        return _run_exact_file(path, inputs)
+    if Path(path).suffix.lower() == ".onnx":
+        return _run_onnx_file(path, inputs)
+    # The options for what a file of another program lacks are those of --model's file alone.
+    file_options = replace(inputs.model_options.file, activation=None, layout=None)
+    options = replace(inputs.model_options, source=path, file=file_options, input_range=None)
+    model, _ = open_model(options, inputs.place, Stopwatch())
     candidate = with_range(model, inputs.rows)
     try:
-        check_candidate(inputs.network, candidate, outputs_only=outputs_only)
+        check_candidate(inputs.network, candidate)
     except ValueError as error:
-        text = str(error).replace("outputs_only=True", "--outputs-only")
-        what, hint = "not the same network", text.replace("`candidates`", "it")
+        what, hint = "not the same network", str(error).replace("`candidates`", "it")
         raise WeightsError(what, file=path, hint=hint) from error
     return candidate, _place(inputs.device, candidate)
 
 
-def _run_exact_file(path: str, inputs: ParityInputs) -> "Candidate":
-    """Return the outputs of an exact ONNX file, as the only stage, and where they were computed."""
+def _run_onnx_file(path: str, inputs: ParityInputs) -> "Candidate":
+    """Return the outputs of an ONNX file, as the only stage, and where they were computed.
+
+    The file gets what the file of --model gets: rows after the steps of --input-range.
+    """
+    import numpy as np
+
     from xpnet.arrays.cpu.processors import processor_name
-    from xpnet.parity.original_runtimes import outputs_by_onnx_runtime
+    from xpnet.networks.preprocessing import preprocessed
+    from xpnet.parity.onnx_outputs import onnx_outputs
 
     network, rows = inputs.network, inputs.rows
-    if not network.is_reproducible:
-        msg = f"--against {path}: an exact ONNX file is compared to the bit: add --reproducible"
-        raise UsageError(msg)
-    runtime = import_optional("onnxruntime", "exact ONNX files are run by the package onnxruntime")
-    outputs = outputs_by_onnx_runtime(Path(path), network, rows)
-    if outputs is None:
-        what = "not the same network, or its inputs do not hold the numbers of the rows"
-        expected = f"{network.n_in} inputs for {rows.dtype} and {network.n_out} outputs"
-        raise WeightsError(what, file=path, expected=expected)
-    facts = {"device": "cpu", "library": "onnxruntime", "library_version": runtime.__version__}
-    return [outputs], {**facts, "hardware": processor_name(), "compute_type": "float64"}
+    if inputs.n_added:
+        steps = network.preprocessing[: inputs.n_added]
+        rows = preprocessed(steps, rows, np.dtype(np.float64), np)
+    outputs = onnx_outputs(path, rows, network.n_out, is_exact=network.is_reproducible)
+    import onnxruntime
+
+    facts = {"device": "cpu", "library": "onnxruntime", "library_version": onnxruntime.__version__}
+    return [outputs], {**facts, "hardware": processor_name(), "compute_type": outputs.dtype.name}
 
 
 def record_certificate(path: str, inputs: ParityInputs, *, force: bool) -> "Candidates":

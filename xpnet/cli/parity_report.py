@@ -1,4 +1,4 @@
-"""The report of ``xpnet parity``, as JSON, as text and as a picture."""
+"""The report of ``xpnet parity``, as JSON and as text."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 from xpnet.cli.report import table
 
 if TYPE_CHECKING:
-    from xpnet.parity.report import Report
-    from xpnet.parity.stage_statistics import Agreement, StageAgreement
+    from xpnet.parity.report import Agreement, Report, StageAgreement
 
     Facts = Mapping[str, str]
 
@@ -22,7 +21,6 @@ def report_facts(report: "Report", where: "Mapping[str, Facts]") -> dict[str, An
         "rows": report.n_rows,
         "dtype": report.dtype,
         "reproducible": report.result_hash is not None,
-        "worst_case": report.confidence == 1.0 and report.result_hash is None,
         "confidence": report.confidence,
         "in_bound": report.is_in_bound,
         "could_differ": report.n_could_differ,
@@ -58,19 +56,7 @@ def _stage_facts(stage: "StageAgreement") -> dict[str, Any]:
         "no_bound": stage.n_unbounded,
         "fault": stage.fault or None,
         "layer_alone": _stage_facts(stage.alone) if stage.alone else None,
-        **_bit_facts(stage),
     }
-
-
-def _bit_facts(stage: "StageAgreement") -> dict[str, Any]:
-    """Return the first result with other bits, and the expected one."""
-    from xpnet.parity.stage_statistics import bits_text
-
-    facts: dict[str, Any] = {}
-    for name, value in {"found": stage.found, "expected": stage.expected}.items():
-        facts[name] = None if value is None else float(value)
-        facts[f"{name}_bits"] = None if value is None else bits_text(value)
-    return facts
 
 
 def report_lines(
@@ -79,8 +65,6 @@ def report_lines(
     """Yield the lines of a report."""
     if report.result_hash is not None:
         rule = f"0: the same bits as reproducible results of NumPy in {report.dtype}"
-    elif report.confidence == 1.0:
-        rule = f"worst case of {report.dtype}: a correct computation cannot be out of bound"
     else:
         rule = f"{report.dtype}: no correct result is out of bound, confidence {report.confidence}"
     rows = {
@@ -120,15 +104,7 @@ def _stage_lines(found: "Agreement") -> Iterator[str]:
 def _remark(stage: "StageAgreement") -> str:
     if stage.fault:
         return f"WRONG: {stage.fault}"
-    if stage.found is not None:
-        of_all = f"{stage.n_out:,} of {stage.n_results:,}"
-        return f"OTHER BITS: {of_all}, first in {stage.first_bits()}"
-    remarks = []
-    out = stage if stage.n_out else stage.alone
-    if out is not None and out.n_out:
-        row, unit = out.place or (0, 0)
-        of_all = f"{out.n_out:,} of {out.n_results:,}"
-        remarks.append(f"OUT OF BOUND: {of_all}, the most in row {row}, unit {unit}")
+    remarks = [] if stage.is_in_bound else [f"OUT: {stage.distance}"]
     if stage.n_unbounded:
         remarks.append(f"no bound for {stage.n_unbounded:,} of {stage.n_results:,}")
     return "; ".join(remarks)

@@ -3,8 +3,7 @@
 from xpnet.parity.bounds.error_bound import ErrorBound, StageBound, error_bound
 from xpnet.parity.candidates import stage_results
 from xpnet.parity.certificate import read_record, record
-from xpnet.parity.report import Report, compare
-from xpnet.parity.stage_statistics import Agreement, StageAgreement
+from xpnet.parity.report import Agreement, Report, StageAgreement, compare
 
 __all__ = [
     "Agreement",

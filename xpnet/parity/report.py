@@ -1,37 +1,146 @@
 """Comparison of networks with the true values, and its effect on predictions."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from math import isfinite
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.deviation import deviation
 from xpnet.arrays.transfer import to_numpy
 from xpnet.files.hashes import ResultHash
+from xpnet.inference.predict import argmax_ids
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.error_bound import (
-    StageReference,
     checked_confidence,
     count_results,
-    reference_stages,
-    row_chunks,
+    rows_on_host,
+    stage_names,
 )
 from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.bounds.rounding import format_of
-from xpnet.parity.candidates import Candidate, candidate_comparisons, results_on_device
-from xpnet.parity.stage_statistics import Agreement, StageAgreement, merge_agreements
+from xpnet.parity.candidates import Candidate, candidate_results, stage_results
 
-__all__ = ["Report", "compare"]
+__all__ = ["Agreement", "Report", "StageAgreement", "compare"]
 
-# Number of chunks in which the inputs and each layer by itself are compared too, at an extra cost
-# of one half per chunk.
-_CLOSE_CHUNKS = 2
-# A bound may be exceeded by up to this factor where many terms or units are equal, since their
-# errors are not independent.
-_LITTLE = 10.0
+# Rows for which a layer of float64 is computed by itself: products in extended precision are slow.
+_ROWS_IN_EXTENDED_PRECISION = 32
 _LONG = 1e6  # longer numbers are written in powers of ten
+
+
+@dataclass(frozen=True)
+class StageAgreement:
+    """Largest differences of one stage of a candidate from the expected results.
+
+    Attributes
+    ----------
+    name : str
+        As in `xpnet.parity.ErrorBound`.
+    n_results : int
+        Number of compared results.
+    difference : float
+        Largest absolute difference among results with a bound; inf if a result is NaN or infinite
+        and the expected one is not, or vice versa.
+    ulp : float
+        The same in units in the last place of the expected result.
+    share : float
+        Largest difference as a share of its bound; above 1, it is out of bound. inf for other bits
+        of reproducible results.
+    place : tuple of int, or None
+        Row and unit of the largest share, or of the first other bits; None if nothing differs.
+    n_out : int
+        Number of results that are out of bound.
+    n_unbounded : int
+        Number of results without a bound, which are not judged.
+    fault : str
+        A wrong dtype or shape of the results; empty if both are right.
+    alone : StageAgreement or None
+        The layer by itself, judged from the inputs that the candidate gave it: its bounds do not
+        grow from layer to layer. None for the preprocessing, and where bits are compared.
+    """
+
+    name: str
+    n_results: int = 0
+    difference: float = 0.0
+    ulp: float = 0.0
+    share: float = 0.0
+    place: tuple[int, ...] | None = None
+    n_out: int = 0
+    n_unbounded: int = 0
+    fault: str = ""
+    alone: "StageAgreement | None" = None
+
+    @property
+    def is_in_bound(self) -> bool:
+        """True if all judged results are in bound and `fault` is empty, also those of `alone`."""
+        is_alone_in_bound = self.alone is None or self.alone.is_in_bound
+        return not self.n_out and not self.fault and is_alone_in_bound
+
+    @property
+    def is_judged(self) -> bool:
+        """True if at least one result has a bound."""
+        return self.n_unbounded < self.n_results
+
+    @property
+    def largest_share(self) -> float | None:
+        """Largest share, `alone` included; inf for a fault, None if nothing is judged."""
+        if self.fault:
+            return math.inf
+        judged = [x.share for x in (self, self.alone) if x is not None and x.is_judged]
+        return max(judged, default=None)
+
+    @property
+    def distance(self) -> str:
+        """How far the results are out of bound, and where, in words; or the fault."""
+        if self.fault or self.place is None:
+            return self.fault
+        row, unit = self.place
+        where = f"row {row}, unit {unit} ({self.n_out:,} of {self.n_results:,} results)"
+        if math.isfinite(self.share):
+            times = f"{self.share:{',.1f' if self.share < _LONG else '.3g'}}"
+            return f"up to {times} times the bound in {where}"
+        what = "NaN or infinity on one side" if math.isinf(self.difference) else "other bits"
+        return f"{what}, first in {where}"
+
+
+@dataclass(frozen=True, repr=False)
+class Agreement:
+    """Agreement of one candidate with the expected results.
+
+    Attributes
+    ----------
+    stages : tuple of StageAgreement
+        The stages that the candidate has. A network with other preprocessing, such as a scale in
+        its weights, has no preprocessed inputs to compare; one with layers of other widths has the
+        outputs alone.
+    n_differ : int or None
+        Number of rows whose predicted class differs from the expected one; None for a regression.
+    n_unjudged : int
+        Number of these rows with an output that has no bound: rounding may or may not explain the
+        difference. For a regression, number of all rows with such an output.
+    """
+
+    stages: tuple[StageAgreement, ...]
+    n_differ: int | None
+    n_unjudged: int
+
+    def __repr__(self) -> str:
+        shares = [x.largest_share for x in self.stages if x.largest_share is not None]
+        share = f"up to {max(shares):.3g} of bound" if shares else "not judged"
+        differ = "" if self.n_differ is None else f"; {self.n_differ:,} predictions differ"
+        return f"Agreement({share}{differ})"
+
+    @property
+    def first_out(self) -> str | None:
+        """Name of the first stage that is out of bound or otherwise wrong; None if all agree."""
+        return next((stage.name for stage in self.stages if not stage.is_in_bound), None)
+
+    @property
+    def is_judged(self) -> bool:
+        """True if some outputs have a bound, and so do all outputs of predictions that differ."""
+        return self.stages[-1].is_judged and not self.n_unjudged
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,7 +153,7 @@ class Report:
     dtype : str
         The precision that the bounds hold for.
     confidence : float
-        Probability that no correct result exceeds its bound; 1.0 in the worst-case mode, and for a
+        Probability that no correct result exceeds its bound; 1.0 in the worst case, and for a
         reproducible network.
     n_could_differ : int or None
         Number of rows for which two correct computations may predict different classes, because
@@ -78,32 +187,22 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """Whether rounding explains the differences, in words."""
+        """In bound; out of bound, where, and how far; or not judged: in words."""
         for name, found in self.candidates.items():
-            for stage in found.stages:
-                if not stage.is_in_bound:
-                    return self._fault(f"first in {stage.name} of {name}", stage)
-        agreements = self.candidates.values()
-        for found in (x for x in agreements if not x.is_judged):
+            for stage in (x for x in found.stages if not x.is_in_bound):
+                what = "OUT OF BOUND" if self.result_hash is None else "DIFFERENT BITS"
+                out = stage if stage.n_out or stage.fault or not stage.alone else stage.alone
+                return f"{what}, first in {stage.name} of {name}: {out.distance}"
+        for found in (x for x in self.candidates.values() if not x.is_judged):
             n_unbounded, n_results = found.stages[-1].n_unbounded, found.stages[-1].n_results
             text = f"{n_unbounded:,} of {n_results:,} outputs ({n_unbounded / n_results:.1%})"
             differ = f"; of their predictions, {found.n_unjudged:,} differ"
             return f"NOT JUDGED: no bound for {text}{differ if found.n_differ else ''}"
         if self.result_hash is not None:
             return "the same bits"
-        share = max(stage.largest_share or 0.0 for x in agreements for stage in x.stages)
+        stages = (stage for found in self.candidates.values() for stage in found.stages)
+        share = max(stage.largest_share or 0.0 for stage in stages)
         return f"in bound: differences are rounding, up to {share:.3g} of the bound"
-
-    def _fault(self, place: str, stage: StageAgreement) -> str:
-        if self.result_hash is not None:
-            return f"DIFFERENT BITS, {place}: {stage.fault or stage.first_bits()}"
-        share = stage.largest_share or 0.0
-        size = f"up to {share:{',.1f' if share < _LONG else '.3g'}} times the bound"
-        size = stage.fault or (size if isfinite(share) else "NaN or infinity on one side")
-        if share <= _LITTLE and self.confidence != 1.0:
-            advice = "with many equal terms or units, --worst-case is the fair bound"
-            return f"OUT OF BOUND by little, {place}: {size}; {advice}"
-        return f"OUT OF BOUND, an error rather than rounding, {place}: {size}"
 
 
 def compare(
@@ -113,9 +212,7 @@ def compare(
     /,
     *,
     confidence: float = 1.0 - 1e-6,
-    worst_case: bool = False,
-    outputs_only: bool = False,
-    progress: Callable[[int], object] | None = None,
+    absolute_errors: Mapping[str, float] | None = None,
 ) -> Report:
     """Compare networks with the float64 results of a reference, using the derived bounds.
 
@@ -125,33 +222,31 @@ def compare(
         The reference: its parameters in float64 give the true values, its dtype the bounds. The
         results of a `reproducible` one, by NumPy, are compared with a bound of 0: to the bit.
     x : array of shape (n, n_in)
-        At least one row.
+        At least one row. The results of all stages are in memory at once.
     candidates : mapping of str to Network or sequence of arrays
-        By name: the same network on another device or of another library, or with the
-        preprocessing folded into the weights; or the results of all its stages as NumPy arrays,
-        as returned by `stage_results`, or the outputs alone as the only array. For a reproducible
-        network, all are computed reproducibly.
-    confidence, worst_case
-        As for `error_bound`.
-    outputs_only : bool, default False
-        If true, only the outputs are compared. A candidate may then have other layers, or its
-        hidden units in another order.
-    progress : callable, optional
-        Called with the number of rows of each compared chunk.
+        By name: the same network on another device or of another library, or with other
+        preprocessing or layers; or the results of all its stages as NumPy arrays, as returned by
+        `stage_results`, or the outputs alone as the only array. For a reproducible network, all are
+        computed reproducibly.
+    confidence : float, default 1 - 1e-6
+        As for `error_bound`: of the stages, and again of the layers by themselves.
+    absolute_errors : mapping of str to float, optional
+        By name of a candidate, what its elementwise activations may err in addition to their usual
+        bounds, in units in the last place of 1.
 
     Raises
     ------
     TypeError, ValueError
         As `error_bound`, as `forward` for a NumPy candidate, and as `reproducible` for the
         candidates of a reproducible network; if there are no rows or candidates, or a candidate
-        has other inputs, outputs, classes, layers or stages than the network.
+        has other inputs, outputs, classes or stages than the network.
 
     Notes
     -----
-    Every row is compared at every layer, with the bounds of `error_bound`, which grow from layer
-    to layer. For about 1,000 evenly spread rows, the preprocessed inputs are compared too, and
-    each layer by itself, from the inputs that the candidate gave it. A fault thus shows in its
-    own layer, at any depth.
+    The stages of a candidate are those that `predict` computes. Each is compared with the bounds of
+    `error_bound`, of float64 with twice the bounds. These grow from layer to layer, so that each
+    layer is also compared by itself, from the inputs that the candidate gave it: a fault shows in
+    its own layer, at any depth.
 
     Examples
     --------
@@ -161,64 +256,132 @@ def compare(
     >>> report.is_in_bound, report.n_could_differ
     (True, 0)
     """
-    rows, comparisons = candidate_comparisons(network, x, candidates, outputs_only=outputs_only)
-    digest, propagation = ResultHash(), None
-    if network.is_reproducible:
-        confidence, chunks = 1.0, _exact_stages(network, rows, digest)
-    else:
-        confidence = 1.0 if worst_case else checked_confidence(confidence)
-        # Each result is compared at most twice.
-        propagation = Propagation(network, 2 * count_results(network, len(rows)), confidence)
-        chunks = reference_stages(propagation, rows)
-    agreements: list[Agreement] = []
-    n_could_differ = n_disagree = 0
-    step = -(-len(list(row_chunks(rows))) // _CLOSE_CHUNKS)
-    for i, (start, chunk, stages) in enumerate(chunks):
-        given = chunk, start, stages, propagation
-        found = [x.compare(*given, closely=i % step == 0) for x in comparisons]
-        ids, parts = [ids for ids, _ in found], [part for _, part in found]
-        agreements = list(map(merge_agreements, agreements, parts)) if agreements else parts
-        n_could_differ += int(np.count_nonzero(_could_differ(network, *stages[-1])))
-        n_disagree += int(np.count_nonzero(np.any(np.asarray(ids) != ids[0], axis=0)))
-        if progress is not None:
-            progress(len(chunk))
-    classifies = network.output != "values"
+    rows = rows_on_host(network, x)
+    if not isinstance(candidates, Mapping):
+        kind = type(candidates).__name__
+        msg = f"`candidates` must be a mapping of names to networks or stages; got {kind}"
+        raise TypeError(msg)
+    if not len(rows) or not candidates:
+        msg = f"`x` and `candidates` must not be empty; got {len(rows)} rows and {len(candidates)}"
+        raise ValueError(msg)
+    confidence = 1.0 if network.is_reproducible else checked_confidence(confidence)
+    usual = _Reference(network, rows, confidence)
+    agreements, ids = {}, []
+    for name, candidate in candidates.items():
+        results = candidate_results(network, candidate, rows)
+        error = (absolute_errors or {}).get(name, 0.0)
+        reference = _Reference(network, rows, confidence, error) if error else usual
+        dtype = to_numpy(candidate.layers[0].bias).dtype if isinstance(candidate, Network) else None
+        found, predicted = reference.agreement(results, dtype)
+        agreements[name] = found
+        ids.append(predicted)
+    classifies, digest = network.output != "values", ResultHash()
+    digest.update(usual.stages[-1][0])
     return Report(
         n_rows=len(rows),
-        dtype=format_of(network).name,
+        dtype=usual.precision.name,
         confidence=confidence,
-        n_could_differ=n_could_differ if classifies else None,
-        n_disagree=n_disagree if classifies else None,
-        candidates=dict(zip(candidates, agreements, strict=True)),
+        n_could_differ=_count_close(network, *usual.stages[-1]) if classifies else None,
+        n_disagree=int(np.count_nonzero(np.any(ids != ids[0], axis=0))) if classifies else None,
+        candidates=agreements,
         result_hash=digest.text() if network.is_reproducible else None,
     )
 
 
-def _exact_stages(
-    network: Network, rows: NDArray[Any], digest: ResultHash
-) -> Iterator[tuple[int, NDArray[Any], list[StageReference]]]:
-    """Yield what `reference_stages` does: the results of a reproducible network by NumPy, and 0.
+class _Reference:
+    """The expected results of all stages with their bounds, which are 0 for exact results."""
 
-    The outputs are added to `digest`.
-    """
-    network = network.map_arrays(to_numpy)
-    for start, chunk in row_chunks(rows):
-        stages = results_on_device(network, chunk)
-        digest.update(stages[-1])
-        yield start, chunk, [(y, np.zeros(y.shape)) for y in stages]
+    def __init__(
+        self, network: Network, rows: NDArray[Any], confidence: float, absolute_error: float = 0.0
+    ) -> None:
+        self.network, self.precision, self.names = network, format_of(network), stage_names(network)
+        self.stages: list[tuple[NDArray[Any], NDArray[Any]]]
+        if network.is_reproducible:
+            exact = stage_results(network.map_arrays(to_numpy), rows)
+            self.stages = [(y, np.zeros(y.shape)) for y in exact]
+            return
+        n_results = count_results(network, len(rows))
+        self._propagation = Propagation(network, n_results, confidence, absolute_error)
+        is_float64 = self.precision.name == "float64"
+        self._factor = 2.0 if is_float64 else 1.0  # the true values themselves err
+        self._n_alone = _ROWS_IN_EXTENDED_PRECISION if is_float64 else None
+        self.stages = [(y, self._factor * bound) for y, bound in self._propagation.stages(rows)]
+
+    def agreement(
+        self, results: Mapping[int, NDArray[Any]], dtype: Any
+    ) -> tuple[Agreement, NDArray[Any]]:
+        """Return how results by stage agree, and the predicted class ids, zeros for a regression.
+
+        `dtype` is that of the results; None is not compared, except for exact results.
+        """
+        found = []
+        for i, y in results.items():
+            stage = self._compared(i, y, *self.stages[i], dtype)
+            given = results.get(i - 1)
+            is_layer = given is not None and given.shape == self.stages[i - 1][0].shape
+            if is_layer and not stage.fault and not self.network.is_reproducible:
+                stage = replace(stage, alone=self._alone(i, given, y))
+            found.append(stage)
+        values, bound = self.stages[-1]
+        is_unbounded, outputs = np.isinf(bound).any(axis=1), results[len(self.stages) - 1]
+        if self.network.output == "values":
+            n_unjudged = int(np.count_nonzero(is_unbounded))
+            return Agreement(tuple(found), None, n_unjudged), np.zeros(len(values))
+        expected = argmax_ids(self.network, values)
+        ids = argmax_ids(self.network, outputs) if outputs.shape == values.shape else expected
+        n_unjudged = int(np.count_nonzero((ids != expected) & is_unbounded))
+        n_differ = int(np.count_nonzero(ids != expected))
+        return Agreement(tuple(found), n_differ, n_unjudged), ids
+
+    def _alone(self, i: int, given: Any, y: NDArray[Any]) -> StageAgreement:
+        """Return the agreement of layer i, from 1, by itself, for the inputs that it was given."""
+        values, bound = self._propagation.layer_alone(i, given[: self._n_alone])
+        return self._compared(i, y[: self._n_alone], values, self._factor * bound)
+
+    def _compared(
+        self,
+        i: int,
+        y: NDArray[Any],
+        expected: NDArray[Any],
+        bound: NDArray[Any],
+        dtype: Any = None,
+    ) -> StageAgreement:
+        """Return the agreement of results with the expected ones; a bound of inf accepts any."""
+        is_exact = self.network.is_reproducible
+        dtype = expected.dtype if is_exact else dtype
+        if y.shape != expected.shape:
+            return StageAgreement(
+                self.names[i], fault=f"shape {y.shape} instead of {expected.shape}"
+            )
+        if dtype is not None and y.dtype != dtype:
+            return StageAgreement(self.names[i], fault=f"dtype {y.dtype} instead of {dtype}")
+        found = deviation(y, expected, bound)
+        share, place, n_out = found.share, found.worst, found.n_exceeding
+        if is_exact:  # also -0.0 and 0.0, and the bits of NaN
+            bits, right = (np.ascontiguousarray(x).view(f"u{x.itemsize}") for x in (y, expected))
+            differs = bits != right
+            place = tuple(map(int, np.unravel_index(np.argmax(differs), differs.shape)))
+            n_out = int(np.count_nonzero(differs))
+            share = math.inf if n_out else 0.0
+        return StageAgreement(
+            self.names[i],
+            n_results=y.size,
+            difference=found.difference,
+            ulp=found.difference / self.precision.ulp(float(expected[found.furthest])),
+            share=share,
+            place=place if share > 0.0 else None,
+            n_out=n_out,
+            n_unbounded=found.n_unbounded,
+        )
 
 
-def _could_differ(
-    network: Network, values: NDArray[np.float64], bound: NDArray[Any]
-) -> NDArray[np.bool]:
-    """Return for each row whether results within the bounds may predict different classes."""
-    if network.output == "values":
-        return np.zeros(len(values), np.bool)
+def _count_close(network: Network, values: NDArray[Any], bound: NDArray[Any]) -> int:
+    """Return for how many rows results within the bounds may predict different classes."""
     if network.n_out == 1:
         middle = 0.0 if network.output == "logits" else 0.5
-        return np.abs(values[:, 0] - middle) < bound[:, 0]
+        return int(np.count_nonzero(np.abs(values - middle) < bound))
     rows, best = np.arange(len(values)), np.argmax(values, axis=1)
     with np.errstate(invalid="ignore"):  # NaN never differs
         highest, lowest = values + bound, (values - bound)[rows, best]
     highest[rows, best] = -np.inf
-    return np.max(highest, axis=1) > lowest
+    return int(np.count_nonzero(np.max(highest, axis=1) > lowest))

@@ -145,9 +145,8 @@ def checked_confidence(confidence: float) -> float:
     if not isinstance(confidence, int | float | np.number):
         msg = f"`confidence` must be a number; got {type(confidence).__name__}"
         raise TypeError(msg)
-    if not 0.0 < confidence < 1.0:
-        rule, hint = "must be above 0 and below 1", "For certainty, give worst_case=True"
-        msg = f"`confidence` {rule}; got {confidence}. {hint}"
+    if not 0.0 < confidence <= 1.0:
+        msg = f"`confidence` must be above 0 and at most 1; got {confidence}"
         raise ValueError(msg)
     return float(confidence)
 
