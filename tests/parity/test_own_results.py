@@ -10,7 +10,6 @@ from xpnet.functions.activations import ACTIVATIONS
 from xpnet.parity import compare
 from xpnet.testing.backends import open_backend
 
-F32 = np.float32
 DIGITS = xpnet.sample()[0].reshape(-1, 784)[::5]
 BYTES = np.random.default_rng(0).integers(0, 256, (200, 784), dtype=np.uint8)
 
@@ -19,15 +18,14 @@ def check(network, rows, candidate=None, **options):
     """Assert that a candidate, by default the network itself, is in bound at every stage."""
     report = compare(network, rows, {"it": candidate or network}, **options)
     assert report.is_in_bound, report.verdict
-    assert max(stage.largest_share or 0.0 for stage in report.candidates["it"].stages) < 1.0
 
 
 def test_terms_that_cancel_before_the_factor():
     rng = np.random.default_rng(0)
-    half = 1e3 * rng.normal(size=(50, 4)).astype(F32)
+    half = 1e3 * rng.normal(size=(50, 4)).astype(np.float32)
     layers = [
-        xpnet.Dense(np.concatenate([half, -half]), np.ones(4, F32)),
-        xpnet.Dense(rng.normal(size=(4, 3)).astype(F32), np.zeros(3, F32)),
+        xpnet.Dense(np.concatenate([half, -half]), np.ones(4, np.float32)),
+        xpnet.Dense(rng.normal(size=(4, 3)).astype(np.float32), np.zeros(3, np.float32)),
     ]
     rows = np.tile(rng.integers(0, 256, (20, 50), dtype=np.uint8), 2)
     for n_rows in (3, 20):  # few rows meet another form of the weight
@@ -83,12 +81,11 @@ def random_case(seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(0, 500, 100))
-def test_random_networks_are_within_the_bounds_of_float64(first):
+def test_random_networks_are_within_the_bounds_of_float64():
     n_judged = 0
-    for seed in range(first, first + 100):
+    for seed in range(500):
         network, rows = random_case(seed)
         (found,) = compare(network, rows, {"it": network}).candidates.values()
         assert found.first_out is None, seed
         n_judged += found.is_judged  # others may overflow
-    assert n_judged > 90
+    assert n_judged > 450
