@@ -1,36 +1,18 @@
-"""Derived error bounds of a network's results, and the iteration over rows and stages."""
+"""Derived error bounds of a network's results, stage by stage."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.cpu.memory import keep_freed_memory
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.rows import as_rows
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.propagation import Propagation
 
-__all__ = [
-    "ErrorBound",
-    "StageBound",
-    "StageReference",
-    "checked_confidence",
-    "count_results",
-    "error_bound",
-    "reference_stages",
-    "row_chunks",
-    "rows_on_host",
-    "stage_names",
-]
-
-# The true values of a stage, and their bounds.
-StageReference: TypeAlias = tuple[NDArray[np.float64], NDArray[Any]]
-
-# Few enough that their values stay in the caches, and enough that calls cost little.
-_ROWS_PER_CHUNK = 512
+__all__ = ["ErrorBound", "StageBound", "count_results", "error_bound", "rows_on_host"]
+__all__ += ["stage_names"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +51,7 @@ class ErrorBound:
     dtype : str
         The precision that the bounds hold for.
     confidence : float
-        Probability that no result exceeds its bound; 1.0 in the worst-case mode.
+        Probability that no result exceeds its bound; 1.0 for the worst case.
     """
 
     stages: tuple[StageBound, ...]
@@ -77,9 +59,7 @@ class ErrorBound:
     confidence: float
 
 
-def error_bound(
-    network: Network, x: Any, /, *, confidence: float = 1.0 - 1e-6, worst_case: bool = False
-) -> ErrorBound:
+def error_bound(network: Network, x: Any, /, *, confidence: float = 1.0 - 1e-6) -> ErrorBound:
     """Return bounds of the distance of correct results from the true values.
 
     Parameters
@@ -90,18 +70,17 @@ def error_bound(
         Rows as for `forward`, of any library.
     confidence : float, default 1 - 1e-6
         Probability that all results of all stages are within their bounds, for rounding errors
-        that are independent of each other and equally often up and down.
-    worst_case : bool, default False
-        If true, no result can exceed its bound, even if every rounding error is as large as
-        possible and all have the same sign. For wide layers these bounds are far larger.
+        that are independent of each other and equally often up and down. 1.0 is the worst case:
+        no result can exceed its bound, even if every rounding error is as large as possible and
+        all have the same sign. For wide layers these bounds are far larger.
 
     Raises
     ------
     TypeError
         If `network` has another dtype, or `x` is not an array of real numbers.
     ValueError
-        If `x` has a wrong shape, `confidence` is not between 0 and 1, or a parameter is NaN or
-        infinite.
+        If `x` has a wrong shape, `confidence` is not above 0 and at most 1, or a parameter is NaN
+        or infinite.
 
     Notes
     -----
@@ -130,25 +109,10 @@ def error_bound(
     True
     """
     rows = rows_on_host(network, x)
-    confidence = 1.0 if worst_case else checked_confidence(confidence)
     propagation = Propagation(network, count_results(network, len(rows)), confidence)
-    parts = zip(*(propagation.stages(chunk) for _, chunk in row_chunks(rows)), strict=True)
-    stages = tuple(
-        StageBound(name, *(np.concatenate(x).astype(np.float64) for x in zip(*part, strict=True)))
-        for name, part in zip(stage_names(network), parts, strict=True)
-    )
-    return ErrorBound(stages, propagation.precision.name, confidence)
-
-
-def checked_confidence(confidence: float) -> float:
-    """Return `confidence` as a float, after validation that it is a number between 0 and 1."""
-    if not isinstance(confidence, int | float | np.number):
-        msg = f"`confidence` must be a number; got {type(confidence).__name__}"
-        raise TypeError(msg)
-    if not 0.0 < confidence <= 1.0:
-        msg = f"`confidence` must be above 0 and at most 1; got {confidence}"
-        raise ValueError(msg)
-    return float(confidence)
+    stages = zip(stage_names(network), propagation.stages(rows), strict=True)
+    bounds = tuple(StageBound(name, values, bound) for name, (values, bound) in stages)
+    return ErrorBound(bounds, propagation.precision.name, float(confidence))
 
 
 def rows_on_host(network: Network, x: Any) -> NDArray[Any]:
@@ -174,24 +138,3 @@ def stage_names(network: Network) -> list[str]:
     """Return the names of a network's stages."""
     names = (f"layer {i}, {layer.activation}" for i, layer in enumerate(network.layers, start=1))
     return ["preprocessing", *names]
-
-
-def row_chunks(rows: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Yield the index of the first row and the rows of chunks of some hundreds; at least one."""
-    keep_freed_memory()
-    for start in range(0, max(len(rows), 1), _ROWS_PER_CHUNK):
-        yield start, rows[start : start + _ROWS_PER_CHUNK]
-
-
-def reference_stages(
-    propagation: Propagation, rows: NDArray[Any]
-) -> Iterator[tuple[int, NDArray[Any], list[StageReference]]]:
-    """Yield the index of the first row, the rows and the references of all stages, in chunks.
-
-    In float64, a bound is twice the error bound, because the true values themselves err.
-    """
-    for start, chunk in row_chunks(rows):
-        stages = list(propagation.stages(chunk))
-        if propagation.precision.name == "float64":
-            stages = [(values, 2.0 * bound) for values, bound in stages]
-        yield start, chunk, stages

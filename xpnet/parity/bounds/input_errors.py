@@ -1,6 +1,8 @@
-"""Error bounds of preprocessed inputs: casts, and the steps before the first layer."""
+"""Preprocessed inputs with their errors: one rule maps both through every step."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,104 +10,87 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import dtype_name
 from xpnet.networks.preprocessing import Scale, Standardize, Step, Whiten
-from xpnet.parity.bounds.error_terms import Floats
-from xpnet.parity.bounds.rounding import FloatFormat, format_before_cast
+from xpnet.parity.bounds.rounding import FORMATS, FloatFormat, Floats, finite, format_before_cast
 
-__all__ = ["cast_error", "error_before_cast", "relative_input_error", "step_error"]
+__all__ = ["inputs_with_errors"]
 
 
-def relative_input_error(
-    steps: Sequence[Step], rows: NDArray[Any], precision: FloatFormat
-) -> float | None:
-    """Return the relative error of preprocessed rows; None if it varies from value to value.
+def inputs_with_errors(
+    steps: Iterable[Step], rows: NDArray[Any], precision: FloatFormat, factor: float
+) -> tuple[Floats, Floats, Floats | None]:
+    """Return preprocessed rows, their errors, and the deviations of an independent part.
 
-    The factor of a step is rounded, and the product; both at once if the factor is folded into
-    the weights. The error varies if something is subtracted, or an intermediate number is not
-    normal.
+    Rows are cast to the format in which they are preprocessed, each operation of a step is rounded
+    in it, and a cast to the precision of the network ends it. Errors are inf for overflow, and
+    arbitrary where a number is not finite. The independent part, which the sums of `Whiten` leave,
+    is to be added `factor` times; it is None if there is none, as in the worst case, with an
+    infinite factor.
     """
-    scales = [abs(step.factor) for step in steps if isinstance(step, Scale)]
-    if len(scales) < len(steps):
-        return None
-    # The smallest and largest nonzero magnitude after every step.
-    high = max(float(np.max(rows, initial=1)), -float(np.min(rows, initial=0)))
-    is_integer = rows.dtype.kind in "biu"
-    low = 1.0 if is_integer else float(np.min(np.abs(rows) + (rows == 0.0), initial=1.0))
-    numbers = [low, high]
-    for factor in scales:
-        low, high = low * factor, high * factor
-        numbers += [factor, low, high]
-    if not all(precision.normal <= number <= precision.largest for number in numbers):
-        return None
-    return float(precision.worst(2 * len(scales) + (not _is_exact(rows, precision))))
-
-
-def cast_error(rows: NDArray[Any], precision: FloatFormat) -> Floats:
-    """Return the error of a cast to the precision: inf for overflow, arbitrary if not finite."""
-    x = _without_infinities(rows.astype(np.float64))
-    relative = 0.0 if _is_exact(rows, precision) else precision.unit
-    return _rounded(x, np.abs(x) * relative, precision)
-
-
-def step_error(step: Step, x: Floats, error: Floats, precision: FloatFormat) -> Floats:
-    """Return the error of a step's results for inputs x with the given error."""
-    if isinstance(step, Whiten):  # as if all rounding errors had the same sign
-        centred = Standardize(step.mean)
-        error = step_error(centred, x, error, precision)
-        sizes, n_in = np.abs(step.matrix), len(step.matrix)
-        terms = (np.abs(_without_infinities(centred.compute(x, np))) + error) @ sizes
-        lost = n_in * precision.floor * (1.0 + sizes.max())
-        return error @ sizes + float(precision.worst(n_in + 3)) * terms + lost
-    x = _without_infinities(x)
-    if isinstance(step, Scale):
-        y, size = x * step.factor, abs(step.factor)
-        if size > precision.largest:
-            return np.where(x != 0.0, np.inf, error)
-        # A subnormal factor may have no correct digit, or be replaced by zero.
-        share = float(precision.worst(2)) if size >= precision.normal else 2.0
-        return _rounded(y, error * size * (1.0 + share) + np.abs(y) * share, precision)
-    y = x - step.mean
-    if isinstance(step.mean, float):  # rounded to the precision, in which arrays are already
-        error = error + abs(step.mean) * precision.unit + precision.floor
-    error = _rounded(y, (error + np.abs(y) * precision.unit) * (1.0 + precision.unit), precision)
-    y, sizes = y / step.scale, np.abs(step.scale)
-    shares = np.where(sizes <= precision.largest, float(precision.worst(2)), 2.0)
-    error = error / sizes * (1.0 + shares) + np.abs(y) * shares
-    # A subnormal divisor may be replaced by zero.
-    return _rounded(y, np.where(sizes < precision.normal, np.inf, error), precision)
-
-
-def error_before_cast(
-    steps: Sequence[Step], rows: NDArray[Any], precision: FloatFormat
-) -> Floats | None:
-    """Return the error of rows that are preprocessed before the cast; None if after it."""
-    wide = format_before_cast(rows.dtype, precision)
-    if wide is None:
-        return None
-    x, error = rows.astype(np.float64), cast_error(rows, wide)
+    form, given = format_before_cast(rows.dtype, precision), FORMATS.get(dtype_name(rows.dtype))
+    if precision.floor == precision.normal:  # arrays of steps may be flushed when they are read
+        form = replace(form, floor=precision.floor)
+    x, spread = rows.astype(np.float64), None
+    error = _flushed(x, given) if given else np.zeros_like(x)
+    error = _rounded(x, error, form, 0 if form.holds(rows.dtype) else 1)
     for step in steps:
-        error = step_error(step, x, error, wide)
-        x = step.compute(x, np)
-    x = _without_infinities(x)
-    return _rounded(x, error + (np.abs(x) + error) * precision.unit, precision)
+        if not isinstance(step, Scale):
+            error = error + _flushed(step.mean, form)
+            if isinstance(step.mean, float):  # rounded to the format, in which arrays are already
+                error += abs(step.mean) * form.unit
+            error = _rounded(x - step.mean, error, form, 1)
+        if isinstance(step, Whiten):
+            error = error if spread is None else error + factor * spread
+            x, error, spread = _whitened(step, x, error, form, factor)
+        else:
+            x, error, size = _scaled(step, x, error, form)
+            spread = None if spread is None else spread * size
+    return x, _rounded(x, error, precision, 0 if form.name == precision.name else 1), spread
 
 
-def _without_infinities(x: Floats) -> Floats:
-    return np.where(np.isfinite(x), x, 1.0)
+def _scaled(
+    step: Scale | Standardize, x: Floats, error: Floats, form: FloatFormat
+) -> tuple[Floats, Floats, Any]:
+    """Return products or quotients, their errors, and the factor of earlier errors."""
+    y, number = step.compute(x, np), step.factor if isinstance(step, Scale) else step.scale
+    size = np.abs(number)
+    if isinstance(step, Scale):  # rounded, to zero if it is subnormal
+        to_zero, to_infinity = size < form.normal, size > form.largest
+    else:  # the inverse may be a factor, and zero if it is subnormal
+        to_zero = size > min(form.largest, 1.0 / FORMATS[form.name].floor)
+        to_infinity, size = size < max(form.normal, form.floor), 1.0 / size
+    error = np.where(to_infinity, np.inf, error * size + finite(np.abs(y)) * to_zero)
+    return y, _rounded(y, error, form, 2), size
 
 
-def _rounded(y: Floats, error: Floats, precision: FloatFormat) -> Floats:
-    """Return the errors of numbers y, including underflow to zero and overflow."""
-    is_lost = (np.abs(y) < precision.normal) & ((y != 0.0) | (error > 0.0))
-    error = error + np.where(is_lost, precision.floor, 0.0)
-    return np.where(np.abs(y) + error <= precision.largest, error, np.inf)
+def _whitened(
+    step: Whiten, x: Floats, error: Floats, form: FloatFormat, factor: float
+) -> tuple[Floats, Floats, Floats | None]:
+    """Return the results of a step, their errors, and the deviations of an independent part.
+
+    `error` is that of the differences from the mean.
+    """
+    y, sizes, n_roundings = step.compute(x, np), np.abs(step.matrix), len(step.matrix) + 3
+    x = finite(np.abs(x - step.mean))
+    terms, is_live = (x + error) @ sizes, np.max(x + error, axis=1, keepdims=True) > 0.0
+    # Inputs, numbers of the matrix, products and sums near zero may be replaced by zero.
+    n_lost = np.sum(x, axis=1, keepdims=True) + np.max(np.sum(sizes, axis=0)) + n_roundings
+    error = error @ sizes + form.floor * n_lost * is_live
+    if math.isinf(factor):
+        return y, form.limited(error + form.worst(n_roundings) * terms, terms), None
+    largest_sum = 0.5 * (terms + finite(np.abs(y)))
+    spread = largest_sum * form.spread(n_roundings, factor)
+    return y, form.limited(error, largest_sum + factor * spread), spread
 
 
-def _is_exact(rows: Any, precision: FloatFormat) -> bool:
-    """Return whether the dtype of the rows is cast to the precision without rounding."""
-    name = dtype_name(rows.dtype)
-    exact = {"bool", "uint8", "int8", precision.name}
-    if precision.unit < 2.0**-11:
-        exact |= {"uint16", "int16", "float16", "bfloat16"}
-    if precision.name == "float64":
-        exact |= {"uint32", "int32", "float32"}
-    return name in exact
+def _flushed(x: Any, form: FloatFormat) -> Floats:
+    """Return the errors of numbers of a format of which subnormal ones may be read as zero."""
+    sizes = finite(np.abs(x))
+    return sizes * (sizes < form.floor)
+
+
+def _rounded(y: Floats, error: Floats, form: FloatFormat, n_roundings: int) -> Floats:
+    """Return the errors of numbers y after some roundings, with underflow and overflow."""
+    sizes = finite(np.abs(y))
+    error = error + (sizes + error) * form.worst(n_roundings)
+    error += form.floor * ((sizes < form.normal) & ((sizes > 0.0) | (error > 0.0)))
+    return form.limited(error, sizes)

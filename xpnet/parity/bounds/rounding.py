@@ -1,27 +1,23 @@
 """Rounding errors of floating-point formats, and of activation functions computed in them."""
 
+import math
 import sys
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from xpnet.arrays.deviation import ulp
 from xpnet.arrays.namespace import dtype_name
-from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.softmax import log_softmax_bound, softmax_bound
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
 
-__all__ = [
-    "FloatFormat",
-    "format_before_cast",
-    "format_of",
-    "in_float64",
-    "relative_error",
-    "rowwise_error",
-]
+__all__ = ["FORMATS", "FloatFormat", "Floats", "finite", "format_before_cast", "format_of"]
+__all__ += ["function_error", "rowwise_error"]
+
+Floats: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -35,20 +31,27 @@ class FloatFormat:
     # The largest number that may be replaced by zero: the smallest normal number, since GPUs and
     # JAX flush subnormal ones; in float16, which nothing flushes, the smallest number.
     floor: float
+    slack: float  # the largest result of a function in float32 or float64 that may be zero instead
     largest: float  # the largest finite number
 
-    def ulp(self, value: float) -> float:
-        """Return the unit in the last place of a finite number, as if there were no subnormals."""
-        return float(ulp(value, 2.0 * self.unit, self.normal, self.largest))
+    def holds(self, dtype: np.dtype[Any]) -> bool:
+        """Return whether all numbers of a dtype are in this format, so that a cast is exact."""
+        if dtype.kind in "biu":
+            return dtype.kind == "b" or 2.0 ** (8 * dtype.itemsize) * self.unit <= 1.0
+        form = FORMATS.get(dtype_name(dtype))
+        return form is not None and self.unit <= form.unit and self.largest >= form.largest
 
-    def spread(self, n_roundings: Any, confidence_factor: float) -> Any:
+    def limited(self, error: Floats, sizes: Floats) -> Floats:
+        """Return errors with inf where numbers of some sizes may overflow."""
+        return np.where(sizes + error <= self.largest, error, np.inf)
+
+    def spread(self, n_roundings: Any, factor: float) -> Any:
         """Return the relative standard deviation of n independent roundings.
 
         It is ``sqrt(n) * unit`` if that is small, and includes all higher orders otherwise. The
-        sum of the errors exceeds `confidence_factor` times it with the factor's probability.
+        sum of the errors exceeds `factor` times it with the probability of that factor.
         """
-        together = np.expm1(confidence_factor * np.sqrt(n_roundings) * self.unit)
-        return together / confidence_factor
+        return np.expm1(factor * np.sqrt(n_roundings) * self.unit) / factor
 
     def worst(self, n_roundings: Any) -> Any:
         """Return the relative error of n roundings in the same direction."""
@@ -56,13 +59,14 @@ class FloatFormat:
         return np.where(share < 1.0, share / np.maximum(1.0 - share, self.unit), np.inf)
 
 
-_FORMATS = {
+_TINY, _SLACK, _HUGE = 2.0**-126, 2.0**-120, 2.0**127
+FORMATS = {
     row.name: row
     for row in (
-        FloatFormat("float16", 2.0**-11, 2.0**-14, 2.0**-24, 65504.0),
-        FloatFormat("bfloat16", 2.0**-8, 2.0**-126, 2.0**-126, (2.0 - 2.0**-7) * 2.0**127),
-        FloatFormat("float32", 2.0**-24, 2.0**-126, 2.0**-126, (2.0 - 2.0**-23) * 2.0**127),
-        FloatFormat("float64", 2.0**-53, 2.0**-1022, 2.0**-1022, sys.float_info.max),
+        FloatFormat("float16", 2.0**-11, 2.0**-14, 2.0**-24, _SLACK, 65504.0),
+        FloatFormat("bfloat16", 2.0**-8, _TINY, _TINY, _SLACK, (2.0 - 2.0**-7) * _HUGE),
+        FloatFormat("float32", 2.0**-24, _TINY, _TINY, _SLACK, (2.0 - 2.0**-23) * _HUGE),
+        FloatFormat("float64", 2.0**-53, 2.0**-1022, 2.0**-1022, 2.0**-1000, sys.float_info.max),
     )
 }
 
@@ -70,48 +74,41 @@ _FORMATS = {
 def format_of(network: Network) -> FloatFormat:
     """Return the format that a network of any library computes in; raise TypeError if unknown."""
     name = dtype_name(network.dtype)
-    if name not in _FORMATS:
-        msg = f"`network` must be of {', '.join(_FORMATS)}; got {network.dtype}"
+    if name not in FORMATS:
+        msg = f"`network` must be of {', '.join(FORMATS)}; got {network.dtype}"
         raise TypeError(msg)
-    return _FORMATS[name]
+    return FORMATS[name]
 
 
-def format_before_cast(dtype: np.dtype[Any], precision: FloatFormat) -> FloatFormat | None:
-    """Return the format in which inputs of a wider range than `precision` are preprocessed.
-
-    None if their range is not wider: they are cast before the preprocessing.
-    """
+def format_before_cast(dtype: np.dtype[Any], precision: FloatFormat) -> FloatFormat:
+    """Return the format in which rows are preprocessed: that of `dtype_before_cast`."""
     if dtype.kind in "iu":
         is_wider = bool(np.iinfo(dtype).max > precision.largest)
-        return _FORMATS["float32"] if is_wider else None
-    if dtype.kind != "f" or np.finfo(dtype).max <= precision.largest:
-        return None
-    return _FORMATS.get(dtype.name, _FORMATS["float64"])
+        narrow = FORMATS["float32"] if is_wider else precision
+        return FORMATS["float64"] if dtype.itemsize >= 4 else narrow
+    given = precision if dtype.kind == "b" else FORMATS.get(dtype_name(dtype), FORMATS["float64"])
+    return given if given.largest > precision.largest else precision
 
 
-def in_float64(network: Network) -> Network:
-    """Return the network in NumPy's float64, with options as rounded in its own precision."""
-    is_double = format_of(network).name == "float64"
-    network = network.map_arrays(lambda x: to_numpy(x).astype(np.float64))
-    if is_double:
-        return network
-    layers = []
-    for layer in network.layers:
-        options = {
-            name: float(np.float32(value)) if isinstance(value, float) else value
-            for name, value in layer.options.items()
-        }
-        layers.append(replace(layer, options=options))
-    return replace(network, layers=tuple(layers))
+def finite(x: Floats) -> Floats:
+    """Return x with NaN and infinities replaced by 0."""
+    return x if math.isfinite(float(np.sum(x))) else np.where(np.isfinite(x), x, 0.0)
 
 
-def relative_error(layer: Dense, precision: FloatFormat) -> float:
-    """Return the largest relative error of an elementwise activation, in any library."""
-    row = ACTIVATIONS[layer.activation]
-    ulp = row.ulp_bound(precision.name)
-    if layer.options and precision.unit > 2.0**-24:  # they are rounded to float32 only
-        ulp = max(ulp, 1.0)
-    return 2.0 * precision.unit * ulp
+def function_error(layer: Dense, y: Floats, precision: FloatFormat, absolute: float) -> Floats:
+    """Return the error of an elementwise activation itself, in any library.
+
+    `y` are its true results. `absolute` is added for a function that is not exact.
+    """
+    relative = 2.0 * precision.unit * ACTIVATIONS[layer.activation].ulp_bound(precision.name)
+    numbers = [x for x in layer.options.values() if isinstance(x, float)]
+    if precision.name != "float64":  # rounded to float32; no function is more sensitive than this
+        relative += sum(abs(float(np.float32(x)) / x - 1.0) for x in numbers if x)
+    if not relative:
+        return np.zeros_like(y)
+    # An option may be a factor of the number that is replaced by zero.
+    lost = precision.floor + precision.slack * max([1.0, *numbers])
+    return finite(np.abs(y)) * relative + absolute + lost * (y != 0.0)
 
 
 def rowwise_error(activation: str, z: Any, y: Any, error: Any, precision: FloatFormat) -> Any:
@@ -133,6 +130,6 @@ def rowwise_error(activation: str, z: Any, y: Any, error: Any, precision: FloatF
     if is_log:
         return moved + own
     grown = np.exp(moved)
-    bound = y * (grown - 1.0 + grown * own) + precision.floor
+    bound = y * (grown - 1.0 + grown * own) + precision.floor + precision.slack
     # Shares are between 0 and 1, unless a logit overflows.
     return np.fmin(bound, np.where(np.max(error, axis=1, keepdims=True) < np.inf, 1.0, np.inf))
