@@ -9,7 +9,7 @@ import pytest
 
 from xpnet import load, reproducible, result_hash, sample, save
 from xpnet.networks.reproducible import ReproducibleNetwork
-from xpnet.parity import record, stage_results
+from xpnet.parity import record
 from xpnet.testing.built_in import jax_settings
 
 STAGES = ["preprocessing", "layer 1, sigmoid", "layer 2, sigmoid", "layer 3, identity"]

@@ -14,7 +14,6 @@ from xpnet.files.hashes import ResultHash
 from xpnet.inference.predict import argmax_ids
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.error_bound import (
-    checked_confidence,
     count_results,
     rows_on_host,
     stage_names,
@@ -264,7 +263,7 @@ def compare(
     if not len(rows) or not candidates:
         msg = f"`x` and `candidates` must not be empty; got {len(rows)} rows and {len(candidates)}"
         raise ValueError(msg)
-    confidence = 1.0 if network.is_reproducible else checked_confidence(confidence)
+    confidence = 1.0 if network.is_reproducible else float(confidence)
     usual = _Reference(network, rows, confidence)
     agreements, ids = {}, []
     for name, candidate in candidates.items():
