@@ -51,15 +51,25 @@ def file_of(meaning, tensors=None):
 
 def test_a_plain_name_means_the_defaults(opened):
     for activation, row in ACTIVATIONS.items():
-        layer = opened(file_of({**MEANING, "activations": [activation, "identity"]})).layers[0]
-        assert (layer.activation, layer.options) == (activation, row.checked({}))
+        names = [activation, {"name": activation}]
+        for layer in opened(file_of({**MEANING, "activations": names})).layers:
+            assert (layer.activation, layer.options) == (activation, row.checked({}))
 
 
-def test_some_options_mean_the_defaults_of_the_others(opened):
-    layers = [{"name": "threshold", "value": -1}, {"name": "identity"}]
-    network = opened(file_of({**MEANING, "activations": layers}))
-    assert network.layers[0].options == {"threshold": 1.0, "value": -1.0}
-    assert network.layers[1].options == {}
+def test_softplus_as_xpnet_0_2_wrote_it(opened):
+    names = ["softplus", {"name": "softplus", "beta": 1.0}]
+    layers = opened(file_of({**MEANING, "activations": names})).layers
+    assert [(x.activation, x.options) for x in layers] == [("softplus", {})] * 2
+
+
+REMOVED = ["erf", "glu", "hard_shrink", "soft_shrink", "sparse_plus", "sparse_sigmoid"]
+REMOVED += ["sparsemax", "squareplus", "tanh_shrink", "threshold"]
+
+
+@pytest.mark.parametrize("name", REMOVED)
+def test_a_removed_activation(error, name):
+    layers = [{"name": name, "threshold": 0.5}, "identity"]
+    assert f"'{name}'" in error(file_of({**MEANING, "activations": layers}))
 
 
 json_values = st.recursive(
@@ -101,6 +111,7 @@ def test_the_description_that_the_others_change(opened):
         ({"version": "1"}, "version of the format must be 1; got 1"),
         ({"version": None}, "version of the format must be 1; got None"),
         ({"activations": ["relu", "a\nb" * 500]}, "must be a known name; got 'a\\nb"),
+        ({"activations": [{"name": "softplus", "beta": 2.0}, "relu"]}, "'softplus' has no option"),
         ({"activations": ["relu", "gauss"]}, "must be a known name; got 'gauss'; known"),
         ({"activations": ["relu", None]}, "must be a name, such as 'sigmoid'; got None"),
         ({"activations": ["relu", ["step"]]}, "must be a name, such as 'sigmoid'; got ['step']"),

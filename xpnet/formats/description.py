@@ -109,6 +109,8 @@ def network_from_description(description: str, arrays: Mapping[str, NDArray[Any]
     layers = []
     for i, activation in enumerate(activations):
         options = dict(activation) if isinstance(activation, dict) else {"name": activation}
+        if options == {"name": "softplus", "beta": 1.0}:  # as xpnet 0.2 wrote it
+            del options["beta"]
         weight, bias = arrays[f"layers.{i}.weight"], arrays[f"layers.{i}.bias"]
         layers.append(Dense(weight, bias, options.pop("name"), options))
     preprocessing = [_build_step(i, step, arrays) for i, step in enumerate(steps)]
