@@ -38,7 +38,7 @@ def difference(network: xpnet.Network, outputs: Callable[[Any], Any], epsilon: f
     A sum of n products differs by at most n roundings of its terms; a few more come from the bias,
     the activation and folded layers. The weights are of size 1 / sqrt(n), so that layers hardly
     amplify them: the roundings of all layers are added, relative to the largest output, or to 1,
-    since activations such as tanh_shrink subtract numbers of that size. The network computes in
+    since activations such as torch's gelu subtract numbers of that size. The network computes in
     float64, so that the roundings are those of the original, of relative size `epsilon`.
     """
     # Multiples of 1/8, which are exact in every dtype.

@@ -24,7 +24,7 @@ __all__ = ["Original", "keras_model", "torch_model"]
 # Keras has errors of float32 in float64.
 _KERAS_EPSILONS = {"float64": 2.0**-23, "float16": 2.0**-10, "mixed_bfloat16": 2.0**-7}
 _IS_FOLDER = 0x10  # in the attributes of MS-DOS
-_TORCH_KINDS = sorted(set(TORCH_ACTIVATIONS) - {"Threshold"})  # which has no defaults
+_TORCH_KINDS = sorted(TORCH_ACTIVATIONS)
 _TORCH_OPTIONS = {"Softmax": {"dim": -1}, "LogSoftmax": {"dim": -1}, "Softplus": {"threshold": 700}}
 # Without Embedding, whose only array is also that of a Linear without a bias.
 _NO_LINEAR: tuple[Callable[[int], Any], ...] = (
@@ -64,7 +64,7 @@ def torch_model(rng: Random) -> Original:
     has_bias, parts, names = rng.random() < 0.8, [], []
     for n_in, n_out in pairwise(widths):
         kind = rng.choice(_TORCH_KINDS)
-        names.append(TORCH_ACTIVATIONS[kind][0])
+        names.append(TORCH_ACTIVATIONS[kind].name)
         part = [nn.Linear(n_in, n_out, has_bias), getattr(nn, kind)(**_TORCH_OPTIONS.get(kind, {}))]
         part += [rng.choice(_NO_LINEAR)(n_out)] * (rng.random() < 0.1)
         parts += [nn.Sequential(*part)] if rng.random() < 0.2 else part

@@ -30,11 +30,9 @@ def options_of(operator: OnnxOperator, attributes: Mapping[str, Any]) -> dict[st
         value = values.get(name, expected)
         if not isinstance(value, int | float) or not abs(value - expected) <= _TOLERANCE:
             return None
-    options: dict[str, Any] = {}
+    options = {}
     for name, option in operator.options.items():
         value = values[name]
-        if isinstance(value, float):  # the shortest decimal of the float32: 0.01, not 0.0099...
-            value = float(str(np.float32(value)))
-        if options.setdefault(option, value) != value:
-            return None
+        # The shortest decimal of the float32: 0.01, not 0.0099...
+        options[option] = float(str(np.float32(value))) if isinstance(value, float) else value
     return options

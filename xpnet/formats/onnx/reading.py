@@ -176,7 +176,8 @@ def _compare(
                 raise ValueError(msg)
         return np.concatenate(found)
 
-    # The evaluator computes erf in float32, and folded parameters are rounded to their own dtype.
+    # The evaluator computes the erf of Gelu in float32, and folded parameters are rounded to their
+    # own dtype.
     epsilon = max(np.finfo(np.float32).eps, np.finfo(network.dtype).eps)
     check_outputs(network.astype("float64"), outputs, epsilon=float(epsilon), batches=_BATCHES)
 

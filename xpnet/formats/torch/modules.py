@@ -57,7 +57,7 @@ def from_torch(module: Any, /) -> Network:
     of pixels in 0..1, use ``dataclasses.replace(network, preprocessing=(xpnet.Scale(1 / 255),
     *network.preprocessing))``. Nothing warns without it, unless the module standardises pixels.
 
-    torch's Softplus returns its input if ``beta * x`` is above 20. This is correctly rounded in
+    torch's Softplus returns its input above 20. This is correctly rounded in
     float32, and has an error of 2e-9 in float64.
 
     Examples

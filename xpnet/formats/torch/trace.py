@@ -12,12 +12,8 @@ from xpnet.functions.activations import ACTIVATIONS
 
 __all__ = ["TORCH_ACTIVATIONS", "Trace", "rejection"]
 
-# Class in torch.nn -> activation, and for each of its options the attribute of the module.
-TORCH_ACTIVATIONS: dict[str, tuple[str, dict[str, str]]] = {
-    row.torch: (row.name, {option: option for option in row.options})
-    for row in ACTIVATIONS.values()
-    if row.torch
-}
+# By class in torch.nn, whose attributes have the names of the options.
+TORCH_ACTIVATIONS = {row.torch: row for row in ACTIVATIONS.values() if row.torch}
 # Values of the attributes for which xpnet's function has no option.
 _FIXED: dict[str, dict[str, tuple[Any, ...]]] = {
     "Hardtanh": {"min_val": (-1,), "max_val": (1,)},
@@ -167,8 +163,8 @@ def _activation(
         if getattr(module, name) not in values:
             msg = f"{where} must have {name}={values[0]}; got {getattr(module, name)}"
             raise ValueError(msg)
-    activation, attributes = TORCH_ACTIVATIONS[kind]
-    return Activate(activation, {x: getattr(module, y) for x, y in attributes.items()})
+    row = TORCH_ACTIVATIONS[kind]
+    return Activate(row.name, {option: getattr(module, option) for option in row.options})
 
 
 def _linear(weight: Any, bias: Any = None) -> Linear:
