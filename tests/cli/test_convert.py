@@ -112,10 +112,10 @@ def test_onnx_of_raw_bytes(xpnet, book):
 
 def test_an_activation_that_onnx_has_not(refused, tmp_path):
     source = tmp_path / "a.npz"
-    save(init_network([4, 3, 2], activation="squareplus"), source)
+    save(init_network([4, 3, 2], activation="log_sigmoid"), source)
     code, line = refused("convert", source, tmp_path / "a.onnx")
     assert code == 2
-    assert "ONNX has no operator for the activation 'squareplus'" in line
+    assert "ONNX has no operator for the activation 'log_sigmoid'" in line
 
 
 def test_a_file_that_declares_bytes_takes_bytes(xpnet, trained, tmp_path):

@@ -166,12 +166,6 @@ def test_torch_gets_copies_without_a_warning():
         ("elu", {}, {"alpha": 1.0}, "elu(alpha=1.0)"),
         ("elu", {"alpha": 2}, {"alpha": 2.0}, "elu(alpha=2.0)"),
         ("gelu", {"approximate": "tanh"}, {"approximate": "tanh"}, "gelu(approximate=tanh)"),
-        (
-            "threshold",
-            {"value": -1},
-            {"threshold": 1.0, "value": -1.0},
-            "threshold(threshold=1.0, value=-1.0)",
-        ),
     ],
 )
 def test_options_are_kept_with_the_defaults(activation, given, options, text):

@@ -19,7 +19,7 @@ SCALE = xpnet.Scale(1 / 255)
 PIXELS = np.random.default_rng(0).integers(0, 256, (100, 784), np.uint8)
 DIGITS = xpnet.sample()[0].reshape(-1, 784)
 OPTIONS = {"elu": {"alpha": 0.3}, "leaky_relu": {"negative_slope": 0.2}}
-OPTIONS |= {"gelu": {"approximate": "tanh"}, "threshold": {"threshold": 0.1, "value": -0.5}}
+OPTIONS |= {"gelu": {"approximate": "tanh"}}
 
 
 def network_of(*widths, dtype="float32", preprocessing=SCALE, activation="sigmoid", seed=0):

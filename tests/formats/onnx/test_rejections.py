@@ -15,6 +15,12 @@ N,1,3,3 | Conv x ones:1,1,1,1 -> y
     Conv ('y'): not part of a network of fully connected layers
 com.example:Gemm x W b -> y
     com.example:Gemm ('y'): not part of a network of fully connected layers
+Gemm x W b -> h; Erf h -> y
+    Erf ('y')
+Gemm x W b -> h; Shrink(lambd=0.5) h -> y
+    Shrink ('y')
+Gemm x W b -> h; ThresholdedRelu h -> y
+    ThresholdedRelu ('y')
 Gemm x W b -> h; Transpose x -> t; MatMul t h -> y
     MatMul ('y'): it must have one input that depends on the images, and a constant
 Gemm x W b -> h; Relu h -> r; Add h r -> y
@@ -31,7 +37,7 @@ Gemm x W b -> h; Sub b h -> y
     Sub ('y'): after a layer, only its bias may be added
 Gemm x W b -> h; Sigmoid h -> s; Gemm x W b -> g; Mul g s -> y
     Mul ('y'): it must have one input that depends on the images, and a constant
-Gemm x W b -> h; Mul h half -> d; Erf d -> y
+Gemm x W b -> h; Mul h half -> d; Tanh d -> y
     Mul ('d'): after a layer, only its bias may be added
 Gemm x W b -> h; Sigmoid h -> s; Unsqueeze s int:1 -> u; Mul h u -> y
     Mul ('y'): it must have one input that depends on the images, and a constant

@@ -228,10 +228,8 @@ ml:Scaler(offset=[1.0, 2.0, 3.0], scale=[1.0, 2.0, 4.0]) x -> s; MatMul s W -> y
 ACTIVATIONS = """
 Celu
 Elu
-Erf
 Exp
 Gelu
-Shrink
 HardSigmoid(alpha=0.1666667)
 HardSwish
 Identity
@@ -245,7 +243,6 @@ Softmax
 Softplus
 Softsign
 Tanh
-ThresholdedRelu
 """
 NEVER = """
 Add(broadcast=1) x scale -> s; MatMul s W -> y

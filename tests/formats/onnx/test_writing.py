@@ -13,7 +13,6 @@ onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
 KNOWN = sorted({*ACTIVATION_OPERATORS, *CLIP_BOUNDS, "silu"})
 WHITEN = Whiten([1.0, 2.0, 3.0], [[1.0, 2.0, 0.0], [0.1, -1.0, 3.0], [0.0, 0.5, 1.0]])
-JUMPS = {"hard_shrink", "threshold"}
 
 
 def make(activation="relu", options=None, dtype="float32", **meaning):
@@ -80,8 +79,7 @@ def test_agreement_with_onnxruntime(check_agreement, run, subtests):
         with subtests.test(activation=activation):
             network = make(activation, preprocessing=Standardize(0.5, np.float32([1, 2, 3])))
             model = serialize(network)
-            if activation not in JUMPS:
-                check_agreement(network, model, n_rows=100)
+            check_agreement(network, model, n_rows=100)
             assert np.array_equal(run(model, x)[0].argmax(axis=1), network(x).argmax(axis=1))
 
 
@@ -135,7 +133,6 @@ def test_whitening_without_its_mean_is_refused(tmp_path, change):
         ("elu", {"alpha": 0.3}),
         ("gelu", {"approximate": "tanh"}),
         ("leaky_relu", {"negative_slope": 0.2}),
-        ("soft_shrink", {"threshold": 0.25}),
     ],
 )
 def test_options(check_agreement, activation, options):
@@ -166,23 +163,8 @@ def test_probabilities(check_agreement):
 
 def test_activations_that_onnx_has_not():
     for activation in sorted(set(ACTIVATIONS) - {*KNOWN, "linear"}):
-        rule = (
-            f"ONNX has no operator for .* '{activation}', only for .*, sigmoid, silu, soft_shrink"
-        )
-        with pytest.raises(ValueError, match=rule):
+        with pytest.raises(ValueError, match=f"'{activation}', only for .*, sigmoid, silu, "):
             serialize(make(activation))
-
-
-@pytest.mark.parametrize(
-    ("activation", "options", "text"),
-    [
-        ("softplus", {"beta": 2.0}, "ONNX has 'softplus' only with beta=1.0; got 2.0"),
-        ("threshold", {"value": 1.0}, "ONNX has 'threshold' only with value=0.0; got 1.0"),
-    ],
-)
-def test_options_that_onnx_has_not(activation, options, text):
-    with pytest.raises(ValueError, match=text):
-        serialize(make(activation, options))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
