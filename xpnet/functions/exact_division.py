@@ -9,20 +9,20 @@ from typing import Any
 from xpnet.arrays.namespace import as_numbers
 from xpnet.functions.exact_products import inverse_power, power_of_two
 
-__all__ = ["LARGEST", "SMALLEST", "exact_quotient"]
+__all__ = ["exact_quotient"]
 
 # Sizes of numbers whose quotients are corrected, and which `power_of_two` takes.
-SMALLEST, LARGEST = 2.0**-900, 2.0**900
+_SMALLEST, _LARGEST = 2.0**-1020, 2.0**970
 
 
 def exact_quotient(x: Any, y: Any, xp: Any) -> Any:
     """Return x / y of float64 arrays of one shape, rounded to the nearest number.
 
-    Both must be from 2^-900 to 2^900 in size; of other numbers, such as 0 and infinity, the
+    Both must be from 2^-1020 to 2^970 in size; of other numbers, such as 0 and infinity, the
     quotient is the library's, whose division may be wrong in half of the bits.
     """
     size_x, size_y = xp.abs(x), xp.abs(y)
-    is_usual = (xp.minimum(size_x, size_y) >= SMALLEST) & (xp.maximum(size_x, size_y) <= LARGEST)
+    is_usual = (xp.minimum(size_x, size_y) >= _SMALLEST) & (xp.maximum(size_x, size_y) <= _LARGEST)
     a, b = (xp.where(is_usual, size, 1.0) for size in (size_x, size_y))
     power_a, power_b = power_of_two(a, xp), power_of_two(b, xp)
     inverse_b = inverse_power(power_b, xp)

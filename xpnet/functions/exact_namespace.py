@@ -6,21 +6,22 @@ composed of the former, in float64. Each operation is a call of its own: no comp
 product with a sum, which would skip the rounding of the product.
 """
 
-import math
 from typing import Any
 
+from xpnet.arrays.device_errors import DeviceError, Diagnosis
 from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
     as_numbers,
     bounded,
     device_of,
+    library_of,
 )
 from xpnet.arrays.transfer import is_numpy, is_traced
-from xpnet.functions.arithmetic_check import check_arithmetic
-from xpnet.functions.exact_division import LARGEST, SMALLEST, exact_quotient
-from xpnet.functions.exact_products import SlicedWeight, power_of_two
+from xpnet.functions.exact_division import exact_quotient
+from xpnet.functions.exact_products import SlicedWeight
 from xpnet.functions.polynomial import polynomial
+from xpnet.functions.self_check import first_difference
 
 __all__ = ["EXP_SERIES", "LOG_SERIES", "ExactNamespace", "checked_namespace", "exact_namespace"]
 __all__ += ["refuse_tracing"]
@@ -38,10 +39,11 @@ LOG_SERIES = (
 )
 # log(2) as a number of so few bits that its product with an exponent is exact, and the rest.
 _LOG2_HIGH, _LOG2_LOW = 0.6931471803691238, 1.9082149292705877e-10
-# From the smallest normal number on, to inf.
-_LEAST, _MOST = -708.0, 709.8
-_EXPONENTS = -1022, 1024
-_POWERS = [*(2.0**k for k in range(*_EXPONENTS)), math.inf]
+# exp is 0 at the first number and infinite at the second one; expm1 is -1 at the third one.
+_ZERO, _INFINITE, _MINUS_ONE = -709.0, 709.8, -100.0
+# Exponents of normal numbers.
+_LEAST, _MOST = -1022, 1023
+_SMALLEST = 2.0**_LEAST
 
 
 # Names of the standard that do not round.
@@ -102,7 +104,15 @@ def checked_namespace(like: Any) -> "ExactNamespace":
     for library, place, namespace in _known:
         if library is xp and place == device:
             return namespace
-    namespace = ExactNamespace(xp, device, divides=check_arithmetic(like, xp))
+    namespace = ExactNamespace(xp, device)
+    if (wrong := first_difference(namespace, device)) == "division":
+        namespace = ExactNamespace(xp, device, divides=False)
+        wrong = first_difference(namespace, device)
+    if wrong:
+        place = f"{library_of(like)} ({device})"
+        message = f"reproducible results would have other bits on {place}, whose {wrong} differs"
+        fix = "use another library or device, such as cpu"
+        raise DeviceError(Diagnosis("inexact", message, fix))
     _known.append((xp, device, namespace))
     return namespace
 
@@ -133,7 +143,8 @@ class ExactNamespace:
 
     def __init__(self, xp: Any, device: Any, *, divides: bool = True) -> None:
         self.ordinary, self.__name__ = xp, xp.__name__
-        self._table = xp.asarray(_POWERS, dtype=xp.float64, device=device)
+        powers = [2.0**k for k in range(_LEAST, _MOST + 1)]
+        self._table = xp.asarray(powers, dtype=xp.float64, device=device)
         self._dtype = self._table.dtype
         # NumPy converts a number in the time in which it adds a hundred.
         is_host = is_numpy(self._table)
@@ -158,59 +169,56 @@ class ExactNamespace:
             refuse_tracing(x)
 
     def exp(self, x: Any, /) -> Any:
-        """Return exp(x); exp(-708) below -708, and inf above 709.4."""
-        rest, scale = self._reduced(x)
-        rest += 1.0
-        rest *= scale
-        return rest
+        """Return exp(x); 0, or the smallest normal number, where it would be subnormal."""
+        y, scale, factor = self._reduced(x, _ZERO)
+        y += 1.0
+        y *= scale
+        y = bounded(y, self.ordinary, low=_SMALLEST)
+        y *= factor
+        return y
 
     def expm1(self, x: Any, /) -> Any:
-        """Return exp(x) - 1, and inf above 709.4."""
-        rest, scale = self._reduced(x)
-        xp = self.ordinary
-        return xp.where(scale == xp.inf, scale, scale * rest + (scale - 1.0))
+        """Return exp(x) - 1."""
+        y, scale, factor = self._reduced(x, _MINUS_ONE)
+        y *= scale
+        y += scale - 1.0
+        y *= factor
+        return y
 
     def tanh(self, x: Any, /) -> Any:
         """Return tanh(x)."""
+        self._check(x)
         below = self.expm1(-2.0 * self.ordinary.abs(x))
         return self.ordinary.copysign(self._quotient(below, 2.0 + below), x)
 
     def log(self, x: Any, /) -> Any:
-        """Return log(x) from 2^-900 to 2^900, of 0 and infinity; NaN for other numbers."""
-        self._check(x)
-        xp = self.ordinary
-        exponent = self._exponent(x)
-        m = x * self._power(-exponent)
-        is_large = as_numbers(m > 1.4142135623730951, m, xp)
-        m, exponent = m * (1.0 - 0.5 * is_large), exponent + is_large
+        """Return log(x); -inf for 0 and subnormal numbers."""
+        m, exponent = self._split(x)
         q = self._quotient(m - 1.0, m + 1.0)
         z = q * q
         series = q * z * polynomial(LOG_SERIES, z)
         y = exponent * _LOG2_HIGH + (exponent * _LOG2_LOW + (series + 2.0 * q))
-        edge = xp.where(x == 0.0, -xp.inf, xp.where(x == xp.inf, x, xp.nan))
-        return xp.where((x >= SMALLEST) & (x <= LARGEST), y, edge)
+        return self._with_edges(x, y, -self.ordinary.inf)
 
     def log1p(self, x: Any, /) -> Any:
-        """Return log(1 + x) from x = -1 to 2^899, and of infinity; NaN for other numbers."""
+        """Return log(1 + x)."""
+        self._check(x)
         y, xp = 1.0 + x, self.ordinary
         rest = self._quotient(x - (y - 1.0), y)  # the rounding error of 1 + x
         return self.log(y) + xp.where(xp.isfinite(rest), rest, 0.0)
 
     def sqrt(self, x: Any, /) -> Any:
-        """Return the square root up to 2^900, and of infinity; 0 below 2^-900, NaN elsewhere.
+        """Return the square root; 0 for subnormal numbers.
 
         The root of torch is not correctly rounded.
         """
-        self._check(x)
-        xp = self.ordinary
-        exponent = xp.floor(0.5 * self._exponent(x))
-        inverse = self._power(-exponent)
-        m = x * inverse * inverse  # from 1 to 4
+        m, exponent = self._split(x)
+        half = self.ordinary.floor(0.5 * (exponent - as_numbers(m < 1.0, m, self.ordinary)))
+        m = m * self._power(exponent - 2.0 * half)  # from 1 to 4
         root = 0.5 + 0.5 * m
         for _ in range(5):  # Heron's method doubles the number of right digits
             root = 0.5 * (root + self._quotient(m, root))
-        edge = xp.where((x >= 0.0) & (x < 1.0), 0.0, xp.where(x == xp.inf, x, xp.nan))
-        return xp.where((x >= SMALLEST) & (x <= LARGEST), root * self._power(exponent), edge)
+        return self._with_edges(x, root * self._power(half), 0.0)
 
     def divide(self, x: Any, y: Any, /) -> Any:
         """Return x / y, where one may be a number or broadcast.
@@ -265,24 +273,28 @@ class ExactNamespace:
             x = total
         return x if keepdims else self.ordinary.squeeze(x, axis=axis)
 
-    def cumulative_sum(self, x: Any, /, *, axis: int) -> Any:
-        """Return the sums of the first 1, 2 ... n numbers, in log2(n) additions of arrays."""
-        self._check(x, self.ordinary.float32)
-        n, step = x.shape[axis], 1
-        while step < n:
-            later = _part(x, axis, step, n) + _part(x, axis, 0, n - step)
-            x = self.ordinary.concat((_part(x, axis, 0, step), later), axis=axis)
-            step *= 2
-        return x
+    def _split(self, x: Any) -> tuple[Any, Any]:
+        """Return m from sqrt(1/2) to sqrt(2) and an exponent: x = m 2^exponent if it is normal.
 
-    def _exponent(self, x: Any) -> Any:
-        """Return floor(log2(x)) from 2^-1000 to 2^970, and within +-1000 for other numbers."""
+        Any numbers, or NaN, for 0, infinity, and negative and subnormal numbers.
+        """
+        self._check(x)
         xp = self.ordinary
-        # Any library's logarithm of a power of two is close enough to an integer.
-        return bounded(xp.round(xp.log2(power_of_two(x, xp))), xp, -1000.0, 1000.0)
+        # At a power of two, either of two integers gives the same m, so any library's logarithm is
+        # accurate enough.
+        exponent = bounded(xp.floor(xp.log2(x)), xp, _LEAST, _MOST)
+        m = x * self._power(1.0 - exponent)  # from 2 to 4
+        is_large = as_numbers(m > 2.8284271247461903, m, xp)
+        return m * (0.5 - 0.25 * is_large), exponent + is_large
+
+    def _with_edges(self, x: Any, y: Any, at_zero: float) -> Any:
+        """Return `y` for positive normal numbers `x`, and the values at 0, infinity and below 0."""
+        xp = self.ordinary
+        edge = xp.where(xp.abs(x) < _SMALLEST, at_zero, xp.where(x == xp.inf, x, xp.nan))
+        return xp.where((x >= _SMALLEST) & (x < xp.inf), y, edge)
 
     def _power(self, exponent: Any) -> Any:
-        """Return 2^exponent for whole numbers in `_EXPONENTS`, and any number for NaN."""
+        """Return 2^exponent, a normal number, and any number for NaN."""
         xp = self.ordinary
         if is_numpy(exponent):
             # float64 has the exponent plus 1023 in its upper bits, and this sum in its lower ones.
@@ -290,18 +302,25 @@ class ExactNamespace:
             power <<= 52
             return power.view(xp.float64)
         exponent = xp.where(exponent == exponent, exponent, 0.0)  # noqa: PLR0124 - faster than isnan
-        place = xp.astype(exponent - _EXPONENTS[0], xp.int64)
+        place = xp.astype(exponent - _LEAST, xp.int64)
         flat = xp.reshape(place, (-1,))  # as Dask wants it
         return xp.reshape(xp.take(self._table, flat, axis=0), place.shape)
 
-    def _reduced(self, x: Any) -> tuple[Any, Any]:
-        """Return exp(r) - 1 and 2^k, where x = k log(2) + r with the smallest r."""
+    def _reduced(self, x: Any, least: float) -> tuple[Any, Any, Any]:
+        """Return exp(r) - 1, a power of two and a factor, for x = k log(2) + r with small r.
+
+        exp(x) is the product of exp(r) and both. The power is 2^k, if it is a normal number, or the
+        nearest one; the factor is then 1, 0 below and 2 above. Smaller `x` count as `least`.
+        """
         self._check(x)
         xp = self.ordinary
-        x = bounded(x, xp, _LEAST, _MOST)
+        x = bounded(x, xp, least, _INFINITE)
         k = xp.round(x * 1.4426950408889634)
         r = x - k * _LOG2_HIGH
         r -= k * _LOG2_LOW
+        exponent = bounded(k, xp, _LEAST, _MOST)
+        k -= exponent
+        k += 1.0
         *series, y = self._exp_series
         y = y * r
         for coefficient in reversed(series[1:]):
@@ -310,7 +329,7 @@ class ExactNamespace:
         y += series[0]
         y *= r * r
         y += r
-        return y, self._power(k)
+        return y, self._power(exponent), k
 
 
 def _part(x: Any, axis: int, start: int, end: int) -> Any:
