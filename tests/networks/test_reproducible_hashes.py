@@ -18,7 +18,7 @@ KERNELS = {
     "SkylakeX": "AVX512_SKX",
 }
 # Of one shape, as JAX compiles each operation for each shape.
-FEW = ("hard_sigmoid, float64", "softmax, float64", "sparsemax, float32", "erf and tanh, float32")
+FEW = ("hard_sigmoid, float64", "softmax, float64", "gelu, float64", "tanh, float32")
 
 
 def different(found, committed):
@@ -32,7 +32,7 @@ def hashes_on(backend, program, cases):
 
 
 def test_hashes_of_numpy(program, cases, committed):
-    assert len(cases) > 100
+    assert len(cases) > 40
     assert different(program.hashes(cases), committed) == []
     assert set(committed) == {*cases, *program.PUBLISHED}
 
@@ -56,8 +56,6 @@ def test_hashes_of_few_networks_in_every_library(xp_backend, program, cases, com
 # Dask computes later, outside of the forward pass, where nothing holds NumPy's warnings back.
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_hashes_in_every_library(xp_backend, program, cases, committed):
-    if xp_backend.is_lazy:  # takes a second for each: each activation in one network
-        cases = {name: case for name, case in cases.items() if " and tanh" not in name}
     assert different(hashes_on(xp_backend, program, cases), committed) == []
 
 

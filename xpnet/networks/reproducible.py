@@ -30,16 +30,15 @@ __all__ = ["ReproducibleNetwork", "reproducible"]
 
 # The smallest results of float32 and float64 that are not 0: the smallest normal number, and one so
 # large that no factor of a result was flushed to 0.
-_SMALLEST = (2.0**-126, 2.0**-1000)
+_SMALLEST = {"float32": 2.0**-126, "float64": 2.0**-1000}
 # The smallest input that is not 0, and the smallest number of a preprocessing step. JAX on a CPU
 # flushes subnormal numbers to 0: there must be none, not even as the difference of two numbers.
 _SMALLEST_INPUT = 2.0**-900
 
 
 class _Prepared(NamedTuple):
-    """Operands of the computation. The factor of the inputs is in the first weight."""
+    """Operands of the computation, whose first weight contains the factor of the inputs."""
 
-    dtype: str  # of the outputs
     factor: float
     steps: list[Callable[[Any, Any], Any]]
     layers: list[tuple[SlicedWeight, Any]]
@@ -62,8 +61,9 @@ def reproducible(network: Network, /) -> Network:
     Network
         With ``is_reproducible`` true. Its ``to``, ``astype``, copies and pickles are reproducible,
         too. `save` writes the exact forward pass as ONNX, and the ordinary network in other
-        formats; `train` returns an ordinary one. Overflow gives infinity, without an error. Outputs
-        are neither subnormal nor -0.0, and a NaN has always the same bits.
+        formats; `train` returns an ordinary one. Inputs above 2^400, including infinity, count as
+        2^400; overflow gives infinity. Outputs are neither subnormal nor -0.0, and a NaN has always
+        the same bits.
 
     Raises
     ------
@@ -154,50 +154,43 @@ class ReproducibleNetwork(Network):
         """Return preprocessed rows, except for the factor."""
         xp = exact.ordinary
         refuse_tracing(x)
-        is_whole = is_kind(x.dtype, xp, ("bool", "integral"))
-        y = x if is_whole else _widened(x, xp)
-        if prepared.steps:
-            y = cast(y, xp.float64, xp)
+        y = x if is_kind(x.dtype, xp, ("bool", "integral")) else _widened(x, xp)
         for step in prepared.steps:
-            y = _without_small(step(y, exact), _SMALLEST_INPUT, xp)
+            y = _without_small(step(cast(y, xp.float64, xp), exact), _SMALLEST_INPUT, xp)
         return y
 
     def rounded(self, y: Any, xp: Any) -> Any:
-        """Return numbers in the dtype of the network, without those that some libraries flush to 0.
+        """Return numbers in the dtype of the network; 0 for those that a library flushes to 0.
 
         The bits of zero and NaN are the same everywhere, too.
         """
-        dtype = self._prepared.dtype
-        smallest = _SMALLEST[dtype == "float64"]
+        dtype = dtype_name(self.dtype)
         with without_warnings():
-            y = cast(xp.where(xp.abs(y) < smallest, 0.0, y), getattr(xp, dtype), xp)
+            y = cast(xp.where(xp.abs(y) < _SMALLEST[dtype], 0.0, y), getattr(xp, dtype), xp)
             return xp.where(xp.isnan(y), xp.nan, y)
 
     def _cut(self, parameters: Sequence[tuple[Any, Any]]) -> _Prepared:
-        xp = array_namespace(parameters[0][0])
-        dtype = dtype_name(self.dtype)
+        xp, dtype = array_namespace(parameters[0][0]), dtype_name(self.dtype)
         factors = [step.factor for step in self.preprocessing if isinstance(step, Scale)]
-        is_scaled = len(factors) == len(self.preprocessing)
-        steps = [] if is_scaled else [_step(step, dtype, xp) for step in self.preprocessing]
-        factor = scale = math.prod(factors, start=1.0) if is_scaled else 1.0
-        layers = []
-        for weight, bias in parameters:
-            scaled = _widened(weight, xp) * scale
-            layers.append((SlicedWeight(scaled, dtype, xp), _widened(bias, xp)[None, :]))
-            scale = 1.0
-        return _Prepared(dtype, factor, steps, layers)
+        factor, steps = math.prod(factors), []
+        if len(factors) < len(self.preprocessing):
+            factor, steps = 1.0, [_step(step, dtype, xp) for step in self.preprocessing]
+        weights = [_widened(weight, xp) for weight, _ in parameters]
+        weights[0] = weights[0] * factor
+        sliced = [SlicedWeight(weight, dtype, xp) for weight in weights]
+        biases = [_widened(bias, xp)[None, :] for _, bias in parameters]
+        return _Prepared(factor, steps, list(zip(sliced, biases, strict=True)))
 
 
 def _check(network: Network) -> None:
     """Raise TypeError or ValueError for a network without reproducible results."""
-    weight = network.layers[0].weight
+    weight, steps = network.layers[0].weight, network.preprocessing
     xp = array_namespace(weight)
     refuse_tracing(*(x for layer in network.layers for x in (layer.weight, layer.bias)))
-    refuse_tracing(*(x for step in network.preprocessing for x in arrays_of(step).values()))
+    refuse_tracing(*(x for step in steps for x in arrays_of(step).values()))
     if network.dtype not in (xp.float32, xp.float64):
         remedy = "use network.astype('float32'), which keeps every parameter"
-        found = f"{network.dtype}: {remedy}"
-        msg = f"a reproducible network must be of float32 or float64; got {found}"
+        msg = f"a reproducible network must be of float32 or float64; got {network.dtype}: {remedy}"
         raise TypeError(msg)
     if widest_floating(weight, xp) != xp.float64:
         msg = (
@@ -205,10 +198,9 @@ def _check(network: Network) -> None:
             " with its present settings (for JAX, set JAX_ENABLE_X64=1)"
         )
         raise TypeError(msg)
-    values = (x for step in network.preprocessing for x in vars(step).values())
-    numbers = [x for x in values if isinstance(x, float) and x != 0.0]
-    numbers.append(math.prod(x.factor for x in network.preprocessing if isinstance(x, Scale)))
-    if min(map(abs, numbers)) < _SMALLEST_INPUT:
+    numbers = [abs(x) for step in steps for x in vars(step).values() if isinstance(x, float) and x]
+    numbers.append(abs(math.prod(x.factor for x in steps if isinstance(x, Scale))))
+    if min(numbers) < _SMALLEST_INPUT:
         msg = f"a reproducible network needs preprocessing by numbers from {_SMALLEST_INPUT} on"
         raise ValueError(msg)
 
@@ -226,7 +218,7 @@ def _widened(x: Any, xp: Any) -> Any:
     """Return a floating-point array in float64, with 0 for numbers that a library flushes to 0."""
     limits = limits_of(x.dtype, xp)
     y = cast(x, xp.float64, xp)
-    if limits.bits < 32 and float(limits.smallest_normal) > _SMALLEST[0]:
+    if limits.bits < 32 and float(limits.smallest_normal) > _SMALLEST["float32"]:
         return y  # subnormal numbers of float16 become normal ones
     return _without_small(y, max(float(limits.smallest_normal), _SMALLEST_INPUT), xp)
 
