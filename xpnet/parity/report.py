@@ -281,7 +281,9 @@ def compare(
         dtype=usual.precision.name,
         confidence=confidence,
         n_could_differ=_count_close(network, *usual.stages[-1]) if classifies else None,
-        n_disagree=int(np.count_nonzero(np.any(ids != ids[0], axis=0))) if classifies else None,
+        n_disagree=int(np.count_nonzero(np.any(np.asarray(ids) != ids[0], axis=0)))
+        if classifies
+        else None,
         candidates=agreements,
         result_hash=digest.text() if network.is_reproducible else None,
     )
