@@ -9,7 +9,7 @@ import numpy as np
 __all__ = ["OUTPUTS", "Command", "Good", "Kind", "comparable"]
 
 # What the commands write.
-OUTPUTS = ("out.csv", "out.safetensors", "trained.safetensors", "history.json")
+OUTPUTS = ("out.csv", "out.safetensors")
 
 Command = tuple[str, ...]
 
@@ -19,14 +19,13 @@ class Good:
     """A good file under its name, and the commands that read it, the most thorough one first.
 
     `result` returns the data that an accepted command read or wrote, given its output. `agrees`
-    returns whether the result is that of an independent reader of the bytes; None if only the
-    result of the good file is right, since a checksum covers all bytes.
+    returns whether the result is that of an independent reader of the bytes.
     """
 
     content: bytes
     commands: tuple[Command, ...]
     result: Callable[[Command, str], Any]
-    agrees: Callable[[bytes, Command, Any], bool] | None = None
+    agrees: Callable[[bytes, Command, Any], bool]
     file: str = "damaged"
 
 

@@ -1,11 +1,8 @@
 """Valid files of all kinds, as originals for damaged copies."""
 
-import json
 import pickle
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 from data_files import (
@@ -17,24 +14,17 @@ from data_files import (
     npy_files,
     npz_files,
 )
-from good import OUTPUTS, Command, Good, Kind
+from good import Kind
 from safetensors.numpy import save
 from weight_files import foreign_onnx, named_weights, onnx_weights
 
 import xpnet
-from xpnet.cli.main import main
 from xpnet.formats import npz, onnx, safetensors
-from xpnet.parity import record
-from xpnet.training.checkpoints import CheckpointFile
 
 __all__ = ["make_kinds"]
 
 _N_CLASSES = 3
 _DATA, _WEIGHTS = 3, 4  # exit codes
-_TRAIN = (
-    *("train", "data.npz", "-o", "trained.safetensors", "--history", "history.json"),
-    *("--epochs", "2", "--hidden", "2", "--validation", "0.34"),
-)
 
 
 def make_kinds() -> tuple[Kind, ...]:
@@ -71,8 +61,6 @@ def make_kinds() -> tuple[Kind, ...]:
             *(onnx_weights(onnx.serialize(x)) for x in (first, second)),
             *(onnx_weights(x, "--input-range", "0..255") for x in foreign_onnx()),
         )),
-        Kind("checkpoint", _WEIGHTS, (_checkpoint(),)),
-        Kind("certificate", _DATA, (_certificate(first, images),)),
     )  # fmt: skip
 
 
@@ -85,37 +73,3 @@ def _networks() -> tuple[xpnet.Network, xpnet.Network]:
     small = [replace(layer, weight=layer.weight.astype(np.float32),
                      bias=layer.bias.astype(np.float32)) for layer in layers]  # fmt: skip
     return xpnet.Network(small, preprocessing=xpnet.Scale(1 / 255)), second
-
-
-def _checkpoint() -> Good:
-    kept: list[bytes] = []
-    write = CheckpointFile.write
-
-    def write_and_keep(file: Any, checkpoint: Any, **_: Any) -> None:
-        # The same bytes in every run: that makes a case repeatable.
-        history = [replace(epoch, seconds=0.5) for epoch in checkpoint.history]
-        write(file, replace(checkpoint, history=history), always=True)
-        kept.append(path.read_bytes())
-
-    path = Path("trained.safetensors.checkpoint")
-    with patch.object(CheckpointFile, "write", write_and_keep):
-        main(_TRAIN)
-    for name in OUTPUTS:
-        Path(name).unlink(missing_ok=True)
-    return Good(kept[0], ((*_TRAIN, "--resume"),), _trained, file=str(path))
-
-
-def _trained(*_: Any) -> Any:
-    history = json.loads(Path("history.json").read_text())
-    del history[-1]["seconds"]
-    return Path("trained.safetensors").read_bytes(), history
-
-
-def _certificate(network: xpnet.Network, images: Any) -> Good:
-    record("certificate.npz", network, images, device="cpu")
-    command = ("parity", "plain.npy", "--model=model.safetensors", "--check=damaged", "--json")
-    return Good(Path("certificate.npz").read_bytes(), (command,), _compared)
-
-
-def _compared(_: Command, printed: str) -> Any:
-    return {name: x for name, x in json.loads(printed).items() if name != "seconds"}
