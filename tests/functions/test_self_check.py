@@ -4,13 +4,13 @@ import textwrap
 
 import numpy as np
 import pytest
+from xpnet.parity.device_checks import check_device
 
 import xpnet
 from xpnet.cli.main import main
 from xpnet.functions import exact_namespace
 from xpnet.functions.exact_namespace import ExactNamespace
 from xpnet.functions.self_check import DIGESTS, digests
-from xpnet.parity.device_checks import check_device
 from xpnet.testing.backends import open_backend
 
 strict = pytest.importorskip("array_api_strict")

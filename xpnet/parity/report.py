@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.deviation import deviation
+from xpnet.arrays.deviation import deviation, ulp
 from xpnet.arrays.transfer import to_numpy
 from xpnet.files.hashes import ResultHash
 from xpnet.inference.predict import argmax_ids
@@ -348,7 +348,7 @@ class _Reference:
         dtype: Any = None,
     ) -> StageAgreement:
         """Return the agreement of results with the expected ones; a bound of inf accepts any."""
-        is_exact = self.network.is_reproducible
+        is_exact, form = self.network.is_reproducible, self.precision
         dtype = expected.dtype if is_exact else dtype
         if y.shape != expected.shape:
             return StageAgreement(
@@ -368,7 +368,8 @@ class _Reference:
             self.names[i],
             n_results=y.size,
             difference=found.difference,
-            ulp=found.difference / self.precision.ulp(float(expected[found.furthest])),
+            ulp=found.difference
+            / float(ulp(expected[found.furthest], 2.0 * form.unit, form.normal, form.largest)),
             share=share,
             place=place if share > 0.0 else None,
             n_out=n_out,
