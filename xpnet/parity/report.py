@@ -364,6 +364,8 @@ class _Reference:
             place = tuple(map(int, np.unravel_index(np.argmax(differs), differs.shape)))
             n_out = int(np.count_nonzero(differs))
             share = math.inf if n_out else 0.0
+        value = expected[found.furthest]
+        unit = ulp(value, 2.0 * form.unit, form.normal, form.largest)
         return StageAgreement(
             self.names[i],
             n_results=y.size,
