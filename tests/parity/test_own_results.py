@@ -33,14 +33,13 @@ def test_terms_that_cancel_before_the_factor():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("confidence", [1.0 - 1e-6, 1.0], ids=["probabilistic", "worst case"])
-@pytest.mark.parametrize("rows", [DIGITS, BYTES], ids=["digits", "bytes"])
 @pytest.mark.parametrize("activation", ["relu", "gelu", "tanh", "identity"])
-def test_small_networks_of_bytes(activation, rows, confidence):
-    for width, seed in itertools.product((3, 10, 50), range(8)):
+def test_small_networks_of_bytes(activation):
+    for rows, width, seed in itertools.product((DIGITS, BYTES), (3, 10, 50), range(8)):
         sizes, step = [784, width, 10], xpnet.Scale(1 / 255)
         network = xpnet.init_network(sizes, activation=activation, seed=seed, preprocessing=step)
-        check(network, rows, confidence=confidence)
+        check(network, rows)
+        check(network, rows, confidence=1.0)
 
 
 @pytest.mark.parametrize("backend", ["jax", "array-api-strict:no_float64"])
@@ -69,14 +68,15 @@ def random_case(seed):
         )
         for shape in itertools.pairwise(widths)
     ]
-    factor = rng.choice([1 / 255, 0.5, 1.0, -(2.0**-20), 2.0**-30, 3.0])
-    scale = rng.uniform(50, 90, widths[0])
-    steps = [xpnet.Standardize(rng.uniform(0, 99, widths[0]), scale), xpnet.Scale(factor)]
-    matrix = rng.normal(size=(widths[0],) * 2) / widths[0] / 100
-    steps = [*steps, xpnet.Whiten(np.zeros(widths[0]), matrix)]
+    n_in = widths[0]
+    steps = [
+        xpnet.Standardize(rng.uniform(0, 99, n_in), rng.uniform(50, 90, n_in)),
+        xpnet.Scale(rng.choice([1 / 255, 0.5, 1.0, -(2.0**-20), 2.0**-30, 3.0])),
+        xpnet.Whiten(np.zeros(n_in), rng.normal(size=(n_in, n_in)) / n_in / 100),
+    ]
     used = [steps[i] for i in rng.permutation(3)[: rng.integers(0, 3)]]
     kind = str(rng.choice(["uint8", "float32", "float64", "int32", "float16"]))
-    rows = rng.integers(0, 256, (int(rng.choice([1, 5, 7, 40])), widths[0])).astype(kind)
+    rows = rng.integers(0, 256, (int(rng.choice([1, 5, 7, 40])), n_in)).astype(kind)
     return xpnet.Network(layers, used, "values"), rows
 
 
