@@ -5,6 +5,7 @@ The file is a record (`xpnet.files.record`), which ``numpy.load`` reads too. Its
 one row for each row of the input. Network and input are not in the file; their SHA-256 are.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from os import PathLike
 from typing import Any
@@ -15,14 +16,15 @@ from xpnet.arrays.device import Device
 from xpnet.arrays.namespace import dtype_name
 from xpnet.arrays.transfer import to_numpy
 from xpnet.files.errors import DataError, printable
-from xpnet.files.hashes import sha256_of_array
+from xpnet.files.hashes import sha256, sha256_of_array
 from xpnet.files.record import RecordFormat
+from xpnet.formats.description import describe
 from xpnet.networks.network import Network
+from xpnet.networks.network_arguments import named_arrays
 from xpnet.parity.bounds.error_bound import rows_on_host
 from xpnet.parity.candidates import stage_results
-from xpnet.parity.fingerprint import network_digest
 
-__all__ = ["read_record", "record"]
+__all__ = ["network_digest", "read_record", "record"]
 
 _FORMAT = RecordFormat("certificate", "record it again (xpnet parity --record)")
 
@@ -123,3 +125,15 @@ def read_record(
 
 def _digests(network: Network, rows: NDArray[Any]) -> dict[str, str]:
     return {"network": network_digest(network), "input": sha256_of_array(rows)}
+
+
+def network_digest(network: Network, /) -> str:
+    """Return the SHA-256 of everything but the metadata that makes a network.
+
+    These are names and arrays, the dtype, activations with options, preprocessing, output and
+    classes. The library, the device, the memory order and the byte order do not matter.
+    """
+    facts = [dtype_name(network.dtype), describe(replace(network, metadata={}))]
+    arrays = named_arrays(network)
+    facts += [f"{name} {sha256_of_array(to_numpy(x))}" for name, x in arrays.items()]
+    return sha256(["\n".join(facts).encode()])
