@@ -134,7 +134,7 @@ def _cell(columns: list[dict[str, Any]]) -> str:
 
 
 def _pair(errors: Any) -> str:
-    shown = (f"{x:g}" if x == int(x) else f"{x:.2f}" if x < 1e4 else f"{x:.0e}" for x in errors)
+    shown = (f"{x:.0e}" if x > 1e4 else f"{x:g}" if x == int(x) else f"{x:.2f}" for x in errors)
     return ", ".join(shown) if any(errors) else "0"
 
 
