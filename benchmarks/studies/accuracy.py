@@ -113,7 +113,7 @@ def _table(results: dict[str, Any], names: tuple[str, ...]) -> list[str]:
     known = {column for found in functions.values() for column in found}
     columns = {title: of for title, of in COLUMNS.items() if not known.isdisjoint(of)}
     rows = []
-    for name in names:
+    for name in (name for name in names if name in functions):
         options = ", ".join(f"{key}={value!r}" for key, value in ROWS[name].options.items())
         label = f"`{ROWS[name].xpnet}({options})`" if options else f"`{name}`"
         bound = "" if name in PRIMITIVES else _pair(ACTIVATIONS[ROWS[name].xpnet].ulp)
