@@ -77,9 +77,9 @@ def exact_namespace(x: Any, /) -> "ExactNamespace":
     TypeError
         If `x` is not an array of float64, or is traced by ``jax.jit`` or ``torch.compile``.
     DeviceError
-        If the library, on this device, does not round as IEEE 754 requires. This is checked by some
-        3,000 numbers at the first call for a library and device. Where only division is wrong, it
-        is corrected.
+        If the library, on this device, does not round as IEEE 754 requires. The first call for a
+        library and device compares results for fixed numbers with known digests. Where only
+        division is wrong, it is corrected.
 
     Examples
     --------
@@ -314,13 +314,10 @@ class ExactNamespace:
         """
         self._check(x)
         xp = self.ordinary
-        x = bounded(x, xp, least, _INFINITE)
-        k = xp.round(x * 1.4426950408889634)
-        r = x - k * _LOG2_HIGH
+        r = bounded(x, xp, least, _INFINITE)
+        k = xp.round(r * 1.4426950408889634)
+        r -= k * _LOG2_HIGH
         r -= k * _LOG2_LOW
-        exponent = bounded(k, xp, _LEAST, _MOST)
-        k -= exponent
-        k += 1.0
         *series, y = self._exp_series
         y = y * r
         for coefficient in reversed(series[1:]):
@@ -329,6 +326,9 @@ class ExactNamespace:
         y += series[0]
         y *= r * r
         y += r
+        exponent = bounded(k, xp, _LEAST, _MOST)
+        k -= exponent
+        k += 1.0
         return y, self._power(exponent), k
 
 

@@ -124,7 +124,7 @@ class SlicedWeight:
         shift = above * (1.5 * 2.0 ** (_BITS - 1 - self._bits))
         for i in range(self._n_slices):
             if i:
-                a = a - slices[-1]
+                a -= slices[-1]
                 shift = shift * 2.0 ** -(self._bits + 1)
             part = a + shift  # rounds to multiples of 2^-bits * above
             part -= shift
