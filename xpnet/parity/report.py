@@ -24,8 +24,9 @@ from xpnet.parity.candidates import Candidate, candidate_results, stage_results
 
 __all__ = ["Agreement", "Report", "StageAgreement", "compare"]
 
-# Rows for which a layer of float64 is computed by itself: products in extended precision are slow.
-_ROWS_IN_EXTENDED_PRECISION = 32
+# Rows for which each layer is compared by itself; for float64, products in extended precision are
+# slow.
+_ROWS_ALONE, _ROWS_IN_EXTENDED_PRECISION = 1024, 32
 _LONG = 1e6  # longer numbers are written in powers of ten
 
 
@@ -244,8 +245,8 @@ def compare(
     -----
     The stages of a candidate are those that `predict` computes. Each is compared with the bounds of
     `error_bound`, of float64 with twice the bounds. These grow from layer to layer, so that each
-    layer is also compared by itself, from the inputs that the candidate gave it: a fault shows in
-    its own layer, at any depth.
+    layer is also compared by itself, for the first 1,024 rows (float64: 32), from the inputs that
+    the candidate gave it: a fault shows in its own layer, at any depth.
 
     Examples
     --------
@@ -305,7 +306,7 @@ class _Reference:
         self._propagation = Propagation(network, n_results, confidence, absolute_error)
         is_float64 = self.precision.name == "float64"
         self._factor = 2.0 if is_float64 else 1.0  # the true values themselves err
-        self._n_alone = _ROWS_IN_EXTENDED_PRECISION if is_float64 else None
+        self._n_alone = _ROWS_IN_EXTENDED_PRECISION if is_float64 else _ROWS_ALONE
         self.stages = [(y, self._factor * bound) for y, bound in self._propagation.stages(rows)]
 
     def agreement(

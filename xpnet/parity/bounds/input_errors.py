@@ -91,6 +91,7 @@ def _flushed(x: Any, form: FloatFormat) -> Floats:
 def _rounded(y: Floats, error: Floats, form: FloatFormat, n_roundings: int) -> Floats:
     """Return the errors of numbers y after some roundings, with underflow and overflow."""
     sizes = finite(np.abs(y))
-    error = error + (sizes + error) * form.worst(n_roundings)
-    error += form.floor * ((sizes < form.normal) & ((sizes > 0.0) | (error > 0.0)))
+    if n_roundings:
+        error = error + (sizes + error) * form.worst(n_roundings)
+    error = error + form.floor * ((sizes < form.normal) & ((sizes > 0.0) | (error > 0.0)))
     return form.limited(error, sizes)

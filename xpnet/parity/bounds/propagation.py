@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.cpu.memory import keep_freed_memory
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense
@@ -21,6 +22,9 @@ from xpnet.parity.bounds.input_errors import inputs_with_errors
 from xpnet.parity.bounds.rounding import Floats, finite, format_of, function_error, rowwise_error
 
 __all__ = ["Propagation"]
+
+# Their arrays stay in the caches: 10,000 rows of 784-50-100-10 take 0.7 s instead of 1.8.
+_ROWS_TOGETHER = 512
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,15 @@ class Propagation:
         with np.errstate(all="ignore"):  # infinity means no bound
             self._layers = [_Layer(layer) for layer in self.network.layers]
 
-    def stages(self, rows: NDArray[Any]) -> Iterator[tuple[Floats, Floats]]:
-        """Yield the true values of each stage for some rows, and bounds as in `StageBound`."""
+    def stages(self, rows: NDArray[Any]) -> list[tuple[Floats, Floats]]:
+        """Return the true values of each stage for some rows, and bounds as in `StageBound`."""
+        keep_freed_memory()
+        starts = range(0, max(len(rows), 1), _ROWS_TOGETHER)
+        parts = [self._stages(rows[i : i + _ROWS_TOGETHER]) for i in starts]
+        stages = (zip(*stage, strict=True) for stage in zip(*parts, strict=True))
+        return [(np.concatenate(values), np.concatenate(bounds)) for values, bounds in stages]
+
+    def _stages(self, rows: NDArray[Any]) -> Iterator[tuple[Floats, Floats]]:
         # No yield inside `errstate`, which would then apply to the caller too.
         with np.errstate(all="ignore"):
             steps = self.network.preprocessing
