@@ -15,14 +15,7 @@ from types import MappingProxyType
 from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeAlias
 
 from xpnet._typing import ArrayT
-from xpnet.arrays.namespace import (
-    as_floating,
-    as_numbers,
-    compute,
-    device_of,
-    limits_of,
-    without_warnings,
-)
+from xpnet.arrays.namespace import as_floating, compute, limits_of, without_warnings
 
 __all__ = ["Activation", "OnnxOperator", "activation", "array_function", "one_of", "positive"]
 __all__ += ["share"]
@@ -135,18 +128,11 @@ class Activation:
 
     def _slope(self, low: Any, high: Any, xp: Any, **options: Any) -> Any:
         largest = xp.zeros_like(low)
-        derivative = self.derivative
-        if derivative is not None:
-
-            def steepness(x: Any) -> Any:
-                return xp.abs(derivative(x, self.function(x, xp, **options), xp, **options))
-
-            for end in (low, high):
-                largest = xp.maximum(largest, steepness(end))
-            for turn in self.turns:
-                is_inside = as_numbers((low < turn) & (turn < high), low, xp)
-                point = xp.full((), turn, dtype=low.dtype, device=device_of(low))
-                largest = xp.maximum(largest, is_inside * steepness(point))
+        # The ends, and the turns that are between them; for others an end once more.
+        for x in (low, high, *(xp.minimum(xp.maximum(low, turn), high) for turn in self.turns)):
+            if self.derivative is not None:
+                y = self.function(x, xp, **options)
+                largest = xp.maximum(largest, xp.abs(self.derivative(x, y, xp, **options)))
         for jump in self.jumps:
             largest = xp.where((low <= jump) & (jump <= high), xp.inf, largest)
         return largest

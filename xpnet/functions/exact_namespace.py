@@ -134,8 +134,7 @@ class ExactNamespace:
     the library's. Other functions, such as ``sin``, raise AttributeError. Operators are the
     library's, too: x + y, x - y and x * y of two arrays, or an array and a number, have the same
     bits everywhere; use `divide` and `matmul` for / and @, and no **. Functions raise TypeError for
-    arrays of other dtypes (quotients and sums take float32, too), and for those that ``jax.jit`` or
-    ``torch.compile`` traces.
+    arrays of other dtypes, and for those that ``jax.jit`` or ``torch.compile`` traces.
 
     The errors of exp, expm1, log, log1p, tanh and sqrt are at most 3 ULP. Subnormal numbers may
     count as 0. `ordinary` is the library's own namespace.
@@ -159,9 +158,9 @@ class ExactNamespace:
         value = vars(self)[name] = getattr(self.ordinary, name)
         return value
 
-    def _check(self, x: Any, *others: Any) -> None:
-        """Raise TypeError unless `x` is an array of float64, or of the dtypes `others`."""
-        if (dtype := getattr(x, "dtype", None)) != self._dtype and dtype not in others:
+    def _check(self, x: Any) -> None:
+        """Raise TypeError unless `x` is an array of float64."""
+        if getattr(x, "dtype", None) != self._dtype:
             kind = getattr(x, "dtype", type(x).__name__)
             msg = f"exact functions take arrays of float64; got {kind}"
             raise TypeError(msg)
@@ -231,13 +230,9 @@ class ExactNamespace:
             like = x if hasattr(x, "shape") else y
             x, y = (v if hasattr(v, "shape") else xp.full_like(like, v) for v in (x, y))
             x, y = xp.broadcast_arrays(x, y)
-        self._check(x, xp.float32)
-        self._check(y, xp.float32)
-        if x.dtype == self._dtype == y.dtype:
-            return self._quotient(x, y)
-        quotient = self._quotient(xp.astype(x, xp.float64), xp.astype(y, xp.float64))
-        # A quotient of float32, rounded twice, is the one rounded once.
-        return quotient if self._dtype in (x.dtype, y.dtype) else xp.astype(quotient, xp.float32)
+        self._check(x)
+        self._check(y)
+        return self._quotient(x, y)
 
     def matmul(self, x: Any, y: Any, /) -> Any:
         """Return x @ y for `x` of shape (..., n) and `y` of shape (n, m).
@@ -258,7 +253,7 @@ class ExactNamespace:
 
     def sum(self, x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
         """Return the sum along one axis or of all numbers, added by halves as in a binary tree."""
-        self._check(x, self.ordinary.float32)
+        self._check(x)
         if axis is None:
             shape = (1,) * (x.ndim - 1) * keepdims + (-1,)
             x, axis = self.ordinary.reshape(x, shape), -1

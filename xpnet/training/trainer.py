@@ -118,8 +118,9 @@ class Trainer:
         # The caller checks once per epoch that the parameters are finite.
         with without_warnings():
             pairs = unflatten_parameters(network, self.parameters, xp)
+            weights = None if batch.weights is None else network.widened(batch.weights, xp)
             loss, gradient = loss_and_gradient(
-                self.objective, pairs, batch.rows, batch.targets, xp, weights=batch.weights
+                self.objective, pairs, batch.rows, batch.targets, xp, weights=weights
             )
             loss, gradient = without_graph(loss), without_graph(gradient)
             gradient = cast(gradient, self.parameters.dtype, xp)
