@@ -27,7 +27,6 @@ __all__ = ["Agreement", "Report", "StageAgreement", "compare"]
 # Rows for which each layer is compared by itself; for float64, products in extended precision are
 # slow.
 _ROWS_ALONE, _ROWS_IN_EXTENDED_PRECISION = 1024, 32
-_LONG = 1e6  # longer numbers are written in powers of ten
 
 
 @dataclass(frozen=True)
@@ -99,8 +98,7 @@ class StageAgreement:
         row, unit = self.place
         where = f"row {row}, unit {unit} ({self.n_out:,} of {self.n_results:,} results)"
         if math.isfinite(self.share):
-            times = f"{self.share:{',.1f' if self.share < _LONG else '.3g'}}"
-            return f"up to {times} times the bound in {where}"
+            return f"up to {self.share:.3g} times the bound in {where}"
         what = "NaN or infinity on one side" if math.isinf(self.difference) else "other bits"
         return f"{what}, first in {where}"
 
