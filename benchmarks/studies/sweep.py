@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import xpnet
-from studies.truth import PRIMITIVES, ROWS, definitions, resolve
+from studies.truth import ROWS, definitions
 
 SLACK = 2.0**-120  # a result below it may be 0
 PIECES, PIECE_STEP = 1024, 389  # an odd step visits all in a scattered order: neighbours cost alike
@@ -52,7 +52,7 @@ class Selection:
     def tasks(self) -> list[Task]:
         """The parts of the work, in their order."""
         pieces = [0] if self.sample else [i * PIECE_STEP % PIECES for i in range(PIECES)]
-        return [*(name for name in self.functions if name not in PRIMITIVES), *pieces]
+        return [*(name for name in self.functions if name != "log"), *pieces]
 
     def blocks(self, piece: int) -> Iterator[NDArray[np.float32]]:
         """Yield the inputs of a piece, block by block."""
@@ -71,17 +71,18 @@ class Selection:
 def _candidates(name: str, selection: Selection) -> list[tuple[str, str, Any]]:
     """Return the column, the library and the function of all candidates for a row."""
     found: list[tuple[str, str, Any]] = []
-    libraries = selection.opened
-    if name not in PRIMITIVES:
-        ours = partial(getattr(xpnet, ROWS[name].xpnet), **ROWS[name].options)
-        found += [(f"xpnet {library}", library, ours) for library in libraries]
-        if "jax" in libraries:
-            found.append(("xpnet jit", "jax", import_module("jax").jit(ours)))
-    for call in ROWS[name].calls:
-        library = call.partition(".")[0]
-        if library in libraries:
-            found.append((library, library, resolve(call)))
+    ours = (
+        _log if name == "log" else partial(getattr(xpnet, ROWS[name].xpnet), **ROWS[name].options)
+    )
+    for library in selection.opened:
+        found.append((f"xpnet {library}", library, ours))
+        if library == "jax":
+            found.append(("xpnet jit", library, import_module("jax").jit(ours)))
     return found
+
+
+def _log(x: Any) -> Any:
+    return xpnet.array_namespace(x).log(x)
 
 
 class _Truth:
@@ -166,8 +167,6 @@ def _double(selection: Selection, name: str) -> Results:
         device = selection.opened[library]
         y = device.to_numpy(function(device.asarray(x)))[:, None]
         errors = truth.errors(y)
-        if name == "step":  # a library may take subnormal numbers for 0
-            errors[np.abs(x) < 2.0**-1022] = 0.0
         i = int(np.argmax(np.nan_to_num(errors[:, 0], nan=-1.0)))
         record = _record(np.isnan(errors), errors[i, 0], x[i], y[i, 0], truth.nearest[i, 0])
         results[name][column] = {"float64": record}
