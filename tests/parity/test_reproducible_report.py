@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from xpnet.functions.special import polynomial
+from xpnet.functions.polynomial import polynomial
 
 import xpnet
 from xpnet.arrays.namespace import array_namespace

@@ -1,4 +1,4 @@
-"""An activation is a formula: the decorator that makes a function of it, and its properties.
+"""The decorator that makes an activation of a formula, and the properties of activations.
 
 A formula takes an array of float32 or float64 and its namespace `xp`, which may be that of the
 exact functions: it divides by ``xp.divide``. It computes with NumPy's warnings off, so infinities
@@ -32,7 +32,7 @@ class ArrayFunction(Protocol[Options]):
     """A public function of an array of any library."""
 
     formula: Callable[..., Any]  # its mathematics: formula(x, xp, **options)
-    row: "Activation"  # of an activation
+    row: "Activation"  # its properties, which only activations have
 
     def __call__(self, x: ArrayT, /, *args: Options.args, **options: Options.kwargs) -> ArrayT: ...
 
@@ -64,7 +64,7 @@ class Activation:
     in_place: Callable[[Any, Any], Callable[[Any, Any], Any]] | None = None
     # Whether it is close to max(x, 0), so that He's scheme preserves the scale of its signals.
     is_rectifier: bool = False
-    # Points where the absolute derivative may have a local maximum. Between them it is monotone.
+    # Points between which the derivative is monotone, so that it is largest at one of them.
     turns: tuple[float, ...] = ()
     jumps: tuple[float, ...] = ()  # points where the function is not continuous
     options: Mapping[str, Check] = field(default_factory=dict)
@@ -141,7 +141,8 @@ class Activation:
         """Return the error bound of an elementwise function, in units in the last place.
 
         It holds in every library, with every option. Results smaller than 2^-120 (float64:
-        2^-1000) may be 0, and subnormal inputs may count as 0. Those of "float16" and "bfloat16"
+        2^-1000), times an option above 1, may be 0, and subnormal inputs may count as 0. Those of
+        "float16" and "bfloat16"
         are computed in float32 and rounded. The bounds of "float32" exceed the largest errors on
         NumPy, torch and JAX over all 2^32 inputs, measured by ``benchmarks/studies/accuracy.py``;
         those of "float64" the largest errors that are known of the libraries' exp, expm1, log1p
@@ -188,16 +189,12 @@ def array_function(
 ) -> ArrayFunction[Options]:
     """Return the public form of a formula, ``f(x, /, *, options)``, for arrays of any library."""
     x, _, *options = inspect.signature(formula).parameters.values()
-    known = {option.name for option in options}
     x = x.replace(kind=inspect.Parameter.POSITIONAL_ONLY, annotation=inspect.Parameter.empty)
 
     @functools.wraps(formula)
     def function(x: Any, /, **given: Any) -> Any:
-        for name, value in given.items():
-            if name not in known:
-                msg = f"{formula.__name__}() got an unexpected keyword argument {name!r}"
-                raise TypeError(msg)
-            given[name] = checks[name](value, name) if name in checks else value
+        for name in given.keys() & checks.keys():
+            given[name] = checks[name](given[name], name)
         x, xp = as_floating(x)
         with without_warnings():
             return compute(formula, x, xp=xp, **given)
@@ -210,9 +207,9 @@ def array_function(
 
 
 def _number(is_allowed: Callable[[float], bool], rule: str) -> Check:
-    """Return a check for real numbers that satisfy the rule, and that float32 holds.
+    """Return a check for real numbers that satisfy the rule, as Python floats.
 
-    The Python float that the check returns never changes the dtype of an array.
+    These never change the dtype of an array. float32 must hold the numbers.
     """
 
     def check(value: Any, name: str) -> float:

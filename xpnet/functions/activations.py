@@ -29,6 +29,6 @@ def check_activation(name: Any) -> None:
         msg = f"`activation` {name!r} was removed in xpnet 0.3"
         raise ValueError(msg)
     if name not in ACTIVATIONS:
-        hint = nearest_hint(name, ACTIVATIONS) or f"; known are {', '.join(sorted(ACTIVATIONS))}"
+        hint = nearest_hint(name, ACTIVATIONS) or f"; known are {', '.join(ACTIVATIONS)}"
         msg = f"`activation` must be a known name; got {name!r}{hint}"
         raise ValueError(msg)

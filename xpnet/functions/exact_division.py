@@ -16,7 +16,7 @@ _SMALLEST, _LARGEST = 2.0**-1020, 2.0**970
 
 
 def exact_quotient(x: Any, y: Any, xp: Any) -> Any:
-    """Return x / y of float64 arrays of one shape, rounded to the nearest number.
+    """Return x / y of float64 arrays of one shape, rounded to the nearest normal number.
 
     Both must be from 2^-1020 to 2^970 in size; of other numbers, such as 0 and infinity, the
     quotient is the library's, whose division may be wrong in half of the bits.

@@ -23,9 +23,10 @@ from xpnet.functions.exact_products import SlicedWeight
 from xpnet.functions.polynomial import polynomial
 from xpnet.functions.self_check import first_difference
 
-__all__ = ["EXP_SERIES", "LOG_SERIES", "ExactNamespace", "checked_namespace", "exact_namespace"]
+__all__ = ["EXP_SERIES", "ExactNamespace", "checked_namespace", "exact_namespace"]
 __all__ += ["refuse_tracing"]
 
+# Coefficients, lowest power first, by benchmarks/studies/polynomials.py.
 # (exp(r) - 1 - r) / r^2 for |r| <= log(2) / 2, in r.
 EXP_SERIES = (
     *(0.5000000000000001, 0.16666666666666669, 0.041666666666624164, 0.008333333333330065),
@@ -33,7 +34,7 @@ EXP_SERIES = (
     *(2.7557268480310024e-06, 2.7620075879983367e-07, 2.5100375832561234e-08),
 )
 # (log(m) / q - 2) / q^2 where q = (m - 1) / (m + 1), for sqrt(1/2) <= m <= sqrt(2), in q^2.
-LOG_SERIES = (
+_LOG_SERIES = (
     *(0.666666666666667, 0.39999999999899505, 0.28571428625975487, 0.2222221113479508),
     *(0.18182889125261723, 0.15331721600556042, 0.14616449685043406),
 )
@@ -44,7 +45,6 @@ _ZERO, _INFINITE, _MINUS_ONE = -709.0, 709.8, -100.0
 # Exponents of normal numbers.
 _LEAST, _MOST = -1022, 1023
 _SMALLEST = 2.0**_LEAST
-
 
 # Names of the standard that do not round.
 _NAMES = """__array_namespace_info__ abs all any argmax argmin argsort asarray astype bool
@@ -137,7 +137,8 @@ class ExactNamespace:
     arrays of other dtypes, and for those that ``jax.jit`` or ``torch.compile`` traces.
 
     The errors of exp, expm1, log, log1p, tanh and sqrt are at most 3 ULP. Subnormal numbers may
-    count as 0. `ordinary` is the library's own namespace.
+    count as 0. NumPy may warn at 0, infinity and overflow; the results are right. `ordinary` is the
+    library's own namespace.
     """
 
     def __init__(self, xp: Any, device: Any, *, divides: bool = True) -> None:
@@ -195,7 +196,7 @@ class ExactNamespace:
         m, exponent = self._split(x)
         q = self._quotient(m - 1.0, m + 1.0)
         z = q * q
-        series = q * z * polynomial(LOG_SERIES, z)
+        series = q * z * polynomial(_LOG_SERIES, z)
         y = exponent * _LOG2_HIGH + (exponent * _LOG2_LOW + (series + 2.0 * q))
         return self._with_edges(x, y, -self.ordinary.inf)
 
@@ -237,7 +238,7 @@ class ExactNamespace:
     def matmul(self, x: Any, y: Any, /) -> Any:
         """Return x @ y for `x` of shape (..., n) and `y` of shape (n, m).
 
-        The error is that of `SlicedWeight.multiply`. Overflow is not checked.
+        The error is that of `SlicedWeight.multiply`. Numbers of `x` beyond 2^400 count as 2^400.
         """
         xp = self.ordinary
         if y.ndim != 2:
@@ -292,7 +293,8 @@ class ExactNamespace:
         """Return 2^exponent, a normal number, and any number for NaN."""
         xp = self.ordinary
         if is_numpy(exponent):
-            # float64 has the exponent plus 1023 in its upper bits, and this sum in its lower ones.
+            # A float64 has its exponent plus 1023 in its upper bits; the sum here has that number
+            # in its lower bits.
             power = (exponent + (1.5 * 2.0**52 + 1023.0)).view(xp.int64)
             power <<= 52
             return power.view(xp.float64)

@@ -58,6 +58,8 @@ class SlicedWeight:
     def multiply(self, x: Any, xp: Any) -> Any:
         """Return x @ weight in float64, for `x` of shape (n, n_in) and of any real dtype.
 
+        `xp` may be another namespace than that of the weight, which records the operations.
+
         The error is at most ``n_in * 2^-40 * p``, four times that from 2,049 inputs on, and for
         float64 ``n_in * 2^-55 * p``, where p is the largest product of an input of the row and the
         largest weight for it. It is what the slices leave of both factors, and the products that

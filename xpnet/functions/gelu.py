@@ -12,6 +12,7 @@ __all__ = ["gelu"]
 
 # Coefficients of Q(t) exp(t^2 / 2) (1 + b t) in w = t / (1 + b t) - 1, lowest power first, where Q
 # is the upper tail of the standard normal distribution and b is the bend; by bits of the dtype.
+# benchmarks/studies/polynomials.py computes them.
 _BEND = 0.4375  # few bits, and errors of the argument nearly cancel in the tail's product
 # fmt: off
 _TAIL = {
@@ -55,7 +56,7 @@ def _gelu_derivative(x: Any, y: Any, xp: Any, *, approximate: str = "none") -> A
     derivative=_gelu_derivative,
     is_rectifier=True,
     # Of the exact form, at sqrt(2), and of the tanh form.
-    turns=(-math.sqrt(2.0), -1.4185040087908284, 1.4185040087908284, math.sqrt(2.0)),
+    turns=(-1.4185040087908284, -math.sqrt(2.0), math.sqrt(2.0), 1.4185040087908284),
     options={"approximate": one_of("none", "tanh")},
     ulp=(6, 5),
     onnx=OnnxOperator("Gelu", 20, {"approximate": "approximate"}, defaults={"approximate": "none"}),
@@ -94,7 +95,8 @@ def _normal_tail(t: Any, xp: Any) -> Any:
     error of the square, which exp would amplify, is a correction of the polynomial: products with
     the exponential could be so small that a library flushes them to 0.
     """
-    coarse = xp.round(t * 256.0) * (1.0 / 256.0)  # so few bits that its square is exact
+    # So few bits that its square is exact, in float32 up to 16, where exp gives 0.
+    coarse = xp.round(t * 256.0) * (1.0 / 256.0)
     fine = t - coarse
     high = 0.5 * coarse * coarse
     low = fine * (coarse + 0.5 * fine)
@@ -116,8 +118,8 @@ _B_HIGH, _B_LOW = 0.0714111328125, -5.631653989975122e-05
 
 def _logistic_tail(t: Any, xp: Any) -> Any:
     """Return t / (1 + exp(A t + B t^3)) for 0 <= t <= 40."""
-    # Multiples of 1 / grid up to 11, in float64 22, have so few bits that their squares, and the
-    # products of these with 9 bits, are exact.
+    # Multiples of 1 / grid have so few bits that their squares, and the products of these with 10
+    # bits, are exact up to 10, in float64 up to 22; beyond, the result is 0.
     grid = 16.0 if limits_of(t.dtype, xp).bits == 32 else 256.0
     coarse = xp.round(t * grid) * (1.0 / grid)
     fine = t - coarse

@@ -55,8 +55,9 @@ def softmax(x: Any, xp: Any, *, axis: int = -1) -> Any:
 
     The largest logit is subtracted first, so that exp cannot overflow. exp amplifies the rounding
     of that difference: the relative error of a probability whose logit is d below the largest of n
-    is at most (d + log(n) + n + 24) * eps / 2 in float32 (see `xpnet.functions.softmax.
-    softmax_bound`). The term n of the sum is the worst case; one or two is usual.
+    is at most (d + log(n) + n + 24) * eps / 2 in float32, see
+    `xpnet.functions.softmax.softmax_bound`. The term n of the sum is the worst case; one or two is
+    usual.
 
     Parameters
     ----------

@@ -13,11 +13,7 @@ from xpnet.arrays.transfer import to_numpy
 from xpnet.files.hashes import ResultHash
 from xpnet.inference.predict import argmax_ids
 from xpnet.networks.network import Network
-from xpnet.parity.bounds.error_bound import (
-    count_results,
-    rows_on_host,
-    stage_names,
-)
+from xpnet.parity.bounds.error_bound import count_results, rows_on_host, stage_names
 from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.bounds.rounding import format_of
 from xpnet.parity.candidates import Candidate, candidate_results, stage_results

@@ -27,7 +27,7 @@ def inputs_with_errors(
     infinite factor.
     """
     form, given = format_before_cast(rows.dtype, precision), FORMATS.get(dtype_name(rows.dtype))
-    if precision.floor == precision.normal:  # arrays of steps may be flushed when they are read
+    if precision.name != "float16":  # arrays of steps may be flushed when they are read
         form = replace(form, floor=precision.floor)
     x, spread = rows.astype(np.float64), None
     error = _flushed(x, given) if given else np.zeros_like(x)
@@ -55,7 +55,7 @@ def _scaled(
     size = np.abs(number)
     if isinstance(step, Scale):  # rounded, to zero if it is subnormal
         to_zero, to_infinity = size < form.normal, size > form.largest
-    else:  # the inverse may be a factor, and zero if it is subnormal
+    else:  # the inverse, in the format of the computation, may be a factor, and zero if subnormal
         to_zero = size > min(form.largest, 1.0 / FORMATS[form.name].floor)
         to_infinity, size = size < max(form.normal, form.floor), 1.0 / size
     error = np.where(to_infinity, np.inf, error * size + finite(np.abs(y)) * to_zero)
@@ -69,6 +69,7 @@ def _whitened(
 
     `error` is that of the differences from the mean.
     """
+    # n additions, and products and numbers of the matrix as 3: nothing is folded into them.
     y, sizes, n_roundings = step.compute(x, np), np.abs(step.matrix), len(step.matrix) + 3
     x = finite(np.abs(x - step.mean))
     terms, is_live = (x + error) @ sizes, np.max(x + error, axis=1, keepdims=True) > 0.0

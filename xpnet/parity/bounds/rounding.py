@@ -102,7 +102,7 @@ def function_error(layer: Dense, y: Floats, precision: FloatFormat, absolute: fl
     """
     relative = 2.0 * precision.unit * ACTIVATIONS[layer.activation].ulp_bound(precision.name)
     numbers = [x for x in layer.options.values() if isinstance(x, float)]
-    if precision.name != "float64":  # rounded to float32; no function is more sensitive than this
+    if precision.name != "float64":  # a rounded option changes no result by a larger share
         relative += sum(abs(float(np.float32(x)) / x - 1.0) for x in numbers if x)
     if not relative:
         return np.zeros_like(y)
