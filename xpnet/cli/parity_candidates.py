@@ -38,7 +38,7 @@ class ParityOptions:
 class ParityInputs:
     """The network and the rows that are compared, and the options of both.
 
-    The first `n_added` steps of the network are not those of its file.
+    The first `n_added` steps of the network are not in its file.
     """
 
     network: "Network"
@@ -78,27 +78,33 @@ def _place(device: "Device", network: "Network") -> dict[str, str]:
 
 
 def _open_file(path: str, inputs: ParityInputs) -> "Candidate":
+    from xpnet.formats.onnx.parsing import ExactFileError
     from xpnet.parity.candidates import check_candidate
 
-    if Path(path).suffix.lower() == ".onnx":
-        return _run_onnx_file(path, inputs)
     # The options for what a file of another program lacks are those of --model's file alone.
     file_options = replace(inputs.model_options.file, activation=None, layout=None)
     options = replace(inputs.model_options, source=path, file=file_options, input_range=None)
-    model, _ = open_model(options, inputs.place, Stopwatch())
+    try:
+        model, _ = open_model(options, inputs.place, Stopwatch())
+    except ExactFileError:
+        return _run_onnx_file(path, inputs, inputs.n_added)
     candidate = with_range(model, inputs.rows)
     try:
         check_candidate(inputs.network, candidate)
     except ValueError as error:
         what, hint = "not the same network", str(error).replace("`candidates`", "it")
         raise WeightsError(what, file=path, hint=hint) from error
-    return candidate, _place(inputs.device, candidate)
+    if Path(path).suffix.lower() != ".onnx":
+        return candidate, _place(inputs.device, candidate)
+    # A file of another program lacks the steps for bytes; one of xpnet has all that it needs.
+    n_lacking = len(inputs.network.preprocessing) - len(model.network.preprocessing)
+    return _run_onnx_file(path, inputs, 0 if model.is_own else max(n_lacking, 0))
 
 
-def _run_onnx_file(path: str, inputs: ParityInputs) -> "Candidate":
+def _run_onnx_file(path: str, inputs: ParityInputs, n_lacking: int) -> "Candidate":
     """Return the outputs of an ONNX file, as the only stage, and where they were computed.
 
-    The file gets what the file of --model gets: rows after the steps of --input-range.
+    The file gets rows after the first steps of the network, which it lacks.
     """
     import numpy as np
 
@@ -107,9 +113,8 @@ def _run_onnx_file(path: str, inputs: ParityInputs) -> "Candidate":
     from xpnet.parity.onnx_outputs import onnx_outputs
 
     network, rows = inputs.network, inputs.rows
-    if inputs.n_added:
-        steps = network.preprocessing[: inputs.n_added]
-        rows = preprocessed(steps, rows, np.dtype(np.float64), np)
+    if n_lacking:
+        rows = preprocessed(network.preprocessing[:n_lacking], rows, np.dtype(np.float64), np)
     outputs = onnx_outputs(path, rows, network.n_out, is_exact=network.is_reproducible)
     import onnxruntime
 

@@ -2,8 +2,9 @@
 
 A formula takes an array of float32 or float64 and its namespace `xp`, which may be that of the
 exact functions: it divides by ``xp.divide``. It computes with NumPy's warnings off, so infinities
-on the way are allowed; `bounded` is for those that would become NaN, in results or in gradients by
-automatic differentiation. A Python number in it takes the dtype of the array.
+on the way are allowed; `bounded` is for those that would become NaN, in results, or at finite
+numbers in gradients by automatic differentiation. A Python number in it takes the dtype of the
+array.
 """
 
 import functools

@@ -134,10 +134,11 @@ def _binary_cross_entropy(logits: Any, targets: Any, xp: Any) -> tuple[Any, Any]
     # Computed for the likelier side: for 1 - t and -logit where t is above 1/2.
     side = 1.0 - 2.0 * xp.astype(targets > 0.5, logits.dtype)
     share = xp.minimum(targets, 1.0 - targets)
-    size = xp.abs(logits)
+    # Not abs, whose derivative at 0 by JAX and torch would give a wrong gradient there.
+    below = xp.where(logits > 0.0, -logits, logits)
     wrong = xp.where(logits > 0.0, 1.0 - targets, targets)
     # A weight of 0 gives 0, even for an infinite logit.
-    losses = softplus.formula(-size, xp) + wrong * xp.where(wrong > 0.0, size, 0.0)
+    losses = softplus.formula(below, xp) - wrong * xp.where(wrong > 0.0, below, 0.0)
     slope = xp.divide(side * (sigmoid.formula(side * logits, xp) - share), float(logits.shape[1]))
     return xp.mean(losses, axis=1, keepdims=True), slope
 

@@ -61,9 +61,9 @@ def reproducible(network: Network, /) -> Network:
     Network
         With ``is_reproducible`` true. Its ``to``, ``astype``, copies and pickles are reproducible,
         too. `save` writes the exact forward pass as ONNX, and the ordinary network in other
-        formats; `train` returns an ordinary one. Inputs above 2^400, including infinity, count as
-        2^400; overflow gives infinity. Outputs are neither subnormal nor -0.0, and a NaN has always
-        the same bits.
+        formats; `train` returns an ordinary one. Inputs of each layer above 2^400, including
+        infinity, count as 2^400; outputs may be infinite. They are neither subnormal nor -0.0, and
+        a NaN has always the same bits.
 
     Raises
     ------

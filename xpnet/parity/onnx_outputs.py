@@ -17,7 +17,7 @@ __all__ = ["ABSOLUTE_ERROR", "onnx_outputs"]
 # Absolute error of its activations, in units in the last place of 1. ONNX Runtime 1.32 rounds as if
 # results were near 1: measured in float32 over -100 to 100, sigmoid is off by up to 1.7e-7, even
 # where it is smaller than that; elu, gelu and hard_silu by as much.
-ABSOLUTE_ERROR = 4.0
+ABSOLUTE_ERROR = 4.0  # it is multiplied by an input above 1, as in silu and mish
 
 # Without it, ONNX Runtime prints warnings about files that xpnet reads without loss.
 _FATAL_ONLY = 4
@@ -29,8 +29,9 @@ def onnx_outputs(
 ) -> NDArray[Any]:
     """Return the outputs of an ONNX file, of shape (n, n_out), for rows of shape (n, n_in).
 
-    ONNX Runtime takes all rows at once, in the dtype of the file's input. With `is_exact`, that
-    dtype must hold all numbers; bytes always must. Raise WeightsError if it does not, if ONNX
+    ONNX Runtime gets all rows at once, or as many as the file takes, in the dtype of its input.
+    With `is_exact`, that dtype must hold all numbers; bytes always must. Otherwise it must not be
+    float64, of which ONNX Runtime has few functions. Raise WeightsError if that is not so, if ONNX
     Runtime refuses the file or the rows, or if no output has one number per unit; and
     MissingPackageError if ONNX Runtime is not installed.
     """
@@ -42,20 +43,38 @@ def onnx_outputs(
         session = runtime.InferenceSession(str(path), options, providers=providers)
     source = session.get_inputs()[0]
     dtype = _DTYPES.get(source.type, "float32")
+    if dtype == "float64" and not is_exact:
+        msg, hint = "a network of float64, which ONNX Runtime computes in part", "use float32"
+        raise WeightsError(msg, file=path, hint=hint)
     with without_warnings():  # what overflows is infinite, as by `forward`
         given = rows.astype(dtype)
     if (is_exact or dtype == "uint8") and not np.array_equal(given, rows, equal_nan=True):
         msg = f"its inputs, of {dtype}, do not hold the numbers of the rows"
         raise WeightsError(msg, file=path)
-    widths = source.shape[1:]
+    first, *widths = source.shape
     widths = widths if all(isinstance(n, int) for n in widths) else [rows.shape[1]]
-    with _refusals(path):
-        outputs = session.run(None, {source.name: given.reshape(len(rows), *widths)})
+    size = first if isinstance(first, int) else len(rows)
+
+    def in_batches(size: int) -> NDArray[Any]:
+        padded = np.pad(given, ((0, -len(given) % size), (0, 0)))
+        batches = (padded[i : i + size].reshape(size, *widths) for i in range(0, len(padded), size))
+        found = (session.run(None, {source.name: batch}) for batch in batches)
+        return np.concatenate([_values(outputs, size, n_out) for outputs in found])[: len(given)]
+
+    try:
+        return in_batches(size)
+    except Exception:  # noqa: BLE001 - some graphs take a single row, whatever they declare
+        with _refusals(path):
+            return in_batches(1)
+
+
+def _values(outputs: list[Any], n_rows: int, n_out: int) -> NDArray[Any]:
+    """Return the output that has one number per unit, not the labels."""
     for y in outputs:
-        if isinstance(y, np.ndarray) and y.dtype.kind == "f" and y.size == len(rows) * n_out:
-            return y.reshape(len(rows), n_out)
-    msg = "not the same network: no output has one number per unit"
-    raise WeightsError(msg, file=path, expected=f"{n_out} outputs")
+        if isinstance(y, np.ndarray) and y.dtype.kind == "f" and y.size == n_rows * n_out:
+            return y.reshape(n_rows, n_out)
+    msg = f"no output has {n_out} numbers per row"
+    raise ValueError(msg)
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def test_the_bound_of_the_largest_singular_value_holds_and_is_close(data):
 def test_errors_of_functions_include_those_of_rounded_options(activation, options, n_units):
     y = np.asarray([[-8.0, 0.0, math.inf]])
     network = network_of(activation, **options)
-    found = function_error(network.layers[0], y, FORMATS["float32"], 0.0)
+    found = function_error(network.layers[0], y, y, FORMATS["float32"], 0.0)
     np.testing.assert_allclose(found, [[8.0 * n_units * 2.0**-24, 0.0, 0.0]], atol=1e-30)
 
 

@@ -114,7 +114,7 @@ class Propagation:
         # Half of the bound more covers the error of z itself in a float64 network.
         reach = 1.5 * sums.bound
         slope = row.slope(z - reach, z + reach, np, **options)
-        own = function_error(layer.own, y, self.precision, self._absolute)
+        own = function_error(layer.own, z, y, self.precision, self._absolute)
         bound = np.where(sums.bound > 0.0, slope * sums.bound, 0.0) + own
         bound = self._limited(y, bound, np.abs(y))
         if math.isinf(self.factor):

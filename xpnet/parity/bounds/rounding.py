@@ -95,10 +95,13 @@ def finite(x: Floats) -> Floats:
     return x if math.isfinite(float(np.sum(x))) else np.where(np.isfinite(x), x, 0.0)
 
 
-def function_error(layer: Dense, y: Floats, precision: FloatFormat, absolute: float) -> Floats:
+def function_error(
+    layer: Dense, z: Floats, y: Floats, precision: FloatFormat, absolute: float
+) -> Floats:
     """Return the error of an elementwise activation itself, in any library.
 
-    `y` are its true results. `absolute` is added for a function that is not exact.
+    `z` and `y` are its true inputs and results. `absolute` is added for a function that is not
+    exact, times the size of an input above 1, which may be a factor.
     """
     relative = 2.0 * precision.unit * ACTIVATIONS[layer.activation].ulp_bound(precision.name)
     numbers = [x for x in layer.options.values() if isinstance(x, float)]
@@ -108,7 +111,8 @@ def function_error(layer: Dense, y: Floats, precision: FloatFormat, absolute: fl
         return np.zeros_like(y)
     # An option may be a factor of the number that is replaced by zero.
     lost = precision.floor + precision.slack * max([1.0, *numbers])
-    return finite(np.abs(y)) * relative + absolute + lost * (y != 0.0)
+    inexact = absolute * np.maximum(finite(np.abs(z)), 1.0) if absolute else 0.0
+    return finite(np.abs(y)) * relative + inexact + lost * (y != 0.0)
 
 
 def rowwise_error(activation: str, z: Any, y: Any, error: Any, precision: FloatFormat) -> Any:
