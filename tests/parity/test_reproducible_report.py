@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from xpnet.functions.polynomial import polynomial
 
 import xpnet
 from xpnet.arrays.namespace import array_namespace
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.exact_namespace import EXP_SERIES, ExactNamespace
-from xpnet.functions.polynomial import polynomial
 from xpnet.parity import compare, stage_results
 from xpnet.testing.backends import open_backend
 
