@@ -108,6 +108,9 @@ def _table(results: dict[str, Any], names: tuple[str, ...]) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in shown)
     extent = "only a sample of the inputs; " if facts["sample"] else ""
     about = f"{extent}{facts['date']}, {facts['hardware']}, commit {facts['commit']}; {versions}."
+    if earlier := results.get("earlier"):  # of formulas that have not changed since
+        origin = f"{earlier['date']}, {earlier['hardware']}, commit {earlier['commit']}"
+        about += f" float32 of {', '.join(earlier['functions'])}: {origin}."
     known = {column for found in functions.values() for column in found}
     columns = {title: of for title, of in COLUMNS.items() if not known.isdisjoint(of)}
     rows = []
