@@ -42,22 +42,6 @@ def test_shape_dtype_library_and_device_are_kept(xp_backend, subtests):
 
 
 @pytest.mark.slow_on("dask")
-def test_integers_become_the_default_floating_dtype(xp_backend, subtests):
-    info = xp_backend.xp.__array_namespace_info__()
-    default = info.default_dtypes(device=xp_backend.device)["real floating"]
-    for name in ELEMENTWISE:
-        function = getattr(xpnet, name)
-        results = [function(xp_backend.xp.astype(xp_backend.asarray([0, 1]), default))]
-        for dtype in ["bool", "uint8", "int32", "int64"]:
-            with subtests.test(name=name, dtype=dtype):
-                results.append(function(xp_backend.asarray([0, 1], dtype)))
-                assert results[-1].dtype == default
-        with subtests.test(name=name):
-            expected, *found = to_numpy(xp_backend.xp.stack(results))
-            np.testing.assert_array_equal(found, [expected] * 4)
-
-
-@pytest.mark.slow_on("dask")
 def test_the_argument_is_kept_and_a_row_is_its_public_function(xp_backend, subtests):
     xp, values = xp_backend.xp, np.linspace(-3, 3, 13, dtype=np.float32)
     x = xp_backend.asarray(values)
@@ -92,6 +76,7 @@ LIMITS = {
     "step": (0, 1),
     "tanh": (-1, 1),
 }
+ODD = ("hard_tanh", "identity", "softsign", "tanh")
 LARGEST = float(np.finfo(np.float32).max)
 EDGES = [
     *((name, {}, limits) for name, limits in LIMITS.items()),
@@ -112,7 +97,9 @@ def check_edges(name, options, limits, found):
         finite = [float(np.float32(float(true_value(name, x, **options)))) for x in X[1:5].tolist()]
     expected = [limits[0], *finite, limits[1], NAN]
     assert_near(X[:7], found[:7], expected, rtol=1e-6, atol=2.0**-120)
-    assert found[7] == found[8]  # 0.0 and -0.0
+    assert found[7] == found[8]
+    if name in ODD:
+        assert np.signbit(found[7:]).tolist() == [False, True]
 
 
 def test_infinities_nan_and_the_ends_of_the_dtype(xp_backend, subtests):
@@ -145,13 +132,6 @@ def test_numpy_does_not_warn(shape, subtests):
             assert np.all(np.isnan(getattr(xpnet, name)(x))) == math.isnan(value)
 
 
-def test_the_sign_of_zero_is_kept(xp_backend):
-    for name in ["identity", "tanh", "softsign", "hard_tanh"]:
-        result = getattr(xpnet, name)(xp_backend.asarray([-0.0, 0.0]))
-        values = xp_backend.check(result, dtype="float32", shape=(2,))
-        assert np.signbit(values).tolist() == [True, False], name
-
-
 @NAMES
 def test_numbers_lists_and_numpy_scalars(name, subtests):
     function = getattr(xpnet, name)
@@ -167,28 +147,8 @@ def test_numbers_lists_and_numpy_scalars(name, subtests):
             result = function(x)
             assert (result.dtype, np.shape(result)) == (x.dtype, ())
             assert result == function(np.asarray([0.625], dtype))[0]
-
-
-@NAMES
-@pytest.mark.parametrize("x", ["0.5", None, {1: 2}, np.asarray([1j])], ids=repr)
-def test_other_objects_are_rejected(name, x):
-    word = "complex128" if isinstance(x, np.ndarray) else type(x).__name__
-    with pytest.raises(TypeError, match=f"`x` must .*got .*{word}"):
-        getattr(xpnet, name)(x)
-
-
-@pytest.mark.parametrize(
-    "view",
-    [lambda x: x[::-2], lambda x: x.T, lambda x: x[:, 1], lambda x: np.broadcast_to(x[0], (3, 4))],
-    ids=["reversed", "transposed", "column", "broadcast"],
-)
-def test_views_and_read_only_arrays(subtests, view):
-    x = np.random.default_rng(1).normal(0, 2, (6, 4))
-    x.flags.writeable = False
-    for name in ELEMENTWISE:
-        with subtests.test(name=name):
-            function = getattr(xpnet, name)
-            np.testing.assert_array_equal(function(view(x)), function(view(x).copy()))
+    with pytest.raises(TypeError, match="complex128"):
+        function(np.asarray([1j]))
 
 
 # A backend is the same for all examples. An example is a whole array, of one size, since some
@@ -205,7 +165,6 @@ numbers = hnp.arrays(
     fill=st.nothing(),
 )
 MONOTONE = [n for n in ELEMENTWISE if np.all(np.diff(ROWS[n](np.linspace(-9, 9, 99), np)) >= 0)]
-ODD = ("hard_tanh", "identity", "softsign", "tanh")
 # f(x) + f(-x) is 1, and f(x) - f(-x) is x.
 COMPLEMENTARY = ("hard_sigmoid", "sigmoid")
 RECTIFYING = ("gelu", "hard_silu", "relu", "silu", "softplus")
@@ -262,6 +221,7 @@ def test_the_table_lists_every_activation():
     assert ACTIVATIONS["linear"] is ACTIVATIONS["identity"]
     assert ALONG_AXIS == ["log_softmax", "softmax"]
     assert [name for name, row in ROWS.items() if not row.is_learnable] == ["step"]
+    assert [name for name, row in ROWS.items() if row.in_place] == ["relu", "sigmoid", "tanh"]
     with pytest.raises(TypeError, match="does not support item assignment"):
         ACTIVATIONS["swish"] = ACTIVATIONS["silu"]
 
@@ -275,11 +235,39 @@ def test_rectifiers_are_close_to_the_larger_of_0_and_x(name):
 
 def test_bounds_of_short_dtypes_follow_from_float32():
     for name in ELEMENTWISE:
-        row = ROWS[name]
-        assert 0 <= row.ulp_bound("float32") <= 8, name
-        assert 0 <= row.ulp_bound("float64") <= 8, name
-        for dtype in ("float16", "bfloat16"):
-            assert row.ulp_bound(dtype) == min(1, row.ulp_bound("float32")), name
+        single, *short = map(ROWS[name].ulp_bound, ("float32", "float16", "bfloat16"))
+        assert short == [min(1, single)] * 2, name
+
+
+def test_what_a_function_lacks():
+    one = np.ones(1)
+    with pytest.raises(ValueError, match="step"):
+        ROWS["step"].gradient(one, one, one, np)
     for name in ALONG_AXIS:
-        with pytest.raises(ValueError, match=name):
-            ROWS[name].ulp_bound("float32")
+        for call in (lambda row: row.ulp_bound("float32"), lambda row: row.slope(one, one, np)):
+            with pytest.raises(ValueError, match=name):
+                call(ROWS[name])
+
+
+@pytest.mark.parametrize("name", ["relu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [100, None])  # relu has a form for few numbers
+def test_overwriting_gives_the_same_bits_and_derivatives(name, dtype, size):
+    infinity = np.asarray(INF, dtype)
+    kind = f"i{infinity.itemsize}"
+    # Numbers of all sizes and signs, most of them where functions bend; or some of these.
+    x = np.arange(0, infinity.view(kind), infinity.view(kind) // 100_000, kind).view(dtype)
+    x = np.concatenate([x, np.linspace(0.0, 800.0, 400_001).astype(dtype), [infinity]])
+    x = np.concatenate([-x, x, np.asarray([NAN, -NAN], dtype)])
+    x = x if size is None else np.random.default_rng(0).choice(x, size)
+    row, given = ROWS[name], x.copy()
+    with np.errstate(all="ignore"):
+        expected = row(x, np)
+        found = row.in_place(np, given.dtype)(given, np)
+        slopes = [row.gradient(np.ones_like(x), z, expected, np) for z in (x, expected)]
+    assert found is given
+    # Below the slack, one of the two may be 0.
+    slack = 2.0 ** (-120 if dtype == "float32" else -1000)
+    found, expected = (np.where(np.abs(y) < slack, 0.0, y) for y in (found, expected))
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(*slopes)  # the argument is lost: the result suffices

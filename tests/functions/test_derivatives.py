@@ -7,7 +7,6 @@ import pytest
 from function_cases import ALONG_AXIS, DIFFERENTIABLE, POINTS, ROWS, assert_near
 
 import xpnet
-from xpnet.functions.activations import ACTIVATIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # off in public functions
 NAMES = [name for name, options in DIFFERENTIABLE if not options]
@@ -138,17 +137,10 @@ def test_pullbacks(xp_backend, name):
     np.testing.assert_allclose(
         np.sum(found * direction, axis=-1), np.sum(gradient * change, axis=-1), atol=1e-7
     )
-
-
-@pytest.mark.parametrize("name", ALONG_AXIS)
-def test_pullbacks_equal_automatic_differentiation(name):
-    torch = pytest.importorskip("torch", reason="differentiates by torch")
-    x, gradient = np.random.default_rng(4).normal(0, 1.5, (2, 6, 80))
-    ours = ROWS[name].gradient(gradient, x, ROWS[name](x, np), np)
-    for function in (getattr(xpnet, name), lambda x: getattr(torch, name)(x, dim=-1)):
-        point = torch.asarray(x).requires_grad_()
-        function(point).backward(torch.asarray(gradient))
-        np.testing.assert_allclose(ours, point.grad.numpy(), rtol=1e-10, atol=1e-13)
+    if xp_backend.library == "torch":
+        point.requires_grad_()
+        getattr(xpnet, name)(point).backward(xp_backend.asarray(gradient, "float64"))
+        np.testing.assert_allclose(found, point.grad.cpu().numpy(), rtol=1e-10, atol=1e-13)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -166,12 +158,6 @@ def test_gradients_in_short_dtypes(xp_backend, dtype, subtests):
                 values = xp_backend.check(ours, dtype=dtype, shape=(4,))
                 exact = row.gradient(gradient, x, row(x, np), np)
                 assert_near(x, values.astype(float), exact, rtol=8 * eps, atol=8 * eps)
-
-
-def test_a_step_has_no_gradient(xp_backend):
-    x = xp_backend.asarray([1.0])
-    with pytest.raises(ValueError, match="step"):
-        ACTIVATIONS["step"].gradient(x, x, x, xp_backend.xp)
 
 
 def test_gelu_far_below_zero():

@@ -1,8 +1,8 @@
 """Losses and their derivatives, on every backend."""
 
-import functools
 import itertools
 import math
+from functools import cache, partial
 
 import mpmath
 import numpy as np
@@ -58,7 +58,7 @@ LOGITS = [[0.5, -1.25, 2.0], [30.0, -20.0, 29.5], [700.0, -700.0, 0.0], [40.0, 0
 NUMBERS = [0.0, 0.5, -3.0, 8.0, -30.0, 45.0, 300.0, 700.0, -700.0]
 
 
-@functools.cache
+@cache
 def true_losses():
     """Return the cross-entropies of each row with each label, and the binary ones with targets."""
     with mpmath.workdps(400):
@@ -125,6 +125,7 @@ WRONG = [
     (CROSS, [[0.0, 1.0]], [1.0], TypeError, "`labels`"),
     (CROSS, [[0.0, 1.0]], [[1.0, 0.0]], TypeError, "one-hot"),
     (CROSS, ZEROS, np.zeros(3, int), ValueError, "`labels`"),
+    (partial(CROSS, axis=2), ZEROS, np.zeros(2, int), ValueError, "axes"),
     *((loss, ZEROS * 1j, ZEROS, TypeError, "complex128") for loss in (BINARY, SQUARE)),
     *((loss, ZEROS, ZEROS * 1j, TypeError, "`targets`.*complex128") for loss in (BINARY, SQUARE)),
     *((loss, "x", ZEROS, TypeError, "must be an array") for loss in (BINARY, SQUARE)),
@@ -139,9 +140,7 @@ def test_invalid_arguments(loss, x, target, error, word):
         loss(x, target)
 
 
-def test_axis_must_exist_and_libraries_must_be_the_same():
-    with pytest.raises(ValueError, match="axes"):
-        xpnet.cross_entropy(ZEROS, np.zeros(2, int), axis=2)
+def test_libraries_must_be_the_same():
     strict = pytest.importorskip("array_api_strict")
     for loss, x in ((CROSS, ZEROS[:1]), (BINARY, ZEROS[0]), (SQUARE, ZEROS[0])):
         with pytest.raises(TypeError, match="array_api_strict"):
@@ -183,7 +182,3 @@ def test_the_derivative_at_a_confident_logit_is_small_and_not_0(xp_backend, dtyp
     value = float(xp_backend.check(slope, dtype=dtype, shape=(1, 1))[0, 0])
     expected = math.exp(-60.0) * (-1 if target else 1)
     assert value == pytest.approx(expected, rel=100 * TOLERANCE[dtype])
-
-
-def test_the_table_of_losses():
-    assert [*LOSSES] == ["binary_cross_entropy", "cross_entropy", "mean_squared_error"]

@@ -5,13 +5,14 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from function_cases import CASES
 
 import xpnet
 from xpnet.functions.activations import ACTIVATIONS
 
 ALPHAS = [(name, "alpha") for name in ("celu", "elu")]
 NUMERIC = [*ALPHAS, ("leaky_relu", "negative_slope")]
-# Option, whether only that of `alpha`, value, error, and a word of its message.
+# Function, option, value.
 OUTSIDE = [
     *((*option, value) for option in ALPHAS for value in [0, -1.0, math.nextafter(1e-6, 0), 2e6]),
     *((*NUMERIC[-1], value) for value in [-0.01, math.nextafter(1, 2), math.nextafter(1e-30, 0)]),
@@ -64,50 +65,30 @@ def test_allowed_numbers(xp_backend, subtests):
     x = xp_backend.asarray([-2.0, 0.0, 0.5, 3.0])
     allowed = {"alpha": [1e-6, 1, 1e6], "negative_slope": [0, 1e-30, 0.5, 1]}
     for name, option in NUMERIC:
-        for value in allowed[option]:
+        for value in [*allowed[option], np.float32(0.5), np.float64(0.5), Fraction(1, 2)]:
             with subtests.test(name=name, option=option, value=value):
                 result = getattr(xpnet, name)(x, **{option: value})
                 values = xp_backend.check(result, dtype="float32", shape=(4,))
                 assert np.all(np.isfinite(values))
-
-
-@pytest.mark.parametrize("value", [np.float32(0.5), np.float64(0.5), Fraction(1, 2)])
-def test_numbers_of_any_kind_do_not_change_the_dtype(xp_backend, value):
-    x = xp_backend.asarray([-2.0, 0.0, 0.5, 3.0])
-    result = xp_backend.check(xpnet.elu(x, alpha=value), dtype="float32", shape=(4,))
-    expected = xp_backend.check(xpnet.elu(x, alpha=0.5), dtype="float32", shape=(4,))
-    np.testing.assert_array_equal(result, expected)
-    assert type(ACTIVATIONS["elu"].checked({"alpha": value})["alpha"]) is float
+                assert type(ACTIVATIONS[name].checked({option: value})[option]) is float
 
 
 def test_a_string_of_numpy_becomes_a_python_string():
-    options = ACTIVATIONS["gelu"].checked({"approximate": np.str_("tanh")})
-    assert options == {"approximate": "tanh"}
-    assert type(options["approximate"]) is str
+    assert type(ACTIVATIONS["gelu"].checked({"approximate": np.str_("tanh")})["approximate"]) is str
 
 
-EFFECTS = [
-    ("celu", {"alpha": 0.5}, -1.0, -0.43233235838169365),
-    ("elu", {"alpha": 0.5}, -1.0, -0.31606027941427883),
-    ("gelu", {"approximate": "tanh"}, 1.0, 0.8411919906082768),
-    ("leaky_relu", {"negative_slope": 0.25}, -2.0, -0.5),
-]
+EFFECTS = [case for case in CASES if case[1]]
 
 
-@pytest.mark.parametrize(("name", "options", "x", "expected"), EFFECTS)
-def test_options_reach_function_network_and_gradient(xp_backend, name, options, x, expected):
-    row, xp, point = ACTIVATIONS[name], xp_backend.xp, xp_backend.asarray([x])
-    weight, bias = xp_backend.asarray([[1.0]]), xp_backend.asarray([0.0])
-    network = xpnet.Network([xpnet.Dense(weight, bias, name, options)])
-    public = getattr(xpnet, name)(point, **options)
-    forward = xpnet.forward(network, xp_backend.asarray([[x]]))
-    slope = row.gradient(xp_backend.asarray([4.0]), point, public, xp, **options)
-    h = np.asarray([1e-6])
-    quotient = (row(x + h, np, **options) - row(x - h, np, **options)) / 2e-6
-    for result, shape, value in (
-        (public, (1,), expected),
-        (forward, (1, 1), expected),
-        (slope, (1,), 4 * quotient[0]),
-    ):
-        values = xp_backend.check(result, dtype="float32", shape=shape)
-        assert float(values.flat[0]) == pytest.approx(value, rel=1e-6)
+@pytest.mark.parametrize(("name", "options"), EFFECTS)
+def test_options_reach_network_and_gradient(xp_backend, name, options):
+    row, xp, point = ACTIVATIONS[name], xp_backend.xp, xp_backend.asarray([[-1.5], [1.0]])
+    layer = xpnet.Dense(np.ones((1, 1), "f4"), np.zeros(1, "f4"), name, options)
+    network = xpnet.Network([layer]).map_arrays(xp_backend.make)
+    y = xpnet.forward(network, point)
+    slope = row.gradient(xp_backend.asarray([[4.0], [4.0]]), point, y, xp, **options)
+    x, h = np.asarray([[-1.5], [1.0]]), 1e-6
+    quotient = (row(x + h, np, **options) - row(x - h, np, **options)) / (2 * h)
+    for result, expected in ((y, row(x, np, **options)), (slope, 4 * quotient)):
+        found = xp_backend.check(result, dtype="float32", shape=(2, 1))
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
