@@ -1,6 +1,5 @@
 """Softmax, log_softmax and logsumexp, on every backend."""
 
-import itertools
 import math
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 from function_cases import assert_near
 
 import xpnet
-from xpnet.functions.softmax import log_softmax_bound, softmax_bound
 
 # Dask computes when the functions, which compute with warnings off, have returned.
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:dask")
@@ -39,9 +37,6 @@ def test_values_along_each_axis(xp_backend, dtype, shape, subtests):
                 seen = np.max(x, axis=axis) if name == "logsumexp" else x
                 limit = {"rtol" if name == "softmax" else "atol": near}
                 assert_near(seen, found, values, **limit)
-                kept = {"keepdims": True} if name == "logsumexp" else {}
-                view = getattr(xpnet, name)(x.swapaxes(0, axis), axis=0, **kept).swapaxes(0, axis)
-                assert_near(seen, np.reshape(view, found.shape), values, **limit)
 
 
 NANS, HALVES, LOGS = [NAN, NAN], [0.5, 0.5], [-math.log(2), -math.log(2)]
@@ -115,27 +110,18 @@ def test_a_float16_softmax_of_many_classes(xp_backend, spread):
     assert np.sum(found, axis=-1) == pytest.approx(1.0, abs=0.01)
 
 
-def test_bounds_grow_with_what_makes_errors():
-    for bound in (softmax_bound, log_softmax_bound):
-        one = bound(1.0, 10, "float32")
-        assert bound(50.0, 10, "float32") > one
-        assert bound(1.0, 1_000, "float32") > one
-        assert bound(1.0, 10, "float64") < one < bound(1.0, 10, "float16")
-        assert bound(1.0, 10, "float16") < bound(1.0, 10, "bfloat16")
-
-
-def test_empty_arrays(xp_backend):
-    for name, shape in itertools.product(NAMES[:2], [(0, 3), (3, 0), (2, 0, 3)]):
-        result = getattr(xpnet, name)(xp_backend.asarray(np.zeros(shape)))
-        xp_backend.check(result, dtype="float32", shape=shape)
-    result = xpnet.logsumexp(xp_backend.asarray(np.zeros((3, 0))))
-    np.testing.assert_array_equal(xp_backend.check(result, dtype="float32", shape=(3,)), [-INF] * 3)
-
-
-def test_logsumexp_keeps_the_axis_when_asked(xp_backend):
-    result = xpnet.logsumexp(xp_backend.asarray(np.zeros((2, 3))), axis=0, keepdims=True)
-    values = xp_backend.check(result, dtype="float32", shape=(1, 3))
-    np.testing.assert_allclose(values, math.log(2), rtol=1e-6)
+def test_empty_arrays_and_kept_axes(xp_backend):
+    for shape in [(0, 3), (3, 0), (2, 0, 3)]:
+        x = xp_backend.asarray(np.zeros(shape))
+        for function in (xpnet.softmax, xpnet.log_softmax):
+            xp_backend.check(function(x), dtype="float32", shape=shape)
+    for shape, axis, value in [((3, 0), 1, -INF), ((2, 3), 0, math.log(2))]:
+        x = xp_backend.asarray(np.zeros(shape))
+        for keepdims in (False, True):
+            expected = np.sum(np.zeros(shape), axis, keepdims=keepdims) + value
+            result = xpnet.logsumexp(x, axis=axis, keepdims=keepdims)
+            found = xp_backend.check(result, dtype="float32", shape=expected.shape)
+            np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -102,11 +102,6 @@ def test_along_an_axis(xp_backend, name, subtests):
                 truth.check(got, limit_of_rows(name, truth))
 
 
-def test_every_function_has_a_definition():
-    names = {row.name for row in ACTIVATIONS.values()} | {"logsumexp"}
-    assert names == {*DEFINITIONS, *ROWS}
-
-
 def test_errors_are_exact_to_a_thousandth_of_an_ulp():
     x = np.zeros(6)
     values = [1 + 2**-24, 1 - 2**-26, 2.0**-130, 0.1, 2.0**128, -(2.0**128) * (1 - 2**-25)]
