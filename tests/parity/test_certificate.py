@@ -95,13 +95,13 @@ def test_the_digest_of_a_network(path):
     assert facts["compute_type"] == "float32"  # it was moved: NumPy has no bfloat16
 
 
-LAYERS = NETWORK.layers
+FIRST, LAST = NETWORK.layers
 MEAN = np.asarray([1.0, 2.0, 3.0])
 OTHERS = {
     "dtype": make_network("float64"),
-    "layers": replace(NETWORK, layers=LAYERS[:1]),
-    "weight": replace(NETWORK, layers=(replace(LAYERS[0], weight=LAYERS[0].weight * 2), LAYERS[1])),
-    "bias": replace(NETWORK, layers=(LAYERS[0], replace(LAYERS[1], bias=-LAYERS[1].bias))),
+    "layers": replace(NETWORK, layers=(FIRST,)),
+    "weight": replace(NETWORK, layers=(replace(FIRST, weight=FIRST.weight * 2), LAST)),
+    "bias": replace(NETWORK, layers=(FIRST, replace(LAST, bias=-LAST.bias))),
     "activation": make_network(activation="relu"),
     "option": make_network(options={"alpha": 2.0}),
     "preprocessing": make_network(preprocessing=()),
@@ -119,9 +119,8 @@ OTHERS = {
 def test_another_network_is_rejected(path):
     for network in OTHERS.values():
         refused(path, "another network", network)
-    assert len({network_digest(network) for network in OTHERS.values()}) == 15
-    named = replace(NETWORK, metadata={"author": "a"})
-    assert network_digest(named) == network_digest(NETWORK)
+    assert len({network_digest(network) for network in OTHERS.values()}) == len(OTHERS)
+    assert network_digest(replace(NETWORK, metadata={"a": "b"})) == network_digest(NETWORK)
 
 
 @pytest.mark.parametrize("x", [X[:4], X.astype("f4"), X[::-1], X + 1])
@@ -129,18 +128,13 @@ def test_another_input_is_rejected(path, x):
     refused(path, "another input", x=x)
 
 
-def test_other_stages_are_rejected(path):
+def test_other_stages_and_damaged_files_are_rejected(path):
     for stages in ({"more": X}, {"stage_2": np.zeros((4, 5), "f4")}, {"stage_0": X}):
         changed(path, **stages)
         refused(path, "record it again")
         record(path, NETWORK, X, device="cpu", force=True)
-
-
-def test_damaged_and_missing_files(path):
     path.write_bytes(path.read_bytes()[:-1])
     refused(path, "record it again")
-    with pytest.raises(FileNotFoundError):
-        read_record(path.with_name("none"), NETWORK, X)
 
 
 def test_facts_are_safe_on_a_terminal(path, monkeypatch):
