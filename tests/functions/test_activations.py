@@ -10,8 +10,6 @@ import warnings
 import numpy as np
 import pytest
 from function_cases import ALONG_AXIS, ELEMENTWISE, ROWS, assert_near
-from hypothesis import HealthCheck, given, settings, strategies as st
-from hypothesis.extra import numpy as hnp
 from true_values import true_value
 
 import xpnet
@@ -31,26 +29,22 @@ def stacked(xp_backend, results, shape, dtype="float32"):
     return xp_backend.check(whole, dtype=dtype, shape=(len(results), *shape))
 
 
-def test_shape_dtype_library_and_device_are_kept(xp_backend, subtests):
-    for shape in [(), (0,), (3, 0), (2, 3, 4)]:
-        x = xp_backend.asarray(np.ones(shape))
-        results = [getattr(xpnet, name)(x) for name in ELEMENTWISE]
-        for name, result in zip(ELEMENTWISE, results, strict=True):
-            with subtests.test(name=name, shape=shape):
-                assert (result.dtype, result.shape) == (x.dtype, shape)
-        stacked(xp_backend, results, shape)
-
-
-@pytest.mark.slow_on("dask")
 def test_the_argument_is_kept_and_a_row_is_its_public_function(xp_backend, subtests):
-    xp, values = xp_backend.xp, np.linspace(-3, 3, 13, dtype=np.float32)
-    x = xp_backend.asarray(values)
-    for name, row in ROWS.items():
-        with subtests.test(name=name):
-            results = [getattr(xpnet, name)(x), row(x, xp), row.prepared(xp, x.dtype)(x, xp)]
-            found = stacked(xp_backend, results, (13,))
-            np.testing.assert_array_equal(found[1:], found[[0, 0]])
-            np.testing.assert_array_equal(to_numpy(x), values)
+    xp = xp_backend.xp
+    for shape in [(), (0,), (3, 0), (2, 3, 4)]:
+        values = np.random.default_rng(0).uniform(-3, 3, shape).astype(np.float32)
+        x = xp_backend.asarray(values)
+        for name, row in ROWS.items():
+            if row.is_elementwise or shape:
+                with subtests.test(name=name, shape=shape):
+                    results = [
+                        getattr(xpnet, name)(x),
+                        row(x, xp),
+                        row.prepared(xp, x.dtype)(x, xp),
+                    ]
+                    found = stacked(xp_backend, results, shape)
+                    np.testing.assert_array_equal(found[1:], found[[0, 0]])
+        np.testing.assert_array_equal(to_numpy(x), values)
 
 
 # Values at -inf and inf.
@@ -151,47 +145,27 @@ def test_numbers_lists_and_numpy_scalars(name, subtests):
         function(np.asarray([1j]))
 
 
-# A backend is the same for all examples. An example is a whole array, of one size, since some
-# libraries compile for each size anew.
-few = settings(
-    derandomize=True,
-    max_examples=8,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
-)
-numbers = hnp.arrays(
-    np.float32,
-    (48,),
-    elements=st.floats(-20, 20, width=32) | st.floats(-LARGEST / 2, LARGEST / 2, width=32),
-    fill=st.nothing(),
-)
 MONOTONE = [n for n in ELEMENTWISE if np.all(np.diff(ROWS[n](np.linspace(-9, 9, 99), np)) >= 0)]
-# f(x) + f(-x) is 1, and f(x) - f(-x) is x.
-COMPLEMENTARY = ("hard_sigmoid", "sigmoid")
-RECTIFYING = ("gelu", "hard_silu", "relu", "silu", "softplus")
 LOWEST = {"gelu": -0.17, "hard_silu": -0.37500003, "mish": -0.3089, "silu": -0.2785}
 
 
-@few
-@given(x=numbers)
-def test_properties_of_random_numbers(xp_backend, x):
-    x = np.sort(x)
-    argument = xp_backend.asarray(np.stack([x, -x]))
+def test_range_order_and_symmetry_of_random_numbers(xp_backend):
+    random = np.random.default_rng(0)
+    x = np.append(random.uniform(-20, 20, 400), 2.0 ** random.uniform(-126, 127, 100))
+    x = np.sort(np.append(x, -x).astype(np.float32))
+    argument = xp_backend.asarray(x)
     results = [getattr(xpnet, name)(argument) for name in ELEMENTWISE]
-    for name, y in zip(ELEMENTWISE, stacked(xp_backend, results, (2, 48)), strict=True):
-        bound = ROWS[name].ulp_bound("float32")
-        error = np.maximum(bound * np.spacing(np.minimum(np.abs(y), LARGEST / 2)), 2.0**-120)
-        (one, other), error = y.astype(np.float64), error.astype(np.float64)
+    for name, y in zip(ELEMENTWISE, stacked(xp_backend, results, x.shape), strict=True):
         low, high = min(LIMITS[name]), max(LIMITS[name])
         assert np.all(y >= np.float32(LOWEST.get(name, low))), name
         assert np.all(y <= np.float32(high)), name
-        if name in MONOTONE:
-            assert not np.any(one[:-1] - error[0, :-1] > one[1:] + error[0, 1:]), name
         if name in ODD:
-            np.testing.assert_array_equal(one, -other, name)
-        if name in COMPLEMENTARY:
-            assert np.all(np.abs(one + other - 1) <= 2.0**-22), name
-        if name in RECTIFYING:
-            assert np.all(np.abs(one - other - x) <= np.sum(error, axis=0)), name
+            np.testing.assert_array_equal(y, -y[::-1], name)
+        if name in MONOTONE:
+            z = np.clip(y, -LARGEST / 2, LARGEST / 2).astype(np.float64)
+            size = np.spacing(np.abs(z).astype(np.float32))
+            error = np.maximum(ROWS[name].ulp_bound("float32") * size, 2.0**-120)
+            assert not np.any((z - error)[:-1] > (z + error)[1:]), name
 
 
 def test_signatures_pickles_and_options_of_rows(subtests):

@@ -5,7 +5,6 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.exact_products import SlicedWeight
 
 # Odd numbers show a lost bit: sums of an even number of equal terms end with zeros.
@@ -141,12 +140,3 @@ def test_numbers_that_are_out_of_range():
     )
     expected = [[LARGEST, 0], [-LARGEST, 0], [0, 0], [0, 0], [np.nan, np.nan]]
     np.testing.assert_array_equal(found, expected)
-
-
-def test_bits_of_every_library(xp_backend):
-    x, weight = list(operands(511))[-1]
-    xp = xp_backend.xp
-    for dtype in UNITS:
-        product = SlicedWeight(xp_backend.asarray(weight, "float64"), dtype, xp)
-        found = to_numpy(product.multiply(xp_backend.asarray(x, "float64"), xp))
-        assert found.tobytes() == SlicedWeight(weight, dtype, np).multiply(x, np).tobytes()

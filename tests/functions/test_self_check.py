@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.cli.main import main
 from xpnet.functions import exact_namespace
 from xpnet.functions.exact_namespace import ExactNamespace
 from xpnet.functions.self_check import DIGESTS, digests
@@ -138,9 +137,3 @@ def test_each_device_is_checked_once(plant):
     xpnet.reproducible(NETWORK.map_arrays(one.make))
     with pytest.raises(xpnet.DeviceError, match="log"):
         xpnet.reproducible(NETWORK.map_arrays(other.make))
-
-
-def test_a_command_names_the_function(plant, capsys):
-    plant(**MISTAKES["x + y"])
-    assert main(["evaluate", "--hash", "--device", "array-api-strict"]) == 5
-    assert "whose x*y+x differs" in capsys.readouterr().err

@@ -277,26 +277,16 @@ def with_rule(name, wrong):
     return {"activations": {**ACTIVATIONS, name: lambda z, *_, **__: wrong(z)}}
 
 
-def of_last(**changes):
-    """Return a function that changes parameters of the last layer."""
+def changed(network, **changes):
+    """Return a network with changed parameters of its last layer and its only step."""
 
-    def changed(network):
-        layer = network.layers[-1]
-        new = {name: change(getattr(layer, name).copy()) for name, change in changes.items()}
-        return with_layer(network, len(network.layers) - 1, **new)
+    def with_changes(part):
+        new = {name: f(getattr(part, name)) for name, f in changes.items() if hasattr(part, name)}
+        return replace(part, **new)
 
-    return changed
-
-
-def of_step(name):
-    """Return a function that rounds an array of the preprocessing to float16."""
-
-    def changed(network):
-        (step,) = network.preprocessing
-        rounded = getattr(step, name).astype(np.float16).astype(F32)
-        return replace(network, preprocessing=(replace(step, **{name: rounded}),))
-
-    return changed
+    *layers, last = network.layers
+    steps = tuple(map(with_changes, network.preprocessing))
+    return replace(network, layers=(*layers, with_changes(last)), preprocessing=steps)
 
 
 def stale(weight):
@@ -304,7 +294,6 @@ def stale(weight):
     return weight * (1.0 + 2.0**-12 * random).astype(F32)
 
 
-# Faults of a computation, and of parameters.
 FAULTS = {
     "TF32": {"dot": lambda y, weight: to_tf32(y) @ to_tf32(weight)},
     "float16 sums": {"dot": float16_sums},
@@ -314,16 +303,19 @@ FAULTS = {
     "leaky_relu for relu": with_rule("relu", xpnet.leaky_relu),
     "silu for gelu": with_rule("gelu", xpnet.silu),
     "tanh form of gelu": with_rule("gelu", lambda z: xpnet.gelu(z, approximate="tanh")),
-    "a unit": of_last(weight=lambda w: w[:, [0, 2, *range(2, w.shape[1])]]),
-    "a weight": of_last(weight=lambda w: w * (1.0 + 0.1 * (w == w[3, 4])).astype(F32)),
-    "stale weights": of_last(weight=stale),
-    "bias": of_last(bias=lambda bias: np.roll(bias, 1)),
-    "mean": of_step("mean"),
-    "matrix": of_step("matrix"),
+}
+# Faults of the parameters of the last layer, or of the preprocessing.
+STALE = {
+    "a unit": {"weight": lambda w: w[:, [0, 2, *range(2, w.shape[1])]]},
+    "a weight": {"weight": lambda w: w * (1.0 + 0.1 * (w == w[3, 4])).astype(F32)},
+    "stale weights": {"weight": stale},
+    "bias": {"bias": lambda bias: np.roll(bias, 1)},
+    "mean": {"mean": lambda x: x.astype(np.float16).astype(F32)},
+    "matrix": {"matrix": lambda x: x.astype(np.float16).astype(F32)},
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("fault", [*FAULTS, *STALE])
 @pytest.mark.parametrize("confidence", [1.0 - 1e-6, 1.0], ids=["probabilistic", "worst case"])
 def test_faults_are_caught(fault, confidence):
     rng = np.random.default_rng(0)
@@ -331,7 +323,8 @@ def test_faults_are_caught(fault, confidence):
     names = ["sigmoid", "relu", "gelu", "identity"]
     network = random_network((20, 16, 16, 10, 5), names, preprocessing=step)
     rows = rng.uniform(0, 255, (200, 20)).astype(F32)
-    wrong = stages(fault(network), rows) if callable(fault) else stages_with(network, rows, **fault)
+    there = changed(network, **STALE.get(fault, {}))
+    wrong = stages_with(there, rows, **FAULTS.get(fault, {}))
     for results, is_wrong in ((stages_with(network, rows), False), (wrong, True)):
         found = compared(network, rows, results, confidence=confidence)
         # Not only in a layer by itself.
