@@ -103,11 +103,8 @@ def rounded(values: Any, dtype: str) -> Any:
 def hard_points(dtype: str) -> Any:
     """Return some 130 numbers of a dtype: limits, where functions bend or vanish, random ones."""
     digits, lowest, highest, _ = DTYPES[dtype]
-    eps, tiny, largest = (
-        2.0 ** (1 - digits),
-        2.0**lowest,
-        (2.0 - 2.0 ** (1 - digits)) * 2.0**highest,
-    )
+    eps, tiny = 2.0 ** (1 - digits), 2.0**lowest
+    largest = (2.0 - eps) * 2.0**highest
     random = np.random.default_rng(digits)
     # Where exp(x) is the largest, the smallest normal and the smallest number, and exp(-x^2 / 2).
     ends = np.log(2.0) * np.asarray([highest + 1, lowest, lowest - digits])
@@ -119,9 +116,8 @@ def hard_points(dtype: str) -> Any:
     positive = np.append(positive, [100.0, 300.0, 700.0])
     mild = [random.normal(0, 4, 24), random.uniform(min(ends), max(ends), 24)]
     sizes = 2.0 ** random.uniform(lowest, highest, 12) * random.choice([-1, 1], 12)
-    return np.unique(
-        rounded(np.concatenate([[0.0], ends, positive, -positive, *mild, sizes]), dtype)
-    )
+    numbers = np.concatenate([[0.0], ends, positive, -positive, *mild, sizes])
+    return np.unique(rounded(numbers, dtype))
 
 
 @dataclass(frozen=True)
