@@ -27,17 +27,15 @@ POINTS = np.concatenate([np.linspace(-9.03, 9.07, 182), [-40.1, -30.3, 30.7, 50.
 
 
 def assert_near(x: Any, got: Any, expected: Any, *, rtol: Any = 0.0, atol: Any = 0.0) -> None:
-    """Assert that all results are within limits, or equal; list the worst that are not."""
+    """Assert that all results are within limits, or equal; list some that are not."""
     x, got, expected, rtol, atol = np.broadcast_arrays(x, got, expected, rtol, atol)
     with np.errstate(all="ignore"):
-        error = np.abs(got.astype(np.float64) - expected)
-        limit = atol + rtol * np.abs(expected)
+        error, limit = np.abs(got.astype(np.float64) - expected), atol + rtol * np.abs(expected)
         is_same = (got == expected) | (np.isnan(got) & np.isnan(expected))
-        wrong = np.flatnonzero(~(is_same | (np.isfinite(error) & (error <= limit))))
-    worst = wrong[np.argsort(-np.nan_to_num((error - limit).flat[wrong], nan=np.inf))][:10]
+        wrong = ~(is_same | (np.isfinite(error) & (error <= limit)))
+    table = [a[wrong] for a in (x, got, expected, error, limit)]
     lines = [
-        f"x = {x.flat[i]!r} gave {got.flat[i]!r}, not {expected.flat[i]!r}:"
-        f" error {error.flat[i]:.3g}, allowed {limit.flat[i]:.3g}"
-        for i in worst
+        f"x = {x!r} gave {got!r}, not {expected!r}: error {error:.3g}, allowed {limit:.3g}"
+        for x, got, expected, error, limit in zip(*table, strict=True)
     ]
-    assert wrong.size == 0, "\n".join([f"{wrong.size} of {got.size} are wrong", *lines])
+    assert not lines, "\n".join([f"{len(lines)} are wrong", *lines[:10]])

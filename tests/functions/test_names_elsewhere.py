@@ -1,14 +1,13 @@
-"""Names in torch, Keras and ONNX: the functions of these libraries give the same values."""
+"""Names in torch and ONNX: the functions of these libraries give the same values."""
 
 import importlib
-import os
 
 import numpy as np
 import pytest
 from function_cases import CASES, ROWS, assert_near
 
-# ONNX's reference overflows on its way; Keras calls NumPy and torch in ways that they deprecate.
-pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:onnx", "ignore::DeprecationWarning")
+# ONNX's reference overflows on its way.
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:onnx")
 X = np.concatenate([np.linspace(-8, 8, 101), [-40.0, -20.0, 20.0, 40.0]]).reshape(5, 21)
 
 
@@ -27,17 +26,6 @@ def test_torch(name, subtests):
             found = getattr(torch.nn, ROWS[name].torch)(**axis, **options)(torch.asarray(X))
             # torch's 1 / 6 is of float32, and its gelu loses digits far below 0.
             assert_near(X, found.numpy(), values(name, **options), rtol=1e-7, atol=1e-13)
-
-
-@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.keras])
-def test_keras(name):
-    os.environ.setdefault("KERAS_BACKEND", "torch")
-    pytest.importorskip("torch", reason="Keras computes with it")
-    keras = pytest.importorskip("keras", reason="compares with Keras")
-    function, x = keras.activations.get(ROWS[name].keras), X.astype(np.float32)
-    found = keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(x)))
-    expected = values(name, **ROWS[name].keras_defaults)
-    assert_near(X, found, expected, rtol=3e-6, atol=2e-6)
 
 
 def by_onnx(operator, attributes):
@@ -66,14 +54,3 @@ def test_onnx(name, subtests):
             found = by_onnx(operator, {**own, **given})
             expected = values(name, **{**omitted, **options})
             assert_near(X, found, expected, rtol=3e-6, atol=2e-6)
-
-
-@pytest.mark.parametrize(
-    "name", [name for name, row in ROWS.items() if row.onnx_clip or row.onnx_gate]
-)
-def test_clips_and_gates_of_onnx(name):
-    row = ROWS[name]
-    if row.onnx_clip:
-        np.testing.assert_array_equal(np.clip(X, *row.onnx_clip), values(name))
-    if row.onnx_gate:
-        assert_near(X, X * values(row.onnx_gate), values(name), rtol=1e-14)
