@@ -49,39 +49,27 @@ def test_the_argument_is_kept_and_a_row_is_its_public_function(xp_backend, subte
 
 # Values at -inf and inf.
 LIMITS = {
-    "celu": (-1, INF),
-    "elu": (-1, INF),
-    "exponential": (0, INF),
-    "gelu": (0, INF),
-    "hard_sigmoid": (0, 1),
-    "hard_silu": (0, INF),
-    "hard_tanh": (-1, 1),
-    "identity": (-INF, INF),
-    "leaky_relu": (-INF, INF),
-    "log_sigmoid": (-INF, 0),
-    "mish": (0, INF),
-    "relu": (0, INF),
-    "relu6": (0, 6),
-    "selu": (-1.7580993408473766, INF),
-    "sigmoid": (0, 1),
-    "silu": (0, INF),
-    "softplus": (0, INF),
-    "softsign": (-1, 1),
-    "step": (0, 1),
-    "tanh": (-1, 1),
+    name: limits
+    for limits, names in {
+        (-1, INF): ["celu", "elu"],
+        (-1, 1): ["hard_tanh", "softsign", "tanh"],
+        (-1.7580993408473766, INF): ["selu"],
+        (-INF, 0): ["log_sigmoid"],
+        (-INF, INF): ["identity", "leaky_relu"],
+        (0, 1): ["hard_sigmoid", "sigmoid", "step"],
+        (0, 6): ["relu6"],
+        (0, INF): ["exponential", "gelu", "hard_silu", "mish", "relu", "silu", "softplus"],
+    }.items()
+    for name in names
 }
 ODD = ("hard_tanh", "identity", "softsign", "tanh")
 LARGEST = float(np.finfo(np.float32).max)
 EDGES = [
     *((name, {}, limits) for name, limits in LIMITS.items()),
-    ("celu", {"alpha": 1e6}, (-1e6, INF)),
-    ("celu", {"alpha": 1e-6}, (-1e-6, INF)),
-    ("elu", {"alpha": 1e6}, (-1e6, INF)),
-    ("elu", {"alpha": 1e-6}, (-1e-6, INF)),
+    *((name, {"alpha": x}, (-x, INF)) for name in ("celu", "elu") for x in (1e6, 1e-6)),
     ("gelu", {"approximate": "tanh"}, (0, INF)),
     ("leaky_relu", {"negative_slope": 0.0}, (0, INF)),
-    ("leaky_relu", {"negative_slope": 1e-30}, (-INF, INF)),
-    ("leaky_relu", {"negative_slope": 1.0}, (-INF, INF)),
+    *(("leaky_relu", {"negative_slope": x}, (-INF, INF)) for x in (1e-30, 1.0)),
 ]
 X = np.asarray([-INF, -LARGEST, -1e30, 1e30, LARGEST, INF, NAN, 0.0, -0.0], np.float32)
 

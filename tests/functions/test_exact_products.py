@@ -71,15 +71,6 @@ def test_the_error_is_as_stated(n_in, dtype):
         assert worst_error(x, weight, dtype) <= UNITS[dtype]
 
 
-@pytest.mark.parametrize("kind", ["bool", "uint8", "int8", "uint16", "int16", "int64"])
-def test_integers_are_exact(kind):
-    low, high = (0, 2) if kind == "bool" else (max(np.iinfo(kind).min, -(2**40)), 2**7)
-    x = np.random.default_rng(0).integers(low, high, (5, 300)).astype(kind)
-    weight = np.random.default_rng(1).integers(-7, 8, (300, 4)) * 0.25
-    found = SlicedWeight(weight, "float64", np).multiply(x, np)
-    np.testing.assert_array_equal(found, (x.astype(int) @ (weight * 4).astype(int)) / 4)
-
-
 def weights_for_bytes():
     """Yield a name, a weight, and whether bytes are multiplied in float64 and float32."""
     rng = np.random.default_rng(0)

@@ -173,14 +173,11 @@ def test_near_ties_could_differ_and_others_cannot():
 
 @pytest.mark.parametrize(
     ("output", "rows"),
-    [
-        ("logits", [[0.0], [1e-8], [-1e-3], [2.0]]),
-        ("probabilities", [[0.5], [0.5 + 1e-8], [0.4], [0.9]]),
-    ],
+    [("logits", [0.0, 1e-8, -1e-3, 2.0]), ("probabilities", [0.5, 0.5 + 1e-8, 0.4, 0.9])],
 )
 def test_one_unit_separates_two_classes(output, rows):
-    layer = xpnet.Dense(np.ones((1, 1), F32), np.asarray([1.0], F32))
-    rows = np.asarray(rows) - 1.0  # cancels the bias, so that the bounds are those of 1
+    # The rows cancel the bias, so that the bounds are those of 1.
+    layer, rows = xpnet.Dense(np.ones((1, 1), F32), np.ones(1, F32)), np.asarray(rows)[:, None] - 1
     network = xpnet.Network([layer], output=output)
     assert compare(network, rows, {"self": network}).n_could_differ == 2
 
@@ -198,9 +195,8 @@ def test_a_folded_scale_is_in_bound_without_its_first_stage():
 
 def test_networks_of_other_layers_are_compared_by_their_outputs():
     network = random_network(activations=["relu", "identity"])
-    longer = replace(
-        network, layers=(*network.layers, xpnet.Dense(np.eye(10, dtype=F32), np.zeros(10, F32)))
-    )
+    last = xpnet.Dense(np.eye(10, dtype=F32), np.zeros(10, F32))
+    longer = replace(network, layers=(*network.layers, last))
     wrong = with_layer(longer, 2, bias=np.full(10, 1e-3, F32))
     first, second = network.layers
     mixed = with_layer(network, 0, weight=first.weight[:, ::-1], bias=first.bias[::-1])

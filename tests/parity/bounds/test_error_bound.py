@@ -82,22 +82,20 @@ def shares(found, results):
 def test_every_stage_has_values_and_bounds(xp_backend):
     network = random_network(0, [6, 5, 4], ["gelu", "softmax"], steps=Scale(0.5))
     images = np.random.default_rng(1).normal(size=(7, 2, 3)).astype(F32)
-    found = error_bound(network, images)
+    found, rows = error_bound(network, images), images.reshape(7, 6)
     names = ["preprocessing", "layer 1, gelu", "layer 2, softmax"]
     assert [stage.name for stage in found.stages] == names
     assert (found.dtype, found.confidence) == ("float32", USUAL)
     assert "(7, 5)" in repr(found.stages[1])
-    values = network.astype("float64")(images.reshape(7, 6))
-    np.testing.assert_array_equal(found.stages[-1].values, values)
-    rows = xp_backend.asarray(images.reshape(7, 6))
-    others = error_bound(network.map_arrays(xp_backend.make), rows).stages
+    np.testing.assert_array_equal(found.stages[-1].values, network.astype("float64")(rows))
+    others = error_bound(network.map_arrays(xp_backend.make), xp_backend.asarray(rows)).stages
     for stage, same, width in zip(found.stages, others, (6, 5, 4), strict=True):
         assert stage.values.dtype == stage.bound.dtype == np.float64
         assert stage.bound.shape == (7, width)
         assert np.all(stage.bound > 0.0)
         np.testing.assert_array_equal(same.values, stage.values)
         np.testing.assert_array_equal(same.bound, stage.bound)
-    assert [s.bound.shape for s in error_bound(network, images[:0]).stages][-1] == (0, 4)
+    assert error_bound(network, images[:0]).stages[-1].bound.shape == (0, 4)
 
 
 NOT_FINITE = Network([Dense([[1.0, 1.0]], [0.0, math.nan]), Dense([[1.0], [1.0]], [0.0])])
@@ -206,31 +204,13 @@ def test_a_device_without_float64_has_the_bounds_of_wide_rows(backend, dtype):
         assert max(shares(error_bound(network, rows), computed(network, rows, backend))) <= 1.0
 
 
-OF_16_BITS = Scale(1 / 65535)
-# Rows below this number, and steps for them.
-NARROW = (
-    255,
-    [
-        (Scale(1 / 255),),
-        (Standardize(0.1307, 0.3081),),
-        (Scale(1 / 255), Standardize(0.1307, 0.3081)),
-        (Scale(0.1), ARRAYS, Scale(-3.0)),
-        (Standardize(10000.1, 1.0),),
-        (Standardize(0.0, 3.0), Standardize(0.7)),
-        (Scale(1 / 255), WHITEN),
-        (Standardize(0.1307, 0.3081), WHITEN, ARRAYS),
-    ],
-)
-WIDE = (
-    65535,
-    [
-        (OF_16_BITS,),
-        (Standardize(30000.0, 20000.0),),
-        (OF_16_BITS, ARRAYS),
-        (OF_16_BITS, WHITEN),
-        (OF_16_BITS, WHITEN, ARRAYS),
-    ],
-)
+BY_255, BY_65535, MNIST = Scale(1 / 255), Scale(1 / 65535), Standardize(0.1307, 0.3081)
+# Steps for rows below 256, and for rows below 65536.
+NARROW = [(BY_255,), (MNIST,), (BY_255, MNIST), (Scale(0.1), ARRAYS, Scale(-3.0))]
+NARROW += [(Standardize(10000.1, 1.0),), (Standardize(0.0, 3.0), Standardize(0.7))]
+NARROW += [(BY_255, WHITEN), (MNIST, WHITEN, ARRAYS)]
+WIDE = [(BY_65535,), (Standardize(30000.0, 20000.0),), (BY_65535, ARRAYS)]
+WIDE += [(BY_65535, WHITEN), (BY_65535, WHITEN, ARRAYS)]
 
 
 @MODES
@@ -238,7 +218,7 @@ WIDE = (
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
 def test_bounds_of_preprocessed_inputs_are_kept_and_sharp(dtype, kind, confidence, subtests):
     is_cast = kind in {"int32", "float64"} or (dtype == "float16" and kind != "uint8")
-    largest, table = WIDE if is_cast else NARROW
+    largest, table = (65535, WIDE) if is_cast else (255, NARROW)
     rows = np.random.default_rng(0).uniform(0, largest, (500, 6)).astype(kind)
     for steps in table:
         with subtests.test(str(steps)):
