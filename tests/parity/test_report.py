@@ -231,8 +231,6 @@ RECORDED = [np.zeros((30, n)) for n in (20, 16, 10)]
 def test_candidates_that_do_not_fit(error, word, n_rows, candidates):
     with pytest.raises(error, match=word):
         compare(NETWORK, random_rows(n_rows), candidates)
-    with pytest.raises(ValueError, match="confidence"):
-        compare(NETWORK, ROWS, {"it": RECORDED}, confidence=1.5)
 
 
 def test_another_shape_or_dtype_is_a_fault(monkeypatch):

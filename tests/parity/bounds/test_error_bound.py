@@ -139,6 +139,7 @@ def random_case(seed):
     rng = np.random.default_rng(seed)
     dtype = str(rng.choice(["float32", "float32", "float16", "float64"]))
     widths = [int(rng.choice([1, 3, 8, 20, 64])) for _ in range(rng.integers(2, 5))]
+    widths[0] = 300 if rng.random() < 0.05 else widths[0]
     ranges = {"elu": ("alpha", 6), "celu": ("alpha", 6), "leaky_relu": ("negative_slope", 0)}
     layers, gain = [], float(rng.choice([0.3, 1.0, 3.0]))
     for n_in, n_out in itertools.pairwise(widths):
@@ -172,24 +173,12 @@ def test_random_networks_are_in_bound(library, n):
         network, rows = random_case(seed)
         if library == "jax" and network.dtype == np.float64:  # it has none by default
             network = network.astype("float32")
-        # With each layer by itself.
-        found = compare(network, rows, {"it": computed(network, rows, library)}).candidates["it"]
-        assert found.first_out is None, seed
-        n_judged += found.is_judged
+        results = computed(network, rows, library)
+        for confidence in (1.0, USUAL):  # with each layer by itself
+            report = compare(network, rows, {"it": results}, confidence=confidence)
+            assert report.candidates["it"].first_out is None, seed
+        n_judged += report.is_in_bound
     assert n_judged > 0.6 * n
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("activation", ["relu", "gelu", "tanh", "identity"])
-def test_networks_of_many_bytes_are_in_bound(activation):
-    random = np.random.default_rng(0).integers(0, 256, (200, 784), dtype=np.uint8)
-    digits = xpnet.sample()[0].reshape(-1, 784)[::5]
-    for rows, width, seed in itertools.product((digits, random), (3, 10, 50), range(8)):
-        sizes, step = [784, width, 10], Scale(1 / 255)
-        network = xpnet.init_network(sizes, activation=activation, seed=seed, preprocessing=step)
-        for confidence in (USUAL, 1.0):
-            report = compare(network, rows, {"it": network}, confidence=confidence)
-            assert report.is_in_bound, report.verdict
 
 
 @pytest.mark.parametrize("backend", ["jax", "array-api-strict:no_float64"])
@@ -339,10 +328,7 @@ def test_other_results_of_special_cases_are_in_bound():
     network, rows, _ = SPECIAL["not numbers, relu"]
     assert shares(error_bound(network, rows), [rows, np.zeros((3, 3))])[-1] == math.inf
     network, rows, _ = SPECIAL["terms cancel"]
-    found, results = error_bound(network, rows), in_order(network, rows, 1)
-    assert max(shares(found, results)) <= 1.0
-    errors = [np.max(np.abs(y - s.values)) for y, s in zip(results, found.stages, strict=True)]
-    assert min(errors[1:]) > 10.0 * np.max(np.abs(found.stages[1].values)) * 2.0**-20
+    assert max(shares(error_bound(network, rows), in_order(network, rows, 1))) <= 1.0
 
 
 def test_a_row_with_nan_or_infinity_leaves_others_bounds():
