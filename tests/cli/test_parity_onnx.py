@@ -92,6 +92,7 @@ def test_the_original_and_what_convert_writes_are_in_bound(xpnet, tmp_path, byte
     candidates = json.loads(result.out)["candidates"]
     assert (result.code, list(candidates)) == (0, ["cpu", str(target), str(original)])
     assert candidates[str(original)]["library"] == "onnxruntime"
+    assert xpnet("parity", "--model", target, "--against", original).code == 0
     network = load(target)
     bias = network.layers[2].bias + np.float32(1e-3)
     layers = (*network.layers[:2], replace(network.layers[2], bias=bias))

@@ -178,3 +178,14 @@ def test_the_derivative_at_a_confident_logit_is_small_and_not_0(xp_backend, dtyp
     value = float(xp_backend.check(slope, dtype=dtype, shape=(1, 1))[0, 0])
     expected = math.exp(-60.0) * (-1 if target else 1)
     assert value == pytest.approx(expected, rel=100 * TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("target", [0.0, 0.25, 1.0])
+def test_automatic_gradients_at_a_logit_of_0(target):
+    # abs, whose derivative at 0 is a convention, would make these wrong.
+    jax, torch = pytest.importorskip("jax"), pytest.importorskip("torch")
+    numpy = jax.numpy
+    found = jax.grad(xpnet.binary_cross_entropy)(numpy.zeros(1), numpy.full(1, target))
+    logit = torch.zeros(1, requires_grad=True)
+    xpnet.binary_cross_entropy(logit, torch.full((1,), target)).backward()
+    assert [float(found[0]), float(logit.grad[0])] == [0.5 - target] * 2

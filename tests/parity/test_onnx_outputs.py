@@ -32,7 +32,7 @@ def with_input_shape(path, shape):
 
 
 @pytest.mark.parametrize(
-    "shape", [["n", 6], ["n", 2, 3], ["n", "m"], [7, 6], [7, 3, 2, 1]], ids=str
+    "shape", [["n", 6], ["n", 2, 3], ["n", "m"], [7, 6], [7, 3, 2, 1], [1, 6], [4, 6]], ids=str
 )
 def test_onnx_runtime_is_in_bound(saved, shape):
     network, path = saved
@@ -46,6 +46,27 @@ def test_onnx_runtime_is_in_bound(saved, shape):
     assert found["wrong"].first_out == "layer 2, identity"
 
 
+def test_a_graph_that_takes_one_row_only(saved):
+    network, path = saved
+    model, graph = (x := onnx.load(path)), x.graph
+    graph.node[0].input[0] = "row"
+    graph.initializer.append(onnx.numpy_helper.from_array(np.asarray([1, 6]), "shape"))
+    graph.node.insert(0, onnx.helper.make_node("Reshape", ["input", "shape"], ["row"]))
+    onnx.save(model, path)
+    report = compare(network, X, {"file": [onnx_outputs(path, X, 3)]})
+    assert report.is_in_bound
+
+
+@pytest.mark.parametrize("activation", ["silu", "mish", "hard_silu", "gelu", "selu"])
+def test_functions_far_below_0(tmp_path, activation):
+    network = xpnet.Network([xpnet.Dense(np.eye(1, dtype="f4"), [0.0], activation)], None, "values")
+    xpnet.save(network, tmp_path / "model.onnx")
+    x = np.linspace(-60, 20, 4001, dtype="f4")[:, None]
+    outputs = onnx_outputs(tmp_path / "model.onnx", x, 1)
+    report = compare(network, x, {"file": [outputs]}, absolute_errors={"file": ABSOLUTE_ERROR})
+    assert report.is_in_bound
+
+
 def test_what_is_refused(saved):
     network, path = saved
     double = X.astype("f8") + 1e-12
@@ -54,6 +75,9 @@ def test_what_is_refused(saved):
             onnx_outputs(path, rows, n_out, is_exact=True)
     xpnet.save(network, path, force=True, input_dtype="uint8")
     with pytest.raises(WeightsError, match="uint8"):
+        onnx_outputs(path, X, 3)
+    xpnet.save(network.astype("float64"), path, force=True)
+    with pytest.raises(WeightsError, match="float64"):
         onnx_outputs(path, X, 3)
     path.write_bytes(b"\x08\x08nothing")
     with pytest.raises(WeightsError, match="refused"):

@@ -17,7 +17,7 @@ __all__ = ["ABSOLUTE_ERROR", "onnx_outputs"]
 # Absolute error of its activations, in units in the last place of 1. ONNX Runtime 1.32 rounds as if
 # results were near 1: measured in float32 over -100 to 100, sigmoid is off by up to 1.7e-7, even
 # where it is smaller than that; elu, gelu and hard_silu by as much.
-ABSOLUTE_ERROR = 4.0  # it is multiplied by an input above 1, as in silu and mish
+ABSOLUTE_ERROR = 4.0  # of rectifiers such as silu times an input above 1
 
 # Without it, ONNX Runtime prints warnings about files that xpnet reads without loss.
 _FATAL_ONLY = 4

@@ -101,9 +101,10 @@ def function_error(
     """Return the error of an elementwise activation itself, in any library.
 
     `z` and `y` are its true inputs and results. `absolute` is added for a function that is not
-    exact, times the size of an input above 1, which may be a factor.
+    exact, for a rectifier times the size of an input above 1, which may be a factor.
     """
-    relative = 2.0 * precision.unit * ACTIVATIONS[layer.activation].ulp_bound(precision.name)
+    row = ACTIVATIONS[layer.activation]
+    relative = 2.0 * precision.unit * row.ulp_bound(precision.name)
     numbers = [x for x in layer.options.values() if isinstance(x, float)]
     if precision.name != "float64":  # a rounded option changes no result by a larger share
         relative += sum(abs(float(np.float32(x)) / x - 1.0) for x in numbers if x)
@@ -111,8 +112,8 @@ def function_error(
         return np.zeros_like(y)
     # An option may be a factor of the number that is replaced by zero.
     lost = precision.floor + precision.slack * max([1.0, *numbers])
-    inexact = absolute * np.maximum(finite(np.abs(z)), 1.0) if absolute else 0.0
-    return finite(np.abs(y)) * relative + inexact + lost * (y != 0.0)
+    factor = np.maximum(finite(np.abs(z)), 1.0) if absolute and row.is_rectifier else 1.0
+    return finite(np.abs(y)) * relative + absolute * factor + lost * (y != 0.0)
 
 
 def rowwise_error(activation: str, z: Any, y: Any, error: Any, precision: FloatFormat) -> Any:
