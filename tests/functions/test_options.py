@@ -22,10 +22,7 @@ WRONG_TYPES = [*("0.5", None, [0.5], 1j, True, b"1", np.True_, np.complex64(1)),
 REJECTED = [
     *((*case, ValueError, f"`{case[1]}`") for case in OUTSIDE),
     *((*option, value, TypeError, f"`{option[1]}`") for option in NUMERIC for value in WRONG_TYPES),
-    *(
-        ("gelu", "approximate", x, ValueError, "'none'")
-        for x in ["Tanh", "", None, True, 1, ["none"]]
-    ),
+    *(("gelu", "approximate", x, ValueError, "'none'") for x in ["Tanh", "", None, 1, ["none"]]),
 ]
 
 
@@ -44,7 +41,6 @@ def test_rejected_values(name, option, value, error, word):
     [
         ("relu", {"alpha": 1.0}, "'alpha'.*none"),
         ("elu", {"beta": 1.0}, "'beta'.*alpha"),
-        ("softplus", {"beta": 1.0}, "'beta'.*none"),
         ("softmax", {"axis": 0}, "'axis'"),
         ("linear", {"x": 0}, "'x'"),
     ],
