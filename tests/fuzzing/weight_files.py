@@ -30,7 +30,7 @@ def _of_the_book(arrays: Any) -> Any:
     return {
         "version": 1,
         "activations": ["sigmoid"] * (len(arrays) // 2 - 1) + ["identity"],
-        "preprocessing": [{"step": "scale", "factor": 1 / 255}],
+        "preprocessing": [],  # so few inputs are measurements
         "output": "logits",
         "classes": None,
     }
@@ -64,7 +64,7 @@ def onnx_weights(content: bytes, *flags: str) -> Good:
             return True
         fits = np.isfinite(expected)  # what overflows may do so in another place
         size = 1 + np.max(np.abs(expected), where=fits, initial=0)
-        # The command reports a scale that it adds to a foreign network on stderr.
+        # A scale may be added to a foreign network.
         return any(
             np.allclose(x(rows)[fits] / size, expected[fits] / size, atol=1e-3)
             for x in (network, replace(network, preprocessing=network.preprocessing[1:]))
