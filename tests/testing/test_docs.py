@@ -43,14 +43,6 @@ def test_the_port_of_array_api_extra():
     assert len([line for line in text.splitlines() if line]) <= 10
 
 
-def test_the_workflow():
-    yaml = pytest.importorskip("yaml")
-    jobs = yaml.safe_load(FILES[".github/workflows/array-api.yml"])["jobs"]
-    commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
-    options = re.findall(r"--xp-([\w-]+)", " ".join(commands))
-    assert options == ["require", "record", "require", "check", "check-strict"]
-
-
 @pytest.mark.parametrize(
     ("function", "options", "message"),
     [
