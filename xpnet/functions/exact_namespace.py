@@ -41,7 +41,7 @@ _LOG_SERIES = (
 # log(2) as a number of so few bits that its product with an exponent is exact, and the rest.
 _LOG2_HIGH, _LOG2_LOW = 0.6931471803691238, 1.9082149292705877e-10
 # exp is 0 at the first number and infinite at the second one; expm1 is -1 at the third one.
-_ZERO, _INFINITE, _MINUS_ONE = -709.0, 709.8, -100.0
+_ZERO, _INFINITE, _MINUS_ONE = -708.4, 709.8, -100.0
 # Exponents of normal numbers.
 _LEAST, _MOST = -1022, 1023
 _SMALLEST = 2.0**_LEAST
@@ -136,14 +136,14 @@ class ExactNamespace:
     bits everywhere; use `divide` and `matmul` for / and @, and no **. Functions raise TypeError for
     arrays of other dtypes, and for those that ``jax.jit`` or ``torch.compile`` traces.
 
-    The errors of exp, expm1, log, log1p, tanh and sqrt are at most 3 ULP. Subnormal numbers may
-    count as 0. NumPy may warn at 0, infinity and overflow; the results are right. `ordinary` is the
+    The errors of exp, expm1, log, log1p, tanh and sqrt are at most 3 ULP. Subnormal numbers, and
+    exponentials below 2^-1021, count as 0. NumPy may warn at 0, infinity and overflow; the results are right. `ordinary` is the
     library's own namespace.
     """
 
     def __init__(self, xp: Any, device: Any, *, divides: bool = True) -> None:
         self.ordinary, self.__name__ = xp, xp.__name__
-        powers = [2.0**k for k in range(_LEAST, _MOST + 1)]
+        powers = [0.0, *(2.0**k for k in range(_LEAST, _MOST + 1))]
         self._table = xp.asarray(powers, dtype=xp.float64, device=device)
         self._dtype = self._table.dtype
         # NumPy converts a number in the time in which it adds a hundred.
@@ -169,20 +169,19 @@ class ExactNamespace:
             refuse_tracing(x)
 
     def exp(self, x: Any, /) -> Any:
-        """Return exp(x); 0, or the smallest normal number, where it would be subnormal."""
-        y, scale, factor = self._reduced(x, _ZERO)
+        """Return exp(x); 0 below -708.04, where it is less than 2^-1021."""
+        y, half = self._reduced(x, _ZERO)
         y += 1.0
-        y *= scale
-        y = bounded(y, self.ordinary, low=_SMALLEST)
-        y *= factor
+        y += y  # before the product, which could be subnormal
+        y *= half
         return y
 
     def expm1(self, x: Any, /) -> Any:
         """Return exp(x) - 1."""
-        y, scale, factor = self._reduced(x, _MINUS_ONE)
-        y *= scale
-        y += scale - 1.0
-        y *= factor
+        y, half = self._reduced(x, _MINUS_ONE)
+        y *= half
+        y += half - 0.5
+        y += y
         return y
 
     def tanh(self, x: Any, /) -> Any:
@@ -289,31 +288,30 @@ class ExactNamespace:
         edge = xp.where(xp.abs(x) < _SMALLEST, at_zero, xp.where(x == xp.inf, x, xp.nan))
         return xp.where((x >= _SMALLEST) & (x < xp.inf), y, edge)
 
-    def _power(self, exponent: Any) -> Any:
-        """Return 2^exponent, a normal number, and any number for NaN."""
+    def _power(self, exponent: Any, bias: int = 0) -> Any:
+        """Return 2^(exponent + bias), a normal number, 0 for the next one, any number for NaN."""
         xp = self.ordinary
         if is_numpy(exponent):
             # A float64 has its exponent plus 1023 in its upper bits; the sum here has that number
             # in its lower bits.
-            power = (exponent + (1.5 * 2.0**52 + 1023.0)).view(xp.int64)
+            power = (exponent + (1.5 * 2.0**52 + 1023.0 + bias)).view(xp.int64)
             power <<= 52
             return power.view(xp.float64)
         exponent = xp.where(exponent == exponent, exponent, 0.0)  # noqa: PLR0124 - faster than isnan
-        place = xp.astype(exponent - _LEAST, xp.int64)
+        place = xp.astype(exponent + (1.0 + bias - _LEAST), xp.int64)
         flat = xp.reshape(place, (-1,))  # as Dask wants it
         return xp.reshape(xp.take(self._table, flat, axis=0), place.shape)
 
-    def _reduced(self, x: Any, least: float) -> tuple[Any, Any, Any]:
-        """Return exp(r) - 1, a power of two and a factor, for x = k log(2) + r with small r.
+    def _reduced(self, x: Any, least: float) -> tuple[Any, Any]:
+        """Return exp(r) - 1 and 2^(k - 1), where x = k log(2) + r with the smallest r.
 
-        exp(x) is the product of exp(r) and both. The power is 2^k, if it is a normal number, or the
-        nearest one; the factor is then 1, 0 below and 2 above. Smaller `x` count as `least`.
+        Half of the power, since 2^1024 would be infinite. Smaller `x` count as `least`.
         """
         self._check(x)
         xp = self.ordinary
-        r = bounded(x, xp, least, _INFINITE)
-        k = xp.round(r * 1.4426950408889634)
-        r -= k * _LOG2_HIGH
+        x = bounded(x, xp, least, _INFINITE)
+        k = xp.round(x * 1.4426950408889634)
+        r = x - k * _LOG2_HIGH
         r -= k * _LOG2_LOW
         *series, y = self._exp_series
         y = y * r
@@ -323,10 +321,7 @@ class ExactNamespace:
         y += series[0]
         y *= r * r
         y += r
-        exponent = bounded(k, xp, _LEAST, _MOST)
-        k -= exponent
-        k += 1.0
-        return y, self._power(exponent), k
+        return y, self._power(k, -1)
 
 
 def _part(x: Any, axis: int, start: int, end: int) -> Any:
