@@ -137,8 +137,8 @@ class ExactNamespace:
     arrays of other dtypes, and for those that ``jax.jit`` or ``torch.compile`` traces.
 
     The errors of exp, expm1, log, log1p, tanh and sqrt are at most 3 ULP. Subnormal numbers, and
-    exponentials below 2^-1021, count as 0. NumPy may warn at 0, infinity and overflow; the results are right. `ordinary` is the
-    library's own namespace.
+    exponentials below 2^-1021, count as 0. NumPy may warn at 0, infinity and overflow, where the
+    results are right. `ordinary` is the library's own namespace.
     """
 
     def __init__(self, xp: Any, device: Any, *, divides: bool = True) -> None:
