@@ -114,24 +114,13 @@ def test_errors_are_exact_to_a_thousandth_of_an_ulp():
     assert truth.errors(np.full((6, 1), np.inf))[:4].min() > 2**23
 
 
-@functools.cache
-def results():
-    return json.loads(RESULTS.read_text("utf-8"))["functions"] if RESULTS.exists() else {}
-
-
-def measured(name):
-    """Return the results of benchmarks/studies/accuracy.py by column."""
-    if name not in results():
+@pytest.mark.parametrize("name", [name for name in DEFINITIONS if any(ACTIVATIONS[name].ulp)])
+def test_errors_are_as_was_measured(name):
+    """For benchmarks/studies/accuracy.py: NumPy's errors, and all of them below the bound."""
+    results = json.loads(RESULTS.read_text("utf-8"))["functions"] if RESULTS.exists() else {}
+    if name not in results:
         pytest.skip(f"benchmarks/results has no accuracy of {name}")
-    return results()[name]
-
-
-WITH_ERRORS = [name for name in DEFINITIONS if any(ACTIVATIONS[name].ulp)]
-
-
-@pytest.mark.parametrize("name", WITH_ERRORS)
-def test_numpy_is_as_accurate_as_was_measured(name):
-    columns = measured(name)
+    columns = results[name]
     for dtype, record in columns["xpnet numpy"].items():
         # With the inputs at which some library was worst.
         x = [float(each[dtype]["x"]) for each in columns.values() if dtype in each]
@@ -139,11 +128,7 @@ def test_numpy_is_as_accurate_as_was_measured(name):
         truth = truth_of(x, [[true_value(name, v)] for v in x.tolist()], dtype)
         got = getattr(xpnet, name)(x.astype(dtype)).astype(np.float64)[:, None]
         truth.check(got, float(record["error"]) + 0.5)
-
-
-@pytest.mark.parametrize("name", WITH_ERRORS)
-def test_bounds_are_not_below_what_was_measured(name):
-    for column in ("numpy", "torch", "jax", "jit"):
-        for dtype, record in measured(name)[f"xpnet {column}"].items():
-            assert float(record["error"]) <= ACTIVATIONS[name].ulp_bound(dtype), (column, dtype)
-            assert not record["wrong"]
+        for column in ("numpy", "torch", "jax", "jit"):
+            each = columns[f"xpnet {column}"][dtype]
+            assert float(each["error"]) <= ACTIVATIONS[name].ulp_bound(dtype), (column, dtype)
+            assert not each["wrong"]
