@@ -57,7 +57,7 @@ def test_allowed_numbers(xp_backend, subtests):
     allowed = {"alpha": [1e-6, 1, 1e6], "negative_slope": [0, 1e-30, 0.5, 1]}
     for name, option in NUMERIC:
         for value in [*allowed[option], np.float32(0.5), np.float64(0.5), Fraction(1, 2)]:
-            with subtests.test(name=name, option=option, value=value):
+            with subtests.test(name=name, option=option, value=repr(value)):
                 result = getattr(xpnet, name)(x, **{option: value})
                 values = xp_backend.check(result, dtype="float32", shape=(4,))
                 assert np.all(np.isfinite(values))
