@@ -85,7 +85,7 @@ class RecordFormat:
 def _decoded(content: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     # zipfile passes over bytes before the first member and after the last record.
     if not (content.startswith(b"PK\3\4") and content[-22:].startswith(b"PK\5\6")):
-        msg = "not a whole zip file"
+        msg = "no whole zip file"
         raise ValueError(msg)
     arrays = {}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
