@@ -94,3 +94,4 @@ def test_rowwise_activations_stay_within_their_bound(activation, data):
     y, moved = (ACTIVATIONS[activation](x, np) for x in (z, z + share * error))
     bound = rowwise_error(activation, z, y, error, FORMATS["float32"])
     assert np.all(np.abs(moved - y) <= bound)
+    assert np.all(rowwise_error(activation, z, y, 0.0 * error, FORMATS["float32"]) <= 1e-4)
