@@ -88,7 +88,7 @@ class StageAgreement:
 
     @property
     def distance(self) -> str:
-        """How far the results are out of bound, and where, in words; or the fault."""
+        """Size and place of the largest excess over the bound, in words; or the fault."""
         if self.fault or self.place is None:
             return self.fault
         row, unit = self.place

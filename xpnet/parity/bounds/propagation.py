@@ -80,11 +80,11 @@ class Propagation:
             steps = self.network.preprocessing
             y, error, spread = inputs_with_errors(steps, rows, self.precision, self.factor)
             errors = self._only(y, error, spread)
+            results = self.network.layer_results(rows.astype(np.float64), np, keeps_sums=True)
         yield y, errors.bound
         for layer in self._layers:
             with np.errstate(all="ignore"):
-                x, z = y, y @ layer.own.weight + layer.own.bias
-                y = layer.own.activate(z, np)
+                x, (z, y) = y, next(results)
                 errors = self._layer_errors(layer, x, z, y, errors)
             yield y, errors.bound
 
