@@ -12,7 +12,7 @@ import re
 import sys
 import threading
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -163,33 +163,14 @@ class MirrorHandler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         *_, word, name = self.path.split("/")
-        word = self.server.always or word
         self.server.requests.append(self.path)
-        content = self.server.files.get(name)
-        if word == "redirect":
-            self.answer(302, 0, ("Location", f"/ok/{name}"))
-        elif word == "forbidden" or content is None:
-            self.answer(403 if word == "forbidden" else 404, 0)
-        else:
-            self.send_file(word, bytes(len(content)) if word == "wrong" else content)
-
-    def answer(self, status, n_bytes, *headers):
-        self.send_response(status)
-        for header in [("Content-Length", str(n_bytes)), *headers]:
-            self.send_header(*header)
+        content = self.server.files[name]
+        self.send_response(403 if word == "forbidden" else 200)
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-
-    def send_file(self, word, content):
-        wrong = {"longer": 7, "shorter": -7}.get(word, 0)
-        self.answer(200, len(content) + wrong)
-        if word in {"broken", "stalled"}:
-            content = content[: len(content) // 2]
-        step = 1 + len(content) // 8
-        with suppress(OSError):  # the client has left
-            for i in range(0, len(content), step):
-                self.wfile.write(content[i : i + step])
-                self.server.ended.wait(0.01 if word == "slow" else 0)
-        self.server.ended.wait(30 if word == "stalled" else 0)
+        if word != "forbidden":
+            content = bytes(len(content)) if word == "wrong" else content
+            self.wfile.write(content[: 9 if word == "broken" else None])
 
     def log_message(self, *_):
         """Print nothing."""
@@ -199,18 +180,16 @@ class MirrorHandler(http.server.BaseHTTPRequestHandler):
 def mirror(monkeypatch):
     """Return a local HTTP server of `files`, the contents by name.
 
-    ``url(word)`` is the address for a behaviour, `always` a behaviour for all addresses, and
-    `requests` are the paths that were asked for.
+    ``url(word)`` is the address for a behaviour, and `requests` are the paths that were asked for.
     """
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), MirrorHandler)
-    server.files, server.requests, server.always = {}, [], None
-    server.ended = threading.Event()
-    server.url = lambda word: f"http://127.0.0.1:{server.server_port}/{word}/"
+    server.files, server.requests = {}, []
+    ports = {"down": 9}
+    server.url = lambda word: f"http://127.0.0.1:{ports.get(word, server.server_port)}/{word}/"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
-    server.ended.set()
     server.shutdown()
     server.server_close()
     thread.join()
@@ -226,14 +205,8 @@ def published(mirror):
             header = bytes([0, 0, 8, magic]) + np.asarray(x[rows].shape, ">u4").tobytes()
             content = gzip.compress(header + x[rows].tobytes(), mtime=0)
             mirror.files[f"{part}-{name}-ubyte.gz"] = content
-    contents = [mirror.files[name] for name in FILES]
-
-    def publish(*words):
-        hashes = ["md5:" + hashlib.md5(x).hexdigest() for x in contents]
-        urls = tuple(map(mirror.url, words))
-        return DataSet(urls, tuple(hashes))
-
-    return publish
+    hashes = tuple(hashlib.sha256(mirror.files[name]).hexdigest() for name in FILES)
+    return lambda *words: DataSet(tuple(map(mirror.url, words)), hashes)
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects

@@ -89,7 +89,7 @@ def test_an_activation_for_each_layer(parse):
 
 def test_options_that_the_reader_rejects():
     with pytest.raises(UsageError, match="`classes` must be 1 to 256; got 300"):
-        Data.from_args(argparse.Namespace(classes=300, offline=False), "sample")
+        Data.from_args(argparse.Namespace(classes=300), "sample")
 
 
 def test_the_error_of_a_check_names_the_file():

@@ -16,7 +16,6 @@ from xpnet.cli.arguments import (
     not_negative_integer,
     positive_integer,
 )
-from xpnet.cli.fetch import fetch_word
 from xpnet.files.errors import DataError
 
 if TYPE_CHECKING:
@@ -60,8 +59,6 @@ def add_reading_arguments(
         add("--labels FILE", file_name, text)
     text = f"train or test, for mnist, a folder or an npz file with both parts (default: {split})"
     add("--split PART", str, text, choices=("train", "test"))
-    text = "do not download the data set that DATA names"
-    parser.add_argument("--offline", action="store_true", help=text)
     parser.set_defaults(default_split=split)
     text = "label column of a CSV file: first, last, none, or its name, such as --label species"
     add("--label NAME", str, text, default="auto")
@@ -86,11 +83,10 @@ def _names(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Data:
-    """A data set and the options for reading it; its files are downloaded when it is read."""
+    """A data set and the options for reading it."""
 
     path: str
     options: "ReadOptions"
-    offline: bool = False
 
     @classmethod
     def from_args(cls, args: argparse.Namespace, path: str) -> "Data":
@@ -98,7 +94,7 @@ class Data:
         from xpnet.datasets.read_options import ReadOptions
 
         try:
-            return cls(path, from_args(ReadOptions, args), args.offline)
+            return cls(path, from_args(ReadOptions, args))
         except ValueError as error:
             raise UsageError(str(error)) from error
 
@@ -116,16 +112,11 @@ class Data:
         """Return the data set with other options for reading it."""
         return replace(self, options=replace(self.options, **options))
 
-    def fetched(self) -> "ReadOptions":
-        """Download the data set if it is a word for one, and return the options for reading it."""
-        fetch_word(self.path, offline=self.offline)
-        return self.options
-
     def read(self, **more: Any) -> tuple[Any, Any]:
         """Return all images and labels; `more` are further options."""
         from xpnet.datasets import read
 
-        return read(self.path, **vars(replace(self.fetched(), **more)))
+        return read(self.path, **vars(replace(self.options, **more)))
 
     def read_rows(self, n_in: int, purpose: str, **more: Any) -> tuple[Any, Any]:
         """Return all images as rows, and labels; raise DataError if there are no images."""
@@ -141,7 +132,7 @@ class Data:
         """Return an iterator over blocks of images and labels; otherwise as `read`."""
         from xpnet.datasets import stream
 
-        return stream(self.path, **vars(replace(self.fetched(), **more)))
+        return stream(self.path, **vars(replace(self.options, **more)))
 
     def named(self, labels: Any, network: "Network") -> Any:
         """Return the labels, as names if DATA is a word for images whose classes have names.

@@ -175,7 +175,7 @@ def _files_in(data: Data) -> list[str] | None:
 
     with warnings.catch_warnings():  # given when the data are read
         warnings.simplefilter("ignore", DataWarning)
-        folder = Path(locate(data.path, data.fetched())[0])
+        folder = Path(locate(data.path, data.options)[0])
     if not folder.is_dir():
         return None
     return [str(path.relative_to(folder)) for path in picture_files(folder)]

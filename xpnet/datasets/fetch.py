@@ -1,23 +1,17 @@
 """Data sets known by name: downloaded from mirrors, verified and kept in a cache."""
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import urlsplit
 
 from xpnet.files.optional import import_optional
 
-__all__ = ["DATA_SETS", "FILES", "DataSet", "FetchError", "fetch", "fetch_files"]
+__all__ = ["DATA_SETS", "FILES", "DataSet", "FetchError", "fetch", "fetch_once"]
 
-# Takes the options desc and total of tqdm; returns a bar, or None, as a context.
-Progress: TypeAlias = Callable[..., AbstractContextManager[Any]]
-
-_TIMEOUT = 30.0  # seconds without a byte
 FILES = (
     "train-images-idx3-ubyte.gz",
     "train-labels-idx1-ubyte.gz",
@@ -31,7 +25,7 @@ class DataSet:
     """A data set on mirrors, which are tried in this order, as the four `FILES`."""
 
     mirrors: tuple[str, ...]
-    hashes: tuple[str, ...]  # of the compressed files, as pooch writes them
+    hashes: tuple[str, ...]  # SHA-256 of the compressed files
     classes: tuple[str, ...] | None = None
 
 
@@ -43,10 +37,10 @@ DATA_SETS = {
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
         ),
         (
-            "sha256:440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-            "sha256:3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-            "sha256:8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-            "sha256:f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
         ),
     ),
     "fashion-mnist": DataSet(
@@ -55,10 +49,10 @@ DATA_SETS = {
             "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
         ),
         (
-            "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-            "md5:25c81989df183df01b3e8a0aad5dffbe",
-            "md5:bef4ecab320f06d8554ea6380940ec79",
-            "md5:bb300cfdad3c16e7a12a480ee83cd310",
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
         ),
         tuple(_CLASSES.split(",")),
     ),
@@ -70,17 +64,15 @@ class FetchError(OSError):
     """A data set is not in the cache and cannot be fetched."""
 
 
-def fetch(name: str, /, *, offline: bool = False, force: bool = False) -> Path:
+def fetch(name: str, /) -> Path:
     """Fetch a data set into the cache, unless it is there undamaged, and return its folder.
+
+    On a terminal, a progress bar is shown.
 
     Parameters
     ----------
     name : {"mnist", "fashion-mnist"}
         The data set: 60,000 training and 10,000 test images, in four IDX files.
-    offline : bool, default False
-        If true, raise OSError if a file is missing or damaged in the cache.
-    force : bool, default False
-        If true, fetch all files anew.
 
     Returns
     -------
@@ -91,108 +83,75 @@ def fetch(name: str, /, *, offline: bool = False, force: bool = False) -> Path:
     Raises
     ------
     OSError
-        If no mirror delivers a file with the known checksum, the cache cannot be written, or
-        `offline` is true and a file is missing or damaged.
+        If no mirror delivers a file with the known SHA-256 checksum, or the cache cannot be
+        written.
     ModuleNotFoundError
         If pooch is not installed.
     ValueError
-        If `name` is unknown, or `offline` and `force` are both true.
+        If `name` is unknown.
 
     Notes
     -----
-    `xpnet.read` does not verify files again. MNIST is licensed under CC BY-SA 3.0, Fashion-MNIST
-    under MIT.
+    `xpnet.read` does not verify files in the cache again. MNIST is licensed under CC BY-SA 3.0,
+    Fashion-MNIST under MIT.
 
     Examples
     --------
     >>> images, labels = xpnet.read(xpnet.fetch("mnist"), split="test")  # doctest: +SKIP
     """
-    return fetch_files(name, offline=offline, force=force)[0]
-
-
-def fetch_files(
-    name: str,
-    *,
-    offline: bool = False,
-    force: bool = False,
-    verify: bool = True,
-    progress: Progress = lambda **_: nullcontext(),
-) -> tuple[Path, list[str]]:
-    """Fetch a data set as `fetch` does; return its folder, and the hosts of fetched files.
-
-    `verify` is false to trust the files in the cache. `progress` makes the progress bar of a file.
-    """
     if name not in DATA_SETS:
         msg = f"`name` must be one of {', '.join(DATA_SETS)}; got {name!r}"
         raise ValueError(msg)
-    if offline and force:
-        msg = "`offline` and `force` must not both be true"
-        raise ValueError(msg)
-    cache = os.environ.get("XPNET_CACHE") or _pooch().os_cache("xpnet")
-    try:
-        folder = Path(cache).expanduser() / name
-    except RuntimeError as error:
-        msg = f"{cache}: no such user; XPNET_CACHE must name a folder"
-        raise FetchError(msg) from error
-    data_set = DATA_SETS[name]
-    missing = {
-        file: known
-        for file, known in zip(FILES, data_set.hashes, strict=True)
-        if force or not _is_whole(folder / file, known if verify else None)
-    }
-    if missing and offline:
-        what = "is damaged in" if (folder / next(iter(missing))).is_file() else "is not in"
-        msg = f"{name} {what} the cache, {folder}: run xpnet fetch {name}"
-        raise FetchError(msg)
-    hosts = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for file, known in missing.items():
-            with TemporaryDirectory(dir=folder, prefix=".xpnet-") as here:
-                part = Path(here) / file
-                hosts.append(_from_mirrors(data_set.mirrors, part, known, progress))
-                part.replace(folder / file)
-    except FetchError as error:
-        msg = f"{error}; files from elsewhere belong in {folder}"
-        raise FetchError(msg) from error
-    except OSError as error:
-        what = f"{folder}: cannot be written: {error.strerror or error}"
-        msg = f"{what}; the variable XPNET_CACHE can name another folder"
-        raise FetchError(msg) from error
-    return folder, list(dict.fromkeys(hosts))
-
-
-def _is_whole(path: Path, known: str | None) -> bool:
-    """Return whether a file exists and, if it is given, has the known hash."""
-    if known is None or not path.is_file():
-        return path.is_file()
-    kind, _, checksum = known.partition(":")
-    return bool(_pooch().file_hash(str(path), alg=kind) == checksum)
-
-
-def _from_mirrors(mirrors: Sequence[str], path: Path, known: str, progress: Progress) -> str:
-    """Download a file from the first mirror that has it with the known hash; return the host."""
+    data_set, folder = DATA_SETS[name], _cache() / name
     pooch = _pooch()
-    from requests import RequestException
-
     pooch.get_logger().setLevel("ERROR")  # it prints each download
-    # The file as it is: a server must not compress it on the way.
-    options = {"headers": {"Accept-Encoding": "identity"}, "timeout": _TIMEOUT}
-    reasons = []
+    registry = dict(zip(FILES, data_set.hashes, strict=True))
+    mirrors = [pooch.create(folder, mirror, registry=registry) for mirror in data_set.mirrors]
+    for file in FILES:
+        _fetch_file(file, mirrors)
+    return folder
+
+
+def fetch_once(name: str) -> Path:
+    """Return the folder of a data set; fetch it unless its files are there, which are trusted."""
+    folder = _cache() / name
+    return folder if all((folder / file).is_file() for file in FILES) else fetch(name)
+
+
+def _cache() -> Path:
+    """Return the folder in which the folders of all data sets are."""
+    cache = os.environ.get("XPNET_CACHE") or _pooch().os_cache("xpnet")
+    return Path(os.path.expanduser(cache))  # noqa: PTH111 -- no error for an unknown user
+
+
+def _fetch_file(file: str, mirrors: list[Any]) -> None:
+    """Fetch a file into the cache from the first mirror that delivers it undamaged."""
+    from requests import RequestException
+    from tqdm import tqdm
+
+    folder, reasons = mirrors[0].abspath, []
+    is_hidden = sys.stderr is None or not sys.stderr.isatty()
     for mirror in mirrors:
-        host = urlsplit(mirror).hostname or mirror
+        # pooch sets the total. Before, it asks whether the bar is true: whether the total is not 0.
+        bar = tqdm(desc=file, total=1, unit="B", unit_scale=True, leave=False, disable=is_hidden)
         try:
-            with progress(desc=path.name, total=None) as bar:
-                downloader = pooch.HTTPDownloader(progressbar=bar or False, **options)
-                pooch.retrieve(mirror + path.name, known, path.name, path.parent, None, downloader)
+            with bar:
+                # The file as it is: a server must not compress it on the way.
+                options = {"headers": {"Accept-Encoding": "identity"}}
+                mirror.fetch(file, downloader=_pooch().HTTPDownloader(bar, **options))
         except RequestException as error:
-            reason = f"connection failed ({type(error).__name__})"  # their own messages are long
+            reason = type(error).__name__  # their own messages are long
             if error.response is not None:
                 reason = f"{error.response.status_code} {error.response.reason}"
-            reasons.append(f"{host}: {reason}")
         except ValueError:
-            reasons.append(f"{host}: wrong {known.partition(':')[0]} checksum")
+            reason = "wrong checksum"
+        except OSError as error:
+            what = f"{folder}: cannot be written: {error.strerror or error}"
+            msg = f"{what}; the variable XPNET_CACHE can name another folder"
+            raise FetchError(msg) from error
         else:
-            return host
-    msg = f"{path.name} cannot be fetched: {'; '.join(reasons)}"
+            return
+        reasons.append(f"{urlsplit(mirror.base_url).hostname}: {reason}")
+    where = f"files from elsewhere belong in {folder}, or in a folder that XPNET_CACHE names"
+    msg = f"{file} cannot be fetched: {'; '.join(reasons)}; {where}"
     raise FetchError(msg)

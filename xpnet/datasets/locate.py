@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xpnet.datasets.fetch import DATA_SETS, fetch_files
+from xpnet.datasets.fetch import DATA_SETS, fetch_once
 from xpnet.files import DataError, DataWarning
 from xpnet.files.errors import printable
 
@@ -32,7 +32,7 @@ def locate(path: "FilePath", options: "ReadOptions") -> "tuple[FilePath, ReadOpt
         return SAMPLE_IMAGES, options
     folder = Path(path)
     if path in DATA_SETS:
-        folder, _ = fetch_files(str(path), verify=False)
+        folder = fetch_once(str(path))
     elif path == "-" or not folder.is_dir():
         return path, options
     files = _idx_images(folder)
