@@ -12,7 +12,7 @@ from xpnet.files import DataError
 if TYPE_CHECKING:
     from xpnet.datasets.csv_columns import CsvColumns
 
-__all__ = ["Block", "ImageBlocks", "LabelBlocks", "pair_blocks"]
+__all__ = ["Block", "ImageBlocks", "LabelBlocks", "RowBlocks", "pair_blocks"]
 
 # Labels are uint8, or strings.
 Block: TypeAlias = tuple[NDArray[Any], NDArray[Any] | None]
@@ -27,6 +27,17 @@ class ImageBlocks:
     labelled: bool  # whether the blocks include labels
     columns: "CsvColumns | None" = None  # None except for a CSV file
     unread: Iterable[object] = ()  # lines of a CSV file after the last block
+
+
+@dataclass(frozen=True)
+class RowBlocks:
+    """The rows of a file in blocks, at least one, and what was understood of it."""
+
+    blocks: Iterator[Block]
+    count: int | None = None  # number of rows; None if only reading to the end shows it
+    label: str | None = None  # where the labels are, for people; None if the blocks have none
+    names: tuple[str, ...] | None = None  # names of the columns of numbers of a CSV file
+    left_out: tuple[str, ...] = ()  # names (or numbers, from 1) of columns that were left out
 
 
 @dataclass(frozen=True)

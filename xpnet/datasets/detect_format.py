@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xpnet.datasets.blocks import ImageBlocks
 from xpnet.datasets.csv_file import open_csv_images, open_csv_labels
 from xpnet.datasets.idx import open_idx
 from xpnet.datasets.locate import choose_split
@@ -14,7 +15,7 @@ from xpnet.files import DataError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from xpnet.datasets.blocks import ImageBlocks, LabelBlocks
+    from xpnet.datasets.blocks import LabelBlocks
     from xpnet.datasets.read_options import ReadOptions
     from xpnet.datasets.stored_array import StoredArray
     from xpnet.files.opening import Source
@@ -51,17 +52,26 @@ def _refuse_labels(source: "Source", _: "ReadOptions", images: str) -> "LabelBlo
     raise DataError(msg, file=source.name, found="a picture", hint=hint)
 
 
+def _open_picture(source: "Source", options: "ReadOptions") -> ImageBlocks:
+    rows = open_picture(source, options)
+    return ImageBlocks(rows.blocks, rows.count, labelled=False)
+
+
+def _open_folder(source: "Source", options: "ReadOptions") -> ImageBlocks:
+    rows = open_picture_folder(source.name, options)
+    return ImageBlocks(rows.blocks, rows.count, rows.label is not None)
+
+
 _HEAD_BYTES = 12
 # The first match counts. Text does not contain the first bytes of IDX files.
 DATA_FORMATS = (
     array_format("npy", rb"\x93NUMPY", open_npy),
     DataFormat("npz", rb"PK", open_npz_images, open_npz_labels),
-    # Before IDX: TIFF has a zero among its first four bytes.
-    DataFormat("picture", PICTURE_START, open_picture, _refuse_labels),
+    DataFormat("picture", PICTURE_START, _open_picture, _refuse_labels),
     array_format("idx", rb".{0,3}[\0-\x08]", open_idx),
     DataFormat("csv", rb"", open_csv_images, open_csv_labels),
 )
-FOLDER = DataFormat("folder", rb"", open_picture_folder, _refuse_labels)
+FOLDER = DataFormat("folder", rb"", _open_folder, _refuse_labels)
 # Patterns of the first bytes of other files: what they are, and the remedy.
 _UNSUPPORTED = {
     rb"\xff\xfe|\xfe\xff": "UTF-16 text; save it as UTF-8",
