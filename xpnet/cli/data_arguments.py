@@ -72,6 +72,8 @@ def add_reading_arguments(
     add("--max-data-bytes N", positive_integer, text)
     text = "accept fractions in a CSV file"
     parser.add_argument("--float", action="store_true", dest="floating", help=text)
+    text = "resize pictures to N x N pixels, such as --size 28; they keep their proportions"
+    add("--size N", positive_integer, text)
     text = "invert bytes, for pictures with dark ink on paper: networks for MNIST expect light ink"
     parser.add_argument("--invert", action=argparse.BooleanOptionalAction, help=text)
 

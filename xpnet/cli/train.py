@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 from xpnet.cli.arguments import (
     UsageError,
     add_common_arguments,
-    add_option,
     from_args,
-    positive_integer,
 )
 from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, computation_errors
 from xpnet.cli.device_argument import add_device_argument
@@ -48,8 +46,6 @@ def add_parser(commands: Any) -> None:
         ),
     )
     add_data_arguments(parser, split="train")
-    text = "resize pictures to N x N pixels, such as --size 28"
-    add_option(parser, "--size N", positive_integer, text)
     add_training_arguments(parser)
     add_device_argument(parser)
     add_common_arguments(parser, run)
