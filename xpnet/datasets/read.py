@@ -39,11 +39,11 @@ def read(
     Parameters
     ----------
     path : str or os.PathLike
-        A CSV, IDX, npy or npz file, or a picture (PNG, JPEG, BMP, GIF, WebP, TIFF; needs
-        Pillow), plain or gzip, recognised by its content; a folder of pictures, or of one folder
-        per class, or of IDX files as MNIST is distributed; ``"-"`` for standard input; or a word:
-        ``"sample"`` for the embedded digits, ``"mnist"`` and ``"fashion-mnist"`` for the data sets
-        of `xpnet.fetch`. (A file of that name is ``"./mnist"``.)
+        A CSV, IDX, npy or npz file, or a picture (PNG, JPEG, BMP, GIF, WebP; needs Pillow), plain
+        or gzip, recognised by its content; a folder of pictures, or of one folder per class, or of
+        IDX files as MNIST is distributed; ``"-"`` for standard input; or a word: ``"sample"`` for
+        the embedded digits, ``"mnist"`` and ``"fashion-mnist"`` for the data sets of `xpnet.fetch`.
+        (A file of that name is ``"./mnist"``.)
     labels : str or os.PathLike, optional
         A file of labels. By default, labels are searched in `path`, then in the file whose name
         has "labels" for "images" (and "idx1" for "idx3").
@@ -66,8 +66,7 @@ def read(
         If true, the pixels of a CSV file may be any finite numbers, and are returned as float32; so
         are, by default, tables of measurements, and rows of which half the numbers have a point.
     features : int, optional
-        The required number of pixels in a CSV file or picture. If it is the square of an
-        integer, pictures are resized to that square.
+        The required number of pixels in a CSV file or picture.
     size : int, optional
         Side of the square to which pictures are resized, such as 28. The picture keeps its
         proportions, on the grey of its border. By default, all pictures must have the same size.
@@ -78,7 +77,6 @@ def read(
     max_data_bytes : int, optional
         Limit on the bytes of images in memory. By default 100 times the size of the file, at
         least 16 MiB, and at most 4 GiB or the size of the file: only compressed files exceed it.
-        A picture counts 4 to 24 bytes per pixel, of which 192 MiB are allowed by default.
     split : {"train", "test"}, optional
         The part to read, required for data with both: ``"mnist"``, a folder of IDX files, or an
         npz file with x_train, y_train, x_test and y_test as Keras has it.
@@ -92,8 +90,8 @@ def read(
         uint8 with 0 for the least ink and 255 for the most; float32 or float64 from files of
         floating-point numbers.
     labels : ndarray of uint8, shape (n,), or None
-        The labels, as strings if they are text, or names of folders, such as "0"; None if the data
-        set has no labels, or `want_labels` is false.
+        The labels, as strings if they are text, or names of folders that are not all numbers from
+        0 to 255; None if the data set has no labels, or `want_labels` is false.
 
     Raises
     ------
@@ -109,8 +107,8 @@ def read(
     -----
     xpnet.DataWarning
         If a line of numbers is read as a header, unless `header` is "yes"; if row numbers are left
-        out of a table, or only the values of a column show that it is the label; if a folder
-        contains other files; if a picture's background is bright.
+        out of a table, or only the values of a column show that it is the label; if a picture's
+        background is bright.
 
     Examples
     --------
