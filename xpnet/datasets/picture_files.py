@@ -1,4 +1,4 @@
-"""Pictures (PNG, JPEG, BMP, GIF, WebP, TIFF) as grey images, decoded by Pillow.
+"""Pictures (PNG, JPEG, BMP, GIF, WebP) as grey images, decoded by Pillow.
 
 They are single files, or in a folder: all in one, or in a folder per class.
 """
@@ -7,16 +7,15 @@ import math
 import re
 import warnings
 from collections.abc import Iterable, Iterator
+from io import BytesIO
 from itertools import chain, islice, zip_longest
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.datasets.blocks import Block, ImageBlocks
-from xpnet.datasets.limits import check_data_size, copy_to_temporary_file
-from xpnet.datasets.stored_array import BLOCK_BYTES
+from xpnet.datasets.blocks import Block, RowBlocks
 from xpnet.files import DataError, DataWarning, quoted
 from xpnet.files.errors import printable
 from xpnet.files.opening import open_source
@@ -26,53 +25,44 @@ if TYPE_CHECKING:
     from xpnet.datasets.read_options import FilePath, ReadOptions
     from xpnet.files.opening import Source
 
-__all__ = [
-    "PICTURE_START",
-    "number_labels",
-    "open_picture",
-    "open_picture_folder",
-    "picture_files",
-]
+__all__ = ["PICTURE_START", "open_picture", "open_picture_folder", "picture_files"]
 
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 # The first bytes of these formats. They match no text and no IDX file.
-PICTURE_START = rb"\x89PNG|\xff\xd8\xff|BM.{4}\0{4}|GIF8[79]a|RIFF.{4}WEBP|II[*+]\0|MM\0[*+]"
+PICTURE_START = rb"\x89PNG|\xff\xd8\xff|BM.{4}\0{4}|GIF8[79]a|RIFF.{4}WEBP"
+_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA"}
 _BLOCK_PICTURES = 256  # few, so that a progress bar moves
 _MIDDLE_GREY = 127
-# Modes of Pillow that are known to be decoded correctly.
-_MODES = {"1", "L", "P", "LA", "PA", "RGB", "RGBA", "I;16", "I;16B"}
-_SMALL_BYTES = 3 << 26  # no bomb needs less: drawings compress well, and their copies count
 
 
-def open_picture(source: "Source", options: "ReadOptions") -> ImageBlocks:
-    """Open a picture as one image; see `_picture_blocks`."""
-    return ImageBlocks(_picture_blocks([source], source.name, None, options), 1, labelled=False)
+def open_picture(source: "Source", options: "ReadOptions") -> RowBlocks:
+    """Open a picture as one grey image; see `_blocks`."""
+    return RowBlocks(_blocks([source], source.name, None, options), 1)
 
 
-def open_picture_folder(source: "Source", options: "ReadOptions") -> ImageBlocks:
-    """Open the images in a folder.
+def open_picture_folder(folder: "FilePath", options: "ReadOptions") -> RowBlocks:
+    """Open the pictures in a folder, labelled by the names of folders of classes; see `_blocks`."""
+    paths, labels = picture_files(folder), None
+    if paths[0].parent != Path(folder) and options.want_labels and options.labels is None:
+        labels = _as_labels([path.parent.name for path in paths])
+    blocks = _blocks(map(open_source, paths), str(folder), labels, options)
+    return RowBlocks(blocks, len(paths), None if labels is None else "the folders")
 
-    Pictures, known by their suffixes, are in natural order (2.png before 10.png). In folders of
-    classes they take turns, so that the first rows show all classes. The labels are the names of
-    these folders, as strings. Raise DataError as `picture_files`, or for more than 256 classes.
-    """
-    paths, n_others = _ordered_pictures(Path(source.name))
-    if n_others:
-        msg = f"{printable(source.name)}: other files and folders are left out ({n_others:,})"
-        warnings.warn(msg, DataWarning, stacklevel=4)
-    labels = None
-    if paths[0].parent != Path(source.name) and options.own_labels:
-        names = [path.parent.name for path in paths]
-        _check_names([*dict.fromkeys(names)], source.name, options)
-        labels = np.asarray(names)
-    source.incoming.size = sum(path.stat().st_size for path in paths)
-    blocks = _picture_blocks(map(open_source, paths), source.name, labels, options)
-    return ImageBlocks(blocks, len(paths), labels is not None)
+
+def _as_labels(names: list[str]) -> NDArray[Any]:
+    """Return names as integers if they are different ones from 0 to 255, otherwise as strings."""
+    numbers = {x: int(x) if re.fullmatch("[0-9]+", x) else 256 for x in set(names)}
+    if max(numbers.values()) > 255 or len(set(numbers.values())) < len(numbers):
+        return np.asarray(names)
+    return np.asarray([numbers[name] for name in names], np.uint8)
 
 
 def picture_files(folder: "FilePath") -> list[Path]:
     """Return the pictures in a folder, in the order in which `xpnet.read` returns them as rows.
+
+    Pictures are known by their suffixes. Hidden and other files are left out. The order is natural:
+    2.png before 10.png. Classes take turns, so that the first rows show all of them.
 
     Parameters
     ----------
@@ -89,99 +79,51 @@ def picture_files(folder: "FilePath") -> list[Path]:
     DataError
         If there are no pictures, or pictures beside folders of pictures.
     """
-    return _ordered_pictures(Path(folder))[0]
-
-
-def _ordered_pictures(folder: Path) -> tuple[list[Path], int]:
-    """Return the pictures in a folder, and the number of other files and folders."""
-    children = _visible(folder)
-    entries = children + [path for child in children if child.is_dir() for path in _visible(child)]
-    pictures = [path for path in entries if path.suffix.lower() in _SUFFIXES and path.is_file()]
-    paths = [path for path in pictures if path.parent == folder]
-    classes: dict[str, list[Path]] = {}
-    for path in pictures[len(paths) :]:
-        classes.setdefault(path.parent.name, []).append(path)
-    n_others = len(entries) - len(pictures) - len(classes)
-    if bool(paths) == bool(classes):
+    paths = _pictures(Path(folder))
+    classes = [_pictures(child) for child in _visible(Path(folder)) if child.is_dir()]
+    if bool(paths) == any(classes):
         msg = "pictures beside folders of pictures" if paths else "folder without pictures"
-        found = f"{len(paths)} pictures, {len(classes)} folders of pictures, {n_others} others"
         rule = f"IDX files; or {', '.join(_FORMATS)} pictures, all in this folder or all in"
         rule += " one folder per class"
-        # Such as train and test, each with a folder per class.
-        below = [path for path in entries if path.parent != folder and path.is_dir()]
-        parts = dict.fromkeys(printable(path.parent.name) for path in below)
-        hint = f"give its folder {' or '.join([*parts][:2])}" if parts and not paths else None
-        raise DataError(msg, file=folder, found=found, expected=rule, hint=hint)
-    turns = chain.from_iterable(zip_longest(*classes.values()))
-    return paths or [path for path in turns if path is not None], n_others
+        raise DataError(msg, file=folder, expected=rule)
+    turns = chain.from_iterable(zip_longest(*classes))
+    return paths or [path for path in turns if path is not None]
 
 
-def number_labels(labels: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...] | None]:
-    """Return labels as class ids, and the names of the classes in natural order.
-
-    The names are None if labels are integers, or strings of different numbers from 0 to 255.
-    """
-    if labels.dtype.kind != "U":
-        return labels, None
-    names = tuple(sorted(set(labels.tolist()), key=_natural))
-    numbers = [int(name) if re.fullmatch("[0-9]{1,9}", name) else 256 for name in names]
-    are_numbers = max(numbers, default=0) <= 255 and len(set(numbers)) == len(names)
-    ids = dict(zip(names, numbers if are_numbers else range(len(names)), strict=True))
-    dtype = np.uint8 if len(names) <= 256 else np.int64
-    found = np.asarray([ids[name] for name in labels.tolist()], dtype)
-    return found, None if are_numbers else names
-
-
-def _natural(name: str) -> tuple[list[Any], str]:
-    """Return the sorting key that orders digits as numbers."""
-    parts = re.split(r"([0-9]+)", name.casefold())
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
+def _pictures(folder: Path) -> list[Path]:
+    """Return the pictures in a folder, in natural order."""
+    return [x for x in _visible(folder) if x.suffix.lower() in _SUFFIXES and x.is_file()]
 
 
 def _visible(folder: Path) -> list[Path]:
     """Return the files and folders in a folder in natural order, without hidden ones."""
-    paths = (path for path in folder.iterdir() if not path.name.startswith("."))
-    return sorted(paths, key=lambda path: _natural(path.name))
+    return sorted((x for x in folder.iterdir() if not x.name.startswith(".")), key=_natural)
 
 
-def _check_names(names: list[str], folder: str, options: "ReadOptions") -> None:
-    """Raise DataError unless the names of the classes are printable and not too many."""
-    largest = len(names) - 1
-    if largest <= options.largest_label:
-        largest = int(number_labels(np.asarray(names))[0].max())
-    if largest > options.largest_label:
-        rule = f"integers from 0 to {options.largest_label}, or at most as many names"
-        msg, found = "folders of classes", f"{len(names)} from {names[0]} to {names[-1]}"
-        raise DataError(msg, file=folder, found=found, expected=rule)
-    if (name := next((name for name in names if not name.isprintable()), None)) is not None:
-        msg, found = "name of a folder of a class", quoted(name)
-        raise DataError(msg, file=folder, found=found, expected="printable characters in UTF-8")
+def _natural(path: Path) -> tuple[list[Any], str]:
+    """Return the sorting key that orders digits as numbers."""
+    parts = re.split(r"([0-9]+)", path.name.casefold())
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], path.name
 
 
-def _picture_blocks(
-    sources: "Iterable[Source]",
-    name: str,
-    labels: NDArray[Any] | None,
-    options: "ReadOptions",
+def _blocks(
+    sources: "Iterable[Source]", name: str, labels: NDArray[Any] | None, options: "ReadOptions"
 ) -> Iterator[Block]:
     """Yield pictures, at least one, as blocks of grey images with their labels; close the sources.
 
-    Transparent pixels are white. Pictures are resized to a square of side `size`, or if `features`
-    is the square of an integer, and keep their form; otherwise they must have one size. Warn of a
-    bright background in `name` unless `invert` is given. Raise DataError for a damaged or too large
-    picture, or another size; ModuleNotFoundError if Pillow is not installed.
+    Transparent pixels are white. Pictures are resized to a square of side `size` and keep their
+    form; without it, they must have one size. Warn of a bright background in `name` unless `invert`
+    is given. Raise DataError for a damaged or too large picture, or another size than `features`;
+    ModuleNotFoundError if Pillow is not installed.
     """
     stop = None if options.rows is None else max(options.rows, 1)
     images = _same_size(islice(sources, stop), options)
-    first = next(images)
-    images = chain([first], images)
-    step = max(1, min(options.block_rows, _BLOCK_PICTURES, BLOCK_BYTES // first.size))
-    if options.invert is None and np.median(_border(first)) > _MIDDLE_GREY:
-        msg = f"{printable(name)}: bright background: give --invert (in Python"
-        msg += " invert=True) if the network expects light ink, as in MNIST, else --no-invert"
-        warnings.warn(msg, DataWarning, stacklevel=4)
     start = 0
-    while found := list(islice(images, step)):
+    while found := list(islice(images, min(options.block_rows, _BLOCK_PICTURES))):
+        if start == 0 and options.invert is None and np.median(_border(found[0])) > _MIDDLE_GREY:
+            msg = f"{printable(name)}: bright background: give --invert (in Python"
+            msg += " invert=True) if the network expects light ink, as in MNIST, else --no-invert"
+            warnings.warn(msg, DataWarning, stacklevel=4)
         block = np.stack(found)[: options.rows]
         yield block, None if labels is None else labels[start : start + len(block)]
         start += len(block)
@@ -195,10 +137,11 @@ def _same_size(sources: "Iterable[Source]", options: "ReadOptions") -> Iterator[
         shape = shape or image.shape
         if image.shape != shape or options.features not in {None, image.size}:
             msg, found = "size of the picture", f"{image.shape[1]} x {image.shape[0]} pixels"
-            rule, hint = f"{options.features} pixels", "resize it"
-            if image.shape != shape:
-                rule = f"{shape[1]} x {shape[0]} as in the first one"
-                hint = "give one size to all pictures by --size 28 (in Python size=28)"
+            rule, n_pixels = f"{shape[1]} x {shape[0]} as in the first one", options.features or 784
+            rule = rule if image.shape != shape else f"{n_pixels} pixels"
+            side = math.isqrt(n_pixels)
+            hint = f"resize all pictures by --size {side} (in Python size={side})"
+            hint = hint if side**2 == n_pixels else "resize it"
             raise DataError(msg, file=source.name, found=found, expected=rule, hint=hint)
         yield image
 
@@ -208,72 +151,45 @@ def _read(source: "Source", options: "ReadOptions") -> NDArray[np.uint8]:
     import_optional("PIL", f"{printable(source.name)}: pictures need Pillow", "Pillow")
     from PIL import Image
 
-    content = copy_to_temporary_file("picture", source, options)
-    source.incoming.size = source.incoming.n_read  # known at the end of a pipe, too
+    content = source.read()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _decode(content, source, options)
+            return _decode(content, source.name, options)
     except (DataError, MemoryError):
         raise
     except Exception as error:  # Pillow documents few of its errors for damaged files
         msg = "damaged, truncated or too large picture"
         hint = "copy it again, or convert it to a smaller PNG of 8 bits"
-        found = quoted(str(error).partition(" <")[0])  # without the name of a temporary file
+        found = quoted(str(error).partition(" <")[0])  # without the address of an object
         raise DataError(msg, file=source.name, found=found, hint=hint) from error
 
 
-def _decode(content: IO[bytes], source: "Source", options: "ReadOptions") -> NDArray[np.uint8]:
+def _decode(content: bytes, name: str, options: "ReadOptions") -> NDArray[np.uint8]:
     from PIL import Image, ImageOps
 
-    content.seek(0)
-    Image.open(content, formats=_FORMATS).verify()  # the checksums of PNG
-    content.seek(0)
-    picture: Any = Image.open(content, formats=_FORMATS)
-    _check_kind(picture, source)
-    full_size = picture.size
-    side = options.size or math.isqrt(options.features or 0)
-    is_square = options.size is not None or side**2 == options.features
-    if is_square:
-        picture.draft("L", (4 * side, 4 * side))  # a large JPEG is decoded at a fraction of it
-    is_small = picture.mode in {"1", "L", "P"} and not picture.has_transparency_data
-    n_bytes = math.prod(picture.size) * (4 if is_small else 16)  # with all copies
-    n_bytes += math.prod(full_size) * 8 * ("progressive" in picture.info)  # coefficients of JPEG
-    if n_bytes > _SMALL_BYTES or options.max_data_bytes is not None:
-        check_data_size("picture", n_bytes, source, options)
+    Image.open(BytesIO(content), formats=_FORMATS).verify()  # the checksums of PNG
+    picture: Any = Image.open(BytesIO(content), formats=_FORMATS)
+    # Pillow does not find a transparent grey of 2 or 4 bits.
+    is_odd = picture.format == "PNG" and "transparency" in picture.info and picture.mode == "L"
+    if picture.mode not in _MODES or (is_odd and picture.tile[0][3] != "L"):
+        kind, hint = f"{picture.format} of mode {picture.mode}", "convert it to PNG of 8 bits"
+        msg = "kind of picture"
+        raise DataError(msg, file=name, found=kind, hint=hint)
+    size = options.size
+    if size is not None:
+        picture.draft("L", (4 * size, 4 * size))  # a large JPEG is decoded at a fraction of it
     picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I;16"):
-        values = np.asarray(picture, np.float32) / 257
-        picture = Image.fromarray(values.round().astype(np.uint8))
-    elif picture.has_transparency_data:
+    if picture.has_transparency_data:
         paper = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(paper, picture.convert("RGBA"))
     picture = picture.convert("L")
-    if is_square and picture.size != (side, side):
-        # A picture that is no square keeps its form, on the gray of its border.
-        gray = int(np.median(_border(np.asarray(picture))))
-        picture = ImageOps.pad(picture, (side, side), Image.Resampling.LANCZOS, color=gray)
+    if size is not None and picture.size != (size, size):
+        # A picture that is no square keeps its form, on the grey of its border.
+        grey = int(np.median(_border(np.asarray(picture))))
+        picture = ImageOps.pad(picture, (size, size), Image.Resampling.LANCZOS, color=grey)
     return np.array(picture)
-
-
-def _check_kind(picture: Any, source: "Source") -> None:
-    """Raise DataError unless Pillow is known to decode this kind of picture correctly."""
-    kind, is_known = f"{picture.format} of mode {picture.mode}", picture.mode in _MODES
-    if picture.format == "TIFF":
-        tags = picture.tag_v2
-        n_bits, sample_format = max(tags.get(258, (1,))), max(tags.get(339, (1,)))
-        photometric, is_planar = tags.get(262, 0), tags.get(284) == 2
-        kind = f"TIFF of {n_bits} bits, sample format {sample_format}, photometric {photometric}"
-        is_known &= n_bits <= 8 or (n_bits == 16 and photometric in {1, 2} and not is_planar)
-        is_known &= sample_format == 1  # unsigned
-        is_known &= photometric != 3 or max(tags[320]) > 255  # otherwise a palette of 8 bits
-    elif picture.format == "PNG" and "transparency" in picture.info and picture.mode != "P":
-        kind = f"PNG of mode {picture.tile[0][3]} with a transparent color"
-        is_known &= picture.tile[0][3] in {"1", "L", "RGB"}
-    if not is_known:
-        msg, hint = "kind of picture", "convert it to PNG of 8 bits"
-        raise DataError(msg, file=source.name, found=kind, hint=hint)
 
 
 def _border(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
