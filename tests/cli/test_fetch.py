@@ -19,11 +19,8 @@ def mnist(published, tmp_path, monkeypatch):
     return tmp_path / "cache" / "mnist"
 
 
-def test_names():
-    assert tuple(DATA_SETS) == fetch.NAMES
-
-
 def test_the_report(xpnet, mirror, mnist):
+    assert tuple(DATA_SETS) == fetch.NAMES
     n_bytes = sum(map(len, mirror.files.values()))
     result = xpnet("fetch", "mnist")
     assert (result.code, result.err) == (0, "")
@@ -70,7 +67,5 @@ def test_names_of_classes_are_stored(xpnet, published, monkeypatch, tmp_path):
     options = ["--epochs", "1", "--validation", "0", "--classes", "10"]
     assert xpnet("train", "fashion-mnist", "-o", model, *options).code == 0
     assert load(model).classes == names
-    lines = xpnet("predict", "fashion-mnist", "--model", model).out.splitlines()
-    assert {line.partition(",")[2] for line in lines[1:]} <= set(names)
     assert " of 2)" in xpnet("evaluate", "fashion-mnist", "--model", model).out
     assert xpnet("show", "fashion-mnist", "--model", model, "--mistakes").code == 0
