@@ -1,313 +1,356 @@
-"""CSV files, parsed by NumPy in blocks of lines.
+"""CSV files as Kaggle and pandas write them, parsed by NumPy in blocks of lines.
 
-If NumPy rejects a block, the line and column of the error are located afterwards.
+Three rules find the header, the label and the dtype. Where they do not decide, an error names the
+option, or the line of pandas that writes a plain file.
 """
 
+import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
-from itertools import chain, islice, tee
-from typing import TYPE_CHECKING, Any
+from itertools import chain, islice, pairwise
+from math import isqrt
+from shlex import quote
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.datasets.blocks import Block, ImageBlocks, LabelBlocks
-from xpnet.datasets.csv_columns import CsvColumns, split_fields
-from xpnet.datasets.csv_header import (
-    CERTAIN_WIDTH,
-    check_first_line,
-    comment_error,
-    find_columns,
-    is_header,
-    is_zero,
-)
-from xpnet.datasets.csv_table import is_name, parse_table, split_rows
-from xpnet.datasets.limits import check_data_size
+from xpnet.datasets.blocks import Block, RowBlocks
 from xpnet.files import DataError, quoted
 
 if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
     from xpnet.files.opening import Source
 
-__all__ = ["open_csv_images", "open_csv_labels"]
+__all__ = ["open_csv", "open_csv_labels"]
 
 Line = tuple[int, str]
 
-# In a file sorted by label, the first label other than 0 may come late.
-_LABEL_SEARCH_LINES = 8192
-_LINE_CHARACTERS = 1 << 24
-# Lines up to this length need no check of memory; in longer ones, a field takes this many bytes.
-_SHORT_LINE_CHARACTERS, _FIELD_BYTES = 1 << 16, 200
-_BLANK_LINES = 1 << 20
-_BLOCK_CHARACTERS = 1 << 25
-# Pixel columns count up from 0 or 1, perhaps after a label column that counts, too.
-_MAX_FIRST_INNER = 2
-_LARGEST_PIXEL = 255
-_FLOAT32_END = 3.4028235677973366e38  # smaller numbers round to finite ones
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
-_NOT_FINITE = {"nan", "inf", "infinity"}
-# A lookup is fast, and nearly all of thousands of fields are in this set.
-_VALID_PIXELS = frozenset(map(str, range(_LARGEST_PIXEL + 1)))
+_LABELS = {"label", "class", "target", "y"}
+_NO_NAME = re.compile(r"|unnamed: \d+(\.\d+)?", re.IGNORECASE)  # the second as pandas names it
+_ROW_NUMBERS = re.compile(rf"{_NO_NAME.pattern}|(.*[_ ])?id|index", re.IGNORECASE)
+_MISSING = {"", "?", "NA", "N/A", "nan", "NaN", "NULL", "null", "none", "None"}
+_FEWEST_PIXELS = 64  # fewer numbers in a row are measurements
+_ROWS_AHEAD, _FEWEST_COUNTED = 100, 3
+_MOST_SHOWN = 20
+_LINE_CHARACTERS, _BLOCK_CHARACTERS = 1 << 23, 1 << 25
+_IS_HEADER = "is it a header? Use --header yes or no (in Python header='yes')"
+_OTHERS = "--label, --drop and --delimiter choose others"
 
 
-def open_csv_images(source: "Source", options: "ReadOptions") -> ImageBlocks:
-    """Open a CSV file of images, one per line, with labels if there is a column of labels.
+def open_csv(source: "Source", options: "ReadOptions") -> RowBlocks:
+    """Open a CSV file of rows of numbers, with labels if there is a column of labels.
 
-    The images have the shape (n, n_pixels), and are uint8, or float32 with `floating`. Raise
-    DataError if the columns are invalid or ambiguous; from the blocks, if a line is invalid.
+    The rows have the shape (n, n_numbers), and are float32, or uint8 if there are 64 numbers or
+    more and `floating` is false. Raise DataError if the rules do not decide about the columns; from
+    the blocks, if a line is invalid.
     """
-    lines = _numbered_lines(source, options)
-    first = _first_line(lines, source.name, options)
-    # `rows` is ignored: the meaning of columns must not depend on it.
-    lines, ahead = tee(lines)
-    following = _take_lines(ahead, _LABEL_SEARCH_LINES)
-    columns = find_columns(first, following, source.name, options)
-    if columns.header is None:
-        lines = chain([first], lines)
-    labelled = columns.label is not None and options.own_labels
-    return ImageBlocks(_blocks(lines, columns), None, labelled, columns=columns, unread=lines)
-
-
-def open_csv_labels(source: "Source", options: "ReadOptions", images: str) -> LabelBlocks:
-    """Open a CSV file of one column of labels, with or without a header.
-
-    A first line of 0 is read as a label, but may be a header that pandas wrote. Raise DataError if
-    there is another column; from the blocks, if a line is not a label.
-    """
-    name = source.name
-    lines = _numbered_lines(source, options)
-    number, first = _first_line(lines, name, options)
-    fields = split_fields(first, options.delimiter)
-    if len(fields) > 1:
-        msg, found = "not labels", f"{len(fields)} columns"
-        expected, hint = "one column of labels", f"is it swapped with the images file {images}?"
-        raise DataError(msg, file=name, line=number, found=found, expected=expected, hint=hint)
-    is_name, may_be_name = is_header(fields), is_zero(fields[0])
-    if options.header == "yes" and not is_name and not may_be_name:
-        msg, found = "header of the labels", quoted(first.strip())
-        raise DataError(msg, file=name, line=number, found=found, expected="a word, or 0")
-    if options.header == "no" or (options.header == "auto" and not is_name):
-        lines = chain([(number, first)], lines)
-    columns = CsvColumns(name, replace(options, labels=None, want_labels=True), 1, label=0)
-    blocks = (labels for _, labels in _blocks(lines, columns) if labels is not None)
-    is_ambiguous = may_be_name and options.header == "auto"
-    return LabelBlocks(blocks, None, ambiguous_line=number if is_ambiguous else None)
-
-
-def _numbered_lines(source: "Source", options: "ReadOptions") -> Iterator[Line]:
-    """Yield the lines that are not blank, with their numbers in the file.
-
-    Too many blank lines are an error: gzip packs billions of them into a small file.
-    """
-    name = source.name
-    # Bytes that are not UTF-8 are kept, and later rejected with their line and column.
-    text = io.TextIOWrapper(source, encoding="utf-8", errors="surrogateescape", newline=None)
-    blanks = " \n\ufeff" if options.delimiter == "\t" else " \t\n\ufeff"
-    n_rows = 0
-    for number, line in enumerate(iter(partial(text.readline, _LINE_CHARACTERS), ""), 1):
-        if len(line) == _LINE_CHARACTERS:
-            msg, rule = "line is too long", f"at most {_LINE_CHARACTERS} characters"
-            raise DataError(msg, file=name, line=number, expected=rule)
-        if line.lstrip(blanks):
-            if len(line) > _SHORT_LINE_CHARACTERS:
-                n_fields = line.count(options.delimiter) + 1
-                what = f"line {number} of {n_fields:,} values,"
-                check_data_size(what, n_fields * _FIELD_BYTES, source, options)
-            n_rows += 1
-            yield number, line
-        elif number - n_rows > n_rows + _BLANK_LINES:
-            msg, found = "too many blank lines", f"{number - n_rows} beside {n_rows} others"
-            rule = f"at most {_BLANK_LINES} more"
-            raise DataError(msg, file=name, line=number, found=found, expected=rule)
-
-
-def _first_line(lines: Iterator[Line], name: str, options: "ReadOptions") -> Line:
-    number, line = next(lines, (0, ""))
-    if not line:
-        msg = "file is empty"
-        raise DataError(msg, file=name, found="blank lines only")
-    line = line.removeprefix("\ufeff")  # the byte order mark that some programs write
-    check_first_line(line, number, name, options)
-    return number, line
-
-
-def _take_lines(lines: Iterator[Line], count: int) -> Iterator[Line]:
-    """Yield at most `count` lines, fewer if they are very long."""
-    characters = 0
-    for line in islice(lines, count):
-        yield line
-        characters += len(line[1])
-        if characters > _BLOCK_CHARACTERS:
-            break
-
-
-def _blocks(lines: Iterator[Line], columns: CsvColumns) -> Iterator[Block]:
-    options = columns.options
-    lines = islice(lines, options.rows)
-    block = list(_take_lines(lines, options.block_rows))
-    if not block:
-        dtype = np.float32 if options.floating else np.uint8
-        empty = np.empty((0, columns.parsed_width), dtype)
-        yield (empty, None) if columns.numbers is not None else _split_label(empty, columns)
-    while block:
-        if columns.numbers is None:
-            yield _split_label(_parse(block, columns), columns)
-        elif (found := parse_table([line for _, line in block], columns)) is not None:
-            yield found
-        else:
-            raise _find_error(block, columns)
-        block = list(_take_lines(lines, options.block_rows))
-
-
-def _parse(lines: list[Line], columns: CsvColumns) -> NDArray[Any]:
-    """Return the numbers of the lines, without an unwanted label."""
-    options, width = columns.options, columns.parsed_width
-    texts = [line for _, line in lines]
-    # NumPy would accept a header of numbers, and an unclosed quote in the last line.
-    may_be_valid = columns.header is None or not columns.header.is_among(texts)
-    separator = None if options.delimiter == " " else options.delimiter
-    if width < columns.width:
-        # The text of the label is removed before parsing: it may be anything on one line.
-        cut, label = (str.split, 0) if columns.label == 0 else (str.rsplit, -1)
-        parts = [cut(line, separator, 1) for line in texts]
-        removed = [part.pop(label) for part in parts]
-        may_be_valid &= not any(text.count('"') % 2 for text in removed)
-        texts = list(map("".join, parts))
-    may_be_valid &= texts[-1].count('"') % 2 == 0
-    may_be_valid &= any(text.strip() for text in texts)  # NumPy warns of input without numbers
-    table = np.empty((0, 0))
-    if may_be_valid:
-        dtype = np.float32 if options.floating else np.uint8
-        with suppress(ValueError):
-            table = np.loadtxt(
-                texts, dtype, comments=None, delimiter=separator, quotechar='"', ndmin=2
-            )
-    if table.shape != (len(lines), width):
-        raise _find_error(lines, columns)
-    if options.header != "no" and len(headers := _counting_rows(table)):
-        number, line = lines[headers[0]]
-        raise _header_error(number, line, columns)
-    if not _are_valid(table, columns):
-        raise _find_error(lines, columns)
-    return table
-
-
-def _counting_rows(table: NDArray[Any]) -> NDArray[np.intp]:
-    """Return the indices of rows whose values count up, apart from the first and last column."""
-    if table.shape[1] < CERTAIN_WIDTH:
-        return np.empty(0, np.intp)
-    inner = table[:, 1:-1]
-    rise = inner[:, -1].astype(np.float32) - inner[:, 0]
-    rows = np.flatnonzero((inner[:, 0] <= _MAX_FIRST_INNER) & (rise == inner.shape[1] - 1))
-    counting: NDArray[np.intp] = rows[(np.diff(inner[rows], axis=1) == 1).all(axis=1)]
-    return counting
-
-
-def _are_valid(table: NDArray[Any], columns: CsvColumns) -> bool:
-    """Return whether all values are finite, and wanted labels are integers in their range."""
-    options = columns.options
-    is_valid = np.isfinite(table).all() if options.floating else True
-    if columns.label is not None and options.own_labels:
-        labels = table[:, columns.label]
-        is_valid &= bool(np.all((labels >= 0) & (labels <= options.largest_label)))
-        is_valid &= bool(np.all(labels == np.floor(labels)))
-    return bool(is_valid)
-
-
-def _split_label(table: NDArray[Any], columns: CsvColumns) -> Block:
-    if columns.label is None or not columns.options.own_labels:
-        return table, None
-    pixels = slice(1, None) if columns.label == 0 else slice(None, -1)
-    labels = table[:, columns.label].astype(np.uint8)
-    return np.ascontiguousarray(table[:, pixels]), labels
-
-
-def _find_error(lines: list[Line], columns: CsvColumns) -> DataError:
-    """Return the error in the first invalid line of a block of numbered lines."""
-    first, last = None, None
-    for number, line in lines:
-        error = _line_error(number, line, columns)
-        if error is not None:
-            return error
-        first, last = first or number, number
-    what = f"rows up to line {last} cannot be read as numbers"
-    return DataError(what, file=columns.name, line=first)
-
-
-def _header_error(number: int, line: str, columns: CsvColumns) -> DataError:
-    what = "header line" if columns.header is None else "repeated header line"
-    found, rule = quoted(line.strip()), "a row of values"
-    hint = "was the file concatenated from several?"
-    return DataError(what, file=columns.name, line=number, found=found, expected=rule, hint=hint)
-
-
-def _line_error(number: int, line: str, columns: CsvColumns) -> DataError | None:
-    name, width = columns.name, columns.width
-    fields = split_fields(line, columns.options.delimiter)
-    fields = fields if columns.numbers is None else split_rows([line], columns)[0]
-    if line.lstrip().startswith("#"):
-        return comment_error(line, number, name)
-    if columns.header is not None and columns.header.is_among([line]):
-        return _header_error(number, line, columns)
-    if line.count('"') % 2:
-        what = "quote is not closed on its line"
-        return DataError(what, file=name, line=number, column=len(fields))
-    if len(fields) != width:
-        what = f"row is too {'short' if len(fields) < width else 'long'}"
-        found, hint = f"{len(fields)} values", None
-        if len(fields) == width + 1 and not fields[-1].strip():
-            hint = "the line ends in a delimiter"
-        return DataError(what, file=name, line=number, found=found, expected=width, hint=hint)
-    for index, field in enumerate(fields):
-        if columns.numbers is not None and index not in {*columns.numbers, columns.label}:
-            continue
-        if field not in _VALID_PIXELS or index == columns.label:
-            error = _field_error(field.strip(), number, index, columns)
-            if error is not None:
-                return error
-    return None
-
-
-def _field_error(field: str, number: int, index: int, columns: CsvColumns) -> DataError | None:
-    """Return the error in the field at `index` of a line, or None if it is valid."""
-    options, is_label = columns.options, index == columns.label
-    if is_label and not options.own_labels:
-        return None
-    largest = options.largest_label if is_label else _LARGEST_PIXEL
-    what = "label" if is_label else "pixel" if columns.numbers is None else "value"
-    rule = f"an integer from 0 to {largest}"
-    value = float(field) if _NUMBER.fullmatch(field) else None
-    is_in_range = value is not None and 0 <= value <= largest
-    is_integer = value is not None and value.is_integer()
-    if is_label and columns.has_names:
-        rule, is_valid = "a name", is_name(field)
-    elif options.floating and not is_label:
-        rule = "a finite number of float32" if value else "a finite number"
-        is_valid = value is not None and abs(value) < _FLOAT32_END
-    else:
-        is_valid = is_in_range and is_integer
-        is_valid &= options.floating or field.removeprefix("+").isdigit()
-    if is_valid:
-        return None
-    has_hint = is_in_range and not options.floating and (is_integer or not is_label)
-    if not field:
-        what += " is missing"
-    elif "\0" in field:
-        what += " contains a NUL byte"
-    elif any("\udc80" <= character <= "\udcff" for character in field):
-        what += " is not UTF-8 text"
-    elif value is None and rule != "a name" and field.lower().strip("+-") not in _NOT_FINITE:
-        what += " is not a number"
-    return DataError(
-        what,
-        file=columns.name,
-        line=number,
-        column=index + 1,
-        found=quoted(field),
-        expected=rule,
-        hint="try --float (in Python floating=True)" if has_hint else None,
+    file = _CsvFile(source, options)
+    dropped = {file.place(word) for word in options.drop}
+    label = file.find_label([i for i in range(file.width) if i not in dropped])
+    dropped.discard(label)
+    if file.names and label != 0 and _ROW_NUMBERS.fullmatch(file.names[0]):
+        dropped.add(0)
+    file.numbers = [i for i in range(file.width) if i not in {*dropped, label}]
+    file.check_numbers(has_label=label is not None)
+    if options.want_labels and options.labels is None:
+        file.label = label
+    if len(file.numbers) >= _FEWEST_PIXELS and not options.floating:
+        file.dtype = np.uint8
+    return RowBlocks(
+        file.blocks(options.rows),
+        label=None if file.label is None else quoted(file.word(file.label)),
+        names=tuple(file.names[i] for i in file.numbers) if file.names else None,
+        left_out=tuple(map(file.word, sorted(dropped))),
     )
+
+
+def open_csv_labels(source: "Source", options: "ReadOptions") -> NDArray[Any]:
+    """Read the labels of a CSV file of one column, shape (n,): uint8, or strings.
+
+    Raise DataError if there are more columns, if a line is no label, or if a word above other words
+    may be a header.
+    """
+    file = _CsvFile(source, options)
+    if file.width > 1:
+        hint = "are the files of images and labels swapped?"
+        file.reject("not one column of labels", found=f"{file.width} columns", hint=hint)
+    is_certain = not file.names or file.names[0].casefold() in _LABELS or not file.text
+    if options.header == "auto" and not is_certain:
+        file.reject("a word above words", found=quoted(file.names[0]), hint=_IS_HEADER)
+    file.label = 0
+    return np.concatenate([labels for _, labels in file.blocks() if labels is not None])
+
+
+class _CsvFile:
+    """A CSV file from its first lines; `blocks` yields its rows and labels."""
+
+    def __init__(self, source: "Source", options: "ReadOptions") -> None:
+        self.file, self.options, self.delimiter = source.name, options, options.delimiter
+        self.first: Line = (1, "")
+        self.lines = self.numbered(source)
+        self.ahead = list(self.taken(_ROWS_AHEAD))
+        if not self.ahead:
+            self.reject("file is empty")
+        self.first = self.ahead[0]
+        self.check_text(self.first)
+        self.check_delimiter(self.first[1])
+        fields = self.fields(self.first)
+        self.width = len(fields)
+        self.names = fields if self.has_header(fields) else []  # empty without a header
+        self.lines = chain(self.ahead[bool(self.names) :], self.lines)
+        self.text, self.firsts = self.look_ahead()
+        self.numbers: list[int] = []  # indices of columns
+        self.label: int | None = None
+        self.dtype: Any = np.float32  # of the numbers
+
+    def reject(self, what: str, line: Line | None = None, **more: Any) -> NoReturn:
+        raise DataError(what, file=self.file, line=(line or self.first)[0], **more)
+
+    def numbered(self, source: "Source") -> Iterator[Line]:
+        """Yield the lines that are not blank, without their ends, and their numbers."""
+        # Bytes that are not UTF-8 are kept until their line is checked.
+        text = io.TextIOWrapper(source, "utf-8-sig", "surrogateescape")
+        blanks = " \t".replace(self.delimiter, "")
+        for number, line in enumerate(iter(partial(text.readline, _LINE_CHARACTERS), ""), 1):
+            if len(line) == _LINE_CHARACTERS:
+                rule = f"fewer than {_LINE_CHARACTERS:,} characters"
+                self.reject("line is too long", (number, line), expected=rule)
+            row = " ".join(line.split()) if self.delimiter == " " else line.rstrip("\n")
+            if row.lstrip(blanks):
+                yield number, row
+
+    def taken(self, count: int) -> Iterator[Line]:
+        """Yield at most `count` lines, fewer if they are very long."""
+        n_characters = 0
+        for line in islice(self.lines, count):
+            yield line
+            n_characters += len(line[1])
+            if n_characters > _BLOCK_CHARACTERS:
+                break
+
+    def check_text(self, line: Line) -> None:
+        """Reject a line that is no text, or a comment."""
+        text = line[1]
+        if "\0" in text:
+            self.reject("NUL byte", line, hint=f"if it is UTF-16, {_pandas(encoding='utf-16')}")
+        if not text.isascii() and re.search("[\udc80-\udcff]", text):
+            self.reject("not UTF-8", line, found=quoted(text), hint=_pandas(encoding="latin-1"))
+        if text.lstrip().startswith("#"):
+            self.reject("comment line", line, found=quoted(text), hint="remove it")
+
+    def check_delimiter(self, text: str) -> None:
+        """Reject a first line with another delimiter than the comma, if that is the option."""
+        unquoted = re.sub(r'"[^"]*"', "", text)
+        for mark in ";\t" if "," in unquoted else ";\t|":
+            if self.delimiter == "," and mark in unquoted:
+                hint = f"use --delimiter {mark!r}, or for decimal commas {_pandas(mark)}"
+                self.reject("no comma between the values", found=quoted(text), hint=hint)
+
+    def fields(self, line: Line) -> list[str]:
+        """Return the fields of a line without quotes, and without blanks around them."""
+        mark = self.delimiter
+        if '"' not in line[1]:
+            return [x.strip() for x in line[1].split(mark)]
+        try:
+            rows = csv.reader([line[1]], delimiter=mark, skipinitialspace=mark != " ", strict=True)
+            return [x.strip() for x in next(rows)]
+        except csv.Error as error:
+            self.reject(f"quotes: {error}", line, hint=_pandas())
+
+    def has_header(self, fields: list[str]) -> bool:
+        """Return whether the first line is one of names; reject it if that is unclear."""
+        if self.options.header != "auto":
+            return self.options.header == "yes"
+        names, found = list(map(_is_name, fields)), quoted(self.first[1])
+        if any(names) and not all(names):
+            self.reject("names and numbers in the first line", found=found, hint=_IS_HEADER)
+        if any(map(_count_up, [fields, fields[1:], fields[:-1]])):
+            self.reject("numbers that count up", found=found, hint=_IS_HEADER)
+        return all(names)
+
+    def look_ahead(self) -> tuple[set[int], list[str]]:
+        """Return the columns of text alone, and the values of the first column."""
+        text, firsts = set(range(self.width)), []
+        for line in self.ahead[bool(self.names) :]:
+            with suppress(DataError):  # raised where the line is read
+                fields = self.fields(line)
+                if len(fields) == self.width:
+                    text = {i for i in text if not _is_number(fields[i])}
+                    firsts.append(fields[0])
+        return text if firsts else set(), firsts
+
+    def word(self, index: int) -> str:
+        """Return the word for a column in an option: its name, or its number from 1."""
+        name = self.names[index] if self.names else ""
+        return name if name and "," not in name and self.names.count(name) == 1 else str(index + 1)
+
+    def place(self, word: str) -> int:
+        """Return the index of a column by its name, or by its number from 1."""
+        is_number = word.isdecimal() and 1 <= int(word) <= self.width
+        if self.names.count(word) != 1 and (word in self.names or not is_number):
+            found = ", ".join(map(quoted, self.names)) or f"{self.width} columns"
+            hint = "give a name, or a number from 1"
+            self.reject(f"no single column {quoted(word)}", found=found, hint=hint)
+        return self.names.index(word) if word in self.names else int(word) - 1
+
+    def find_label(self, kept: list[int]) -> int | None:
+        """Return the label among the columns `kept`, if any."""
+        label, features = self.options.label, self.options.features
+        ends = {"first": kept[:1], "last": kept[-1:], "none": []}
+        if label in ends:
+            return next(iter(ends[label]), None)
+        if label != "auto":
+            return self.place(label)
+        found = [i for i in kept if self.names and self.names[i].casefold() in _LABELS]
+        if len(found) > 1:
+            listed, hint = ", ".join(map(self.word, found)), "use --label NAME and --drop NAME"
+            self.reject("several labels", found=listed, hint=hint)
+        width = len(kept)
+        is_square = width >= _FEWEST_PIXELS and isqrt(width) ** 2 == width
+        fits = width == features or (features is None and is_square)
+        if not self.names and not fits and self.text.isdisjoint(kept):
+            hint = "use --label first, last or none (in Python label='first')"
+            self.reject(f"{width} columns without names", hint=hint)
+        return found[0] if found else None
+
+    def check_numbers(self, *, has_label: bool) -> None:
+        """Reject columns of text, row numbers, and names or a number that are not expected."""
+        numbers, n_numbers = self.numbers, len(self.numbers)
+        words = [self.word(i) for i in islice((i for i in numbers if i in self.text), _MOST_SHOWN)]
+        if words:
+            hint = f"--drop {quote(','.join(words))} leaves it out"
+            if not has_label:
+                hint = f"--label {quote(words[0])} if it is the label, {hint}"
+            if self.delimiter != "," or self.width == 1:
+                hint += f", or {_pandas(self.delimiter)}"
+            self.reject("column of text", found=", ".join(map(quoted, words)), hint=hint)
+        if not numbers:
+            self.reject("no column of numbers", found=quoted(self.first[1]), hint=_OTHERS)
+        is_counted = len(self.firsts) >= _FEWEST_COUNTED and _count_up(self.firsts)
+        if numbers[0] == 0 and is_counted and float(self.firsts[0]) in {0, 1}:
+            self.reject("column 1 counts the rows", hint="--drop 1 leaves it out")
+        names: set[str] = set()
+        for i in numbers if self.names else ():
+            if self.names[i] in names or _NO_NAME.fullmatch(self.names[i]):
+                what, hint = "no name of its own", f"--drop {i + 1} leaves it out"
+                self.reject(what, column=i + 1, found=quoted(self.names[i]), hint=hint)
+            names.add(self.names[i])
+        if n_numbers != (self.options.features or n_numbers):
+            found, rule = f"{n_numbers} columns of numbers", self.options.features
+            self.reject("number of columns", found=found, expected=rule, hint=_OTHERS)
+
+    def blocks(self, rows: int | None = None) -> Iterator[Block]:
+        """Yield rows of numbers, and labels if there is a label; at least one block."""
+        self.lines = islice(self.lines, rows)
+        yield self.next_block()
+        while len((block := self.next_block())[0]):
+            yield block
+
+    def row(self, line: Line) -> Line:
+        """Return a line in the quotes that NumPy reads; reject a header, as in joined files."""
+        self.check_text(line)
+        text = line[1]
+        if self.names and text == self.first[1]:
+            self.reject("header again", line, hint="was the file joined from several?")
+        if '"' in text:
+            fields = [x.replace('"', '""') for x in self.fields(line)]
+            return line[0], self.delimiter.join(f'"{x}"' for x in fields)
+        return line
+
+    def next_block(self) -> Block:
+        """Return the numbers and labels of the next lines; none after the last."""
+        block, label = list(map(self.row, self.taken(self.options.block_rows))), self.label
+        if label is None:
+            return self.loaded(block, self.dtype, self.numbers), None
+        if label in self.text:
+            x = self.loaded(block, self.dtype, self.numbers)
+            labels = np.strings.strip(self.loaded(block, str, [label])[:, 0])
+            is_valid = np.asarray([_is_class(name) for name in labels.tolist()])
+        else:
+            columns = sorted([*self.numbers, label])
+            x, place = self.loaded(block, self.dtype, columns), columns.index(label)
+            x, values = np.delete(x, place, axis=1), x[:, place]
+            is_valid = (values >= 0) & (values <= 255) & (values == np.floor(values))
+            labels = np.where(is_valid, values, 0).astype(np.uint8)
+        if not is_valid.all():
+            self.reject_field(block[int(np.argmin(is_valid))], label)
+        return x, labels
+
+    def loaded(self, block: list[Line], dtype: Any, columns: Sequence[int]) -> NDArray[Any]:
+        """Return the values in some columns."""
+        texts, is_whole = [text for _, text in block], len(columns) == self.width
+        if not texts or not columns:
+            return np.empty((len(texts), len(columns)), dtype)
+        options: dict[str, Any] = {"comments": None, "quotechar": '"', "ndmin": 2}
+        options |= {"delimiter": self.delimiter, "usecols": None if is_whole else columns}
+        try:
+            x = np.loadtxt(texts, dtype, **options)
+        except ValueError as error:
+            found = re.search(r"at row (\d+), column (\d+)", str(error))
+            row, column = map(int, found.groups()) if found else (len(block) - 1, 1)
+            self.check_width(block[: row + 1])
+            self.reject_field(block[row], column - 1)
+        if not is_whole or x.shape[1] != self.width:  # NumPy ignores what follows the columns
+            self.check_width(block)
+        if dtype is np.float32 and not (is_finite := np.isfinite(x)).all():
+            row, column = np.argwhere(~is_finite)[0]
+            self.reject_field(block[row], columns[column])
+        return x
+
+    def check_width(self, block: list[Line]) -> None:
+        """Reject a row with more or fewer values than the first line."""
+        for line in block:
+            is_quoted = '"' in line[1]
+            n = len(self.fields(line)) if is_quoted else line[1].count(self.delimiter) + 1
+            if n != self.width:
+                rule = f"{self.width} as in line {self.first[0]}"
+                self.reject("row", line, found=f"{n} values", expected=rule)
+
+    def reject_field(self, line: Line, index: int) -> NoReturn:
+        field, is_label = self.fields(line)[index], index == self.label
+        what, rule, hint = "label" if is_label else "value", "a finite number", None
+        if is_label and index in self.text:
+            rule = "the name of a class"
+        elif is_label or self.dtype is np.uint8:
+            rule = "an integer from 0 to 255"
+        if field in _MISSING:
+            what, hint = f"{what} is missing", _pandas(then="dropna().")
+        elif self.dtype is np.uint8 and _is_number(field):
+            hint = "--float takes any numbers (in Python floating=True)"
+        found = quoted(field)
+        self.reject(what, line, column=index + 1, found=found, expected=rule, hint=hint)
+
+
+def _pandas(sep: str = ",", encoding: str = "", then: str = "") -> str:
+    """Return the line of pandas that reads a file and writes a plain one."""
+    options = f", sep={sep!r}, decimal=','" if sep != "," else ""
+    options += f", encoding={encoding!r}" if encoding else ""
+    return f"pandas.read_csv(FILE{options}).{then}to_csv('plain.csv', index=False)"
+
+
+def _count_up(fields: list[str]) -> bool:
+    """Return whether fields are numbers, at least two, each larger by one than the one before."""
+    if len(fields) < 2 or not all(map(_is_number, fields)):
+        return False
+    return all(float(b) - float(a) == 1 for a, b in pairwise(fields))
+
+
+def _is_number(field: str) -> bool:
+    with suppress(ValueError):
+        float(field)
+        return field.isascii() and "_" not in field
+    return False
+
+
+def _is_name(field: str) -> bool:
+    """Return whether a field may be the name of a column: 1,5 and 2020-12-31 are values."""
+    return not field or (_is_class(field) and re.search(r"[^\W\d_]", field) is not None)
+
+
+def _is_class(field: str) -> bool:
+    """Return whether a field may be the name of a class."""
+    return field not in _MISSING and field.isprintable() and not _is_number(field)
