@@ -7,6 +7,7 @@ option, or the line of pandas that writes a plain file.
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -34,9 +35,10 @@ _NO_NAME = re.compile(r"|unnamed: \d+(\.\d+)?", re.IGNORECASE)  # the second as 
 _ROW_NUMBERS = re.compile(rf"{_NO_NAME.pattern}|(.*[_ ])?id|index", re.IGNORECASE)
 _MISSING = {"", "?", "NA", "N/A", "nan", "NaN", "NULL", "null", "none", "None"}
 _FEWEST_PIXELS = 64  # fewer numbers in a row are measurements
-_ROWS_AHEAD, _FEWEST_COUNTED = 100, 3
+_ROWS_AHEAD, _FEWEST_COUNTED = 100, 4
 _MOST_SHOWN = 20
 _LINE_CHARACTERS, _BLOCK_CHARACTERS = 1 << 23, 1 << 25
+_load = partial(np.loadtxt, comments=None, quotechar='"', ndmin=2)
 _IS_HEADER = "is it a header? Use --header yes or no (in Python header='yes')"
 _OTHERS = "--label, --drop and --delimiter choose others"
 
@@ -54,8 +56,10 @@ def open_csv(source: "Source", options: "ReadOptions") -> RowBlocks:
     dropped.discard(label)
     if file.names and label != 0 and _ROW_NUMBERS.fullmatch(file.names[0]):
         dropped.add(0)
-    file.numbers = [i for i in range(file.width) if i not in {*dropped, label}]
+    others = {*dropped, label}
+    file.numbers = [i for i in range(file.width) if i not in others]
     file.check_numbers(has_label=label is not None)
+    file.check_names()
     if options.want_labels and options.labels is None:
         file.label = label
     if len(file.numbers) >= _FEWEST_PIXELS and not options.floating:
@@ -168,7 +172,8 @@ class _CsvFile:
         names, found = list(map(_is_name, fields)), quoted(self.first[1])
         if any(names) and not all(names):
             self.reject("names and numbers in the first line", found=found, hint=_IS_HEADER)
-        if any(map(_count_up, [fields, fields[1:], fields[:-1]])):
+        parts = [x for x in (fields, fields[1:], fields[:-1]) if _count_up(x)]
+        if any(len(x) >= _FEWEST_COUNTED or float(x[0]) in {0, 1} for x in parts):
             self.reject("numbers that count up", found=found, hint=_IS_HEADER)
         return all(names)
 
@@ -218,30 +223,39 @@ class _CsvFile:
         return found[0] if found else None
 
     def check_numbers(self, *, has_label: bool) -> None:
-        """Reject columns of text, row numbers, and names or a number that are not expected."""
+        """Reject columns of text, of row numbers, or not as many as expected."""
         numbers, n_numbers = self.numbers, len(self.numbers)
-        words = [self.word(i) for i in islice((i for i in numbers if i in self.text), _MOST_SHOWN)]
+        words = list(map(self.word, [i for i in numbers if i in self.text][:_MOST_SHOWN]))
         if words:
             hint = f"--drop {quote(','.join(words))} leaves it out"
             if not has_label:
                 hint = f"--label {quote(words[0])} if it is the label, {hint}"
-            if self.delimiter != "," or self.width == 1:
+            if self.width == 1:
+                hint = "is there another delimiter? Use --delimiter, such as --delimiter space"
+            elif self.delimiter != ",":
                 hint += f", or {_pandas(self.delimiter)}"
             self.reject("column of text", found=", ".join(map(quoted, words)), hint=hint)
         if not numbers:
             self.reject("no column of numbers", found=quoted(self.first[1]), hint=_OTHERS)
-        is_counted = len(self.firsts) >= _FEWEST_COUNTED and _count_up(self.firsts)
-        if numbers[0] == 0 and is_counted and float(self.firsts[0]) in {0, 1}:
+        is_counted = _count_up(self.firsts) and float(self.firsts[0]) in {0, 1}
+        if numbers[0] == 0 and is_counted and len(self.firsts) >= _FEWEST_COUNTED:
             self.reject("column 1 counts the rows", hint="--drop 1 leaves it out")
-        names: set[str] = set()
-        for i in numbers if self.names else ():
-            if self.names[i] in names or _NO_NAME.fullmatch(self.names[i]):
-                what, hint = "no name of its own", f"--drop {i + 1} leaves it out"
-                self.reject(what, column=i + 1, found=quoted(self.names[i]), hint=hint)
-            names.add(self.names[i])
         if n_numbers != (self.options.features or n_numbers):
             found, rule = f"{n_numbers} columns of numbers", self.options.features
             self.reject("number of columns", found=found, expected=rule, hint=_OTHERS)
+
+    def check_names(self) -> None:
+        """Reject names of numbers that are missing, equal, or out of order in a series."""
+        names = [self.names[i] for i in self.numbers if self.names]
+        counts, is_auto = Counter(names), self.options.header == "auto"
+        for i, name in zip(self.numbers, names, strict=False):
+            if counts[name] > 1 or _NO_NAME.fullmatch(name):
+                what, hint = "no name of its own", f"--drop {i + 1} leaves it out"
+                self.reject(what, column=i + 1, found=quoted(name), hint=hint)
+        places = [[int(n) for n in re.findall(r"\d+", name, re.ASCII)] for name in names]
+        is_series = len({re.sub(r"\d+", "", name, flags=re.ASCII) for name in names}) == 1
+        if len(names) >= _FEWEST_PIXELS and is_auto and is_series and places != sorted(places):
+            self.reject("columns out of order", hint="--header yes reads them as they are")
 
     def blocks(self, rows: int | None = None) -> Iterator[Block]:
         """Yield rows of numbers, and labels if there is a label; at least one block."""
@@ -285,10 +299,9 @@ class _CsvFile:
         texts, is_whole = [text for _, text in block], len(columns) == self.width
         if not texts or not columns:
             return np.empty((len(texts), len(columns)), dtype)
-        options: dict[str, Any] = {"comments": None, "quotechar": '"', "ndmin": 2}
-        options |= {"delimiter": self.delimiter, "usecols": None if is_whole else columns}
+        usecols = None if is_whole else columns
         try:
-            x = np.loadtxt(texts, dtype, **options)
+            x = _load(texts, dtype, delimiter=self.delimiter, usecols=usecols)
         except ValueError as error:
             found = re.search(r"at row (\d+), column (\d+)", str(error))
             row, column = map(int, found.groups()) if found else (len(block) - 1, 1)
@@ -304,8 +317,8 @@ class _CsvFile:
     def check_width(self, block: list[Line]) -> None:
         """Reject a row with more or fewer values than the first line."""
         for line in block:
-            is_quoted = '"' in line[1]
-            n = len(self.fields(line)) if is_quoted else line[1].count(self.delimiter) + 1
+            n = line[1].count(self.delimiter) + 1
+            n = len(self.fields(line)) if '"' in line[1] else n
             if n != self.width:
                 rule = f"{self.width} as in line {self.first[0]}"
                 self.reject("row", line, found=f"{n} values", expected=rule)
