@@ -189,7 +189,7 @@ BAD = {
     "UTF-16": (CLASSES.encode("utf-16"), {}, 1, "encoding='utf-16'"),
     "comment above": (f"# {CLASSES}", {}, 1, "comment"),
     "empty columns": ("a,class,,\n5,1,,\n", {}, 1, "--drop 3,4"),
-    # Damaged lines: of several, the first is reported.
+    # Damaged lines.
     "empty": ("\n \t\n", {}, 1, "empty"),
     "comment": (f"{CLASSES}#5,6,1\n", {}, 5, "comment"),
     "NUL": (f"{CLASSES}5,6\0,1\n", {}, 5, "NUL"),
