@@ -44,10 +44,8 @@ PIXEL_NAMES = [f"pixel{i}" for i in range(64)]
 MEASUREMENTS = {
     "asked for": (IRIS, SPECIES),
     "number of a column": (IRIS, {"label": "3"}),
-    "last": (IRIS, {"label": "last"}),
     "no header": ("\n".join(ROWS), {"header": "no", "label": "last"}),
     "known name": (IRIS.replace("species", "Class"), {}),
-    "no final newline": (IRIS.rstrip("\n"), SPECIES),
     "Windows": ("\ufeff" + IRIS.replace("\n", "\r\n"), SPECIES),
     "old Macs": (IRIS.replace("\n", "\r"), SPECIES),
     "blank lines": (IRIS.replace("\n", "\n\n \t\n"), SPECIES),
@@ -56,24 +54,12 @@ MEASUREMENTS = {
     "index of pandas": (f",{IRIS}".replace("\n", "\n7,"), SPECIES),
     "index of pandas, read again": (f"Unnamed: 0,{IRIS}".replace("\n", "\n7,"), SPECIES),
     "id": (f"Customer_ID,{IRIS}".replace("\n", "\nK7,"), SPECIES),
-    "user id": (f"user id,{IRIS}".replace("\n", "\n7,"), SPECIES),
     "left out": (f"day,{IRIS}".replace("\n", "\n2020-01-01,"), {**SPECIES, "drop": ["day"]}),
-    "left out by number": (f"a;b,{IRIS}".replace("a;b", '"a,b"').replace("\n", "\n,"),
-                           {**SPECIES, "drop": ["1"]}),
+    "left out by number": (f'"a,b",{IRIS}'.replace("\n", "\n,"), {**SPECIES, "drop": ["1"]}),
     "tab": (IRIS.replace(",", "\t").replace("\t groß", ", groß"), {**SPECIES, "delimiter": "tab"}),
     "space": (IRIS.replace(",", "  ").replace("   groß", ", groß"), {**SPECIES, "delimiter": " "}),
     "gzip": (gzip.compress(IRIS.encode()), SPECIES),
 }  # fmt: skip
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write_file(content):
-        path = tmp_path / "a.csv"
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write_file
 
 
 @pytest.mark.parametrize("block_rows", [1, 2, 4096])
@@ -110,8 +96,7 @@ def test_integers_are_labels(write):
     ("content", "options", "labels"),
     [
         (pixel_lines(label=[3, 0, 9], names=["label", *PIXEL_NAMES]), {}, [3, 0, 9]),
-        (pixel_lines(label=["cat", "dog", "cat"], names=["y", *PIXEL_NAMES]), {},
-         ["cat", "dog", "cat"]),
+        (pixel_lines(label=["cat", "7a", "a"], names=["y", *PIXEL_NAMES]), {}, ["cat", "7a", "a"]),
         (pixel_lines(label=[3, 0, 9]), {"label": "first"}, [3, 0, 9]),
         (pixel_lines(names=PIXEL_NAMES), {}, None),
         (pixel_lines(names=map(str, range(64))), {"header": "yes"}, None),
@@ -127,18 +112,17 @@ def test_pixels(write, content, options, labels, floating):
     assert labels is None if found is None else found.tolist() == labels
 
 
-@pytest.mark.parametrize("label", ["first", "last"])
-def test_an_unwanted_label_may_be_anything(write, label):
-    row = {"first": "?,1,2", "last": "1,2,?"}[label]
-    for options in ({"want_labels": False}, {"labels": "other"}):
+@pytest.mark.parametrize("options", [{"want_labels": False}, {"labels": "other"}])
+def test_an_unwanted_label_may_be_anything(write, options):
+    for label, row in [("first", "?,1,2"), ("last", "1,2,?")]:
         found, rows, labels = opened(write(row), header="no", label=label, **options)
         assert (rows.tolist(), labels, found.label) == ([[1, 2]], None, None)
 
 
-@pytest.mark.parametrize(("content", "rows"), [("a,b,class\n", None), (CLASSES, 0)])
-def test_no_rows(write, content, rows):
-    _, x, labels = opened(write(content), rows=rows)
-    assert (x.shape, labels.shape) == ((0, 2), (0,))
+def test_no_rows(write):
+    for content, rows in [("a,b,class\n", None), (CLASSES, 0)]:
+        _, x, labels = opened(write(content), rows=rows)
+        assert (x.shape, labels.shape) == ((0, 2), (0,))
 
 
 def test_rows_before_an_invalid_line_of_standard_input(monkeypatch):
@@ -155,14 +139,12 @@ BAD = {
     "two texts": ("a,b,c\n1,x,y\n", SPECIES | {"label": "auto"}, 1, "--drop b,c"),
     "two labels": ("Class,a,class\n1,2,3\n", {}, 1, "several"),
     "no such column": (IRIS, {"label": "kind"}, 1, "'species'"),
-    "no such number": (IRIS, {"drop": ["4"]}, 1, "'4'"),
     # A file without a header whose first row ends in y was taken for one with a header.
     "y in the first row": ("5.1,3.5,y\n4.9,3.0,n\n", {}, 1, "--header"),
     "words in the first row": ("\n".join(ROWS), {}, 1, "--header"),
     "dates in the first row": ("2020-01-01,x\n2020-01-02,y\n", {}, 1, "--header"),
     "missing in the first row": ("NA,x\n5,y\n", {}, 1, "--header"),
     "0, 1": ("0,1\n5,6\n", {}, 1, "--header"),
-    "label, 0, 1": ("label,0,1\n3,5,6\n", {}, 1, "--header"),
     "0, 0, 1": ("0,0,1\n3,5,6\n", {"label": "first"}, 1, "--header"),
     "0.0, 1.0": ("0.0,1.0\n5,6\n", {}, 1, "--header"),
     "2019, 2020": ("2019,2020,2021,2022\n5,6,7,8\n", {"features": 4}, 1, "--header"),
@@ -246,15 +228,12 @@ def read_labels(path, **options):
 @pytest.mark.parametrize(
     ("content", "options", "labels"),
     [
-        ("3\n0\n255", {}, [3, 0, 255]),
-        ("digit\r\n3\r\n\r\n0\r\n", {}, [3, 0]),
-        ("0\n3\n", {"header": "yes"}, [3]),
-        ("Label\ncat\ndog\n", {}, ["cat", "dog"]),
-        ("cat\ndog\n", {"header": "no"}, ["cat", "dog"]),
-        ("20-30\n30-40\n", {}, ["20-30", "30-40"]),
-        ("label\n", {}, []),
+        ("3\n0\n255", {}, [3, 0, 255]), ("digit\r\n3\r\n\r\n0\r\n", {}, [3, 0]),
+        ("0\n3\n", {"header": "yes"}, [3]), ("cat\n", {"header": "no"}, ["cat"]),
+        ("Label\ncat\ndog\n", {}, ["cat", "dog"]), ("2-3\n4\n", {"header": "yes"}, [4]),
+        ("20-30\n30-40\n", {}, ["20-30", "30-40"]), ("label\n", {}, []),
     ],
-)
+)  # fmt: skip
 def test_labels(write, content, options, labels):
     assert read_labels(write(content), block_rows=2, **options).tolist() == labels
 
@@ -262,15 +241,11 @@ def test_labels(write, content, options, labels):
 @pytest.mark.parametrize(
     ("content", "line", "word"),
     [
-        ("cat\ndog\n", 1, "--header"),
-        ("3,5\n", 1, "2 columns"),
-        ("3\n4,5\n", 2, "2 values"),
-        ("3\n\n256\n", 3, "255"),
-        ("%\n3\n", 1, "label"),
-        ('3\n""\n', 2, "missing"),
+        ("cat\ndog\n", 1, "--header"), ("3,5\n", 1, "2 columns"), ("3\n4,5\n", 2, "2 values"),
+        ("3\n\n256\n", 3, "255"), ("%\n3\n", 1, "label"), ('3\n""\n', 2, "missing"),
         ("\n", 1, "empty"),
     ],
-)
+)  # fmt: skip
 def test_rejected_labels(write, content, line, word):
     with pytest.raises(DataError, match=word) as caught:
         read_labels(write(content))
@@ -306,9 +281,8 @@ def test_a_table_is_read_rightly_or_rejected(
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, dialect).writerows([header] * bool(header) + [*zip(*columns, strict=True)])
     place = data.draw(st.integers(0, len(kinds) - 1))
-    options = {"label": str(place + 1), "header": "yes" if header else "no"} if asks else {}
-    if header and asks and options["label"] in map(str, header):
-        options["label"] = str(header[place])
+    word = str(header[place] if header else place + 1)
+    options = {"label": word, "header": "yes" if header else "no"} if asks else {}
     try:
         found, rows, labels = opened(path, delimiter="\t" if "tab" in dialect else ",", **options)
     except DataError:

@@ -36,7 +36,7 @@ _ROW_NUMBERS = re.compile(rf"{_NO_NAME.pattern}|(.*[_ ])?id|index", re.IGNORECAS
 _MISSING = {"", "?", "NA", "N/A", "nan", "NaN", "NULL", "null", "none", "None"}
 _FEWEST_PIXELS = 64  # fewer numbers in a row are measurements
 _ROWS_AHEAD, _FEWEST_COUNTED = 100, 4
-_MOST_SHOWN = 20
+_MOST_SHOWN = 20  # columns in an error
 _LINE_CHARACTERS, _BLOCK_CHARACTERS = 1 << 23, 1 << 25
 _load = partial(np.loadtxt, comments=None, quotechar='"', ndmin=2)
 _IS_HEADER = "is it a header? Use --header yes or no (in Python header='yes')"
@@ -139,10 +139,9 @@ class _CsvFile:
     def check_text(self, line: Line) -> None:
         """Reject a line that is no text, or a comment."""
         text = line[1]
-        if "\0" in text:
-            self.reject("NUL byte", line, hint=f"if it is UTF-16, {_pandas(encoding='utf-16')}")
-        if not text.isascii() and re.search("[\udc80-\udcff]", text):
-            self.reject("not UTF-8", line, found=quoted(text), hint=_pandas(encoding="latin-1"))
+        if "\0" in text or (not text.isascii() and re.search("[\udc80-\udcff]", text)):
+            what, encoding = ("NUL", "utf-16") if "\0" in text else ("not UTF-8", "latin-1")
+            self.reject(what, line, found=quoted(text), hint=_pandas(encoding=encoding))
         if text.lstrip().startswith("#"):
             self.reject("comment line", line, found=quoted(text), hint="remove it")
 
@@ -252,8 +251,8 @@ class _CsvFile:
             if counts[name] > 1 or _NO_NAME.fullmatch(name):
                 what, hint = "no name of its own", f"--drop {i + 1} leaves it out"
                 self.reject(what, column=i + 1, found=quoted(name), hint=hint)
-        places = [[int(n) for n in re.findall(r"\d+", name, re.ASCII)] for name in names]
-        is_series = len({re.sub(r"\d+", "", name, flags=re.ASCII) for name in names}) == 1
+        places = [[(len(n), n) for n in re.findall(r"\d+", name)] for name in names]
+        is_series = len({re.sub(r"\d+", "", name) for name in names}) == 1
         if len(names) >= _FEWEST_PIXELS and is_auto and is_series and places != sorted(places):
             self.reject("columns out of order", hint="--header yes reads them as they are")
 
@@ -317,8 +316,7 @@ class _CsvFile:
     def check_width(self, block: list[Line]) -> None:
         """Reject a row with more or fewer values than the first line."""
         for line in block:
-            n = line[1].count(self.delimiter) + 1
-            n = len(self.fields(line)) if '"' in line[1] else n
+            n = len(self.fields(line)) if '"' in line[1] else line[1].count(self.delimiter) + 1
             if n != self.width:
                 rule = f"{self.width} as in line {self.first[0]}"
                 self.reject("row", line, found=f"{n} values", expected=rule)
