@@ -35,7 +35,7 @@ _NO_NAME = re.compile(r"|unnamed: \d+(\.\d+)?", re.IGNORECASE)  # the second as 
 _ROW_NUMBERS = re.compile(rf"{_NO_NAME.pattern}|(.*[_ ])?id|index", re.IGNORECASE)
 _MISSING = {"", "?", "NA", "N/A", "nan", "NaN", "NULL", "null", "none", "None"}
 _FEWEST_PIXELS = 64  # fewer numbers in a row are measurements
-_ROWS_AHEAD, _FEWEST_COUNTED = 100, 4
+_ROWS_AHEAD, _FEWEST_COUNTED = 100, 3
 _MOST_SHOWN = 20  # columns in an error
 _LINE_CHARACTERS, _BLOCK_CHARACTERS = 1 << 23, 1 << 25
 _load = partial(np.loadtxt, comments=None, quotechar='"', ndmin=2)
@@ -140,8 +140,10 @@ class _CsvFile:
         """Reject a line that is no text, or a comment."""
         text = line[1]
         if "\0" in text or (not text.isascii() and re.search("[\udc80-\udcff]", text)):
-            what, encoding = ("NUL", "utf-16") if "\0" in text else ("not UTF-8", "latin-1")
-            self.reject(what, line, found=quoted(text), hint=_pandas(encoding=encoding))
+            what, hint = "not UTF-8", _pandas(encoding="latin-1")
+            if "\0" in text:
+                what, hint = "NUL byte", f"damaged, or UTF-16: {_pandas(encoding='utf-16')}"
+            self.reject(what, line, found=quoted(text), hint=hint)
         if text.lstrip().startswith("#"):
             self.reject("comment line", line, found=quoted(text), hint="remove it")
 
@@ -172,7 +174,7 @@ class _CsvFile:
         if any(names) and not all(names):
             self.reject("names and numbers in the first line", found=found, hint=_IS_HEADER)
         parts = [x for x in (fields, fields[1:], fields[:-1]) if _count_up(x)]
-        if any(len(x) >= _FEWEST_COUNTED or float(x[0]) in {0, 1} for x in parts):
+        if any(len(x) > _FEWEST_COUNTED or float(x[0]) in {0, 1} for x in parts):
             self.reject("numbers that count up", found=found, hint=_IS_HEADER)
         return all(names)
 
