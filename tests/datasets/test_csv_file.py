@@ -8,7 +8,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import event, given, strategies as st
+from hypothesis import assume, event, given, strategies as st
 
 from xpnet.datasets.csv_file import open_csv, open_csv_labels
 from xpnet.datasets.read_options import ReadOptions
@@ -162,7 +162,6 @@ BAD = {
     "semicolons": ("a;b\n1;2\n", {}, 1, r"pandas.*sep=';'"),
     "semicolons of R": ('"a";"b"\n1,5;"x"\n', {}, 1, r"pandas.*sep=';', decimal=','"),
     "tabs": ("a\tb\n1\t2\n", {}, 1, "delimiter"),
-    "bars": ("a|b\n1|2\n", {}, 1, "delimiter"),
     "blanks": ("5.1 3.5\n4.9 3.0\n", {}, 1, "--delimiter space"),
     "decimal commas": ("a;b\n1,5;2\n", {"delimiter": ";"}, 1, r"pandas.*decimal=','"),
     "thousands": ('"1,234",x\n999,y\n', {"label": "last"}, 1, "--header"),
@@ -277,6 +276,7 @@ def test_a_table_is_read_rightly_or_rejected(
     ]  # fmt: skip
     words = data.draw(st.permutations(["a", "label", "index", "b c", "", "y", "size"]))
     header = {"words": words, "numbers": list(range(9)), "none": []}[names][: len(kinds)]
+    assume(header or asks or {*kinds} != {"word"})  # a line of words alone is a header
     path = tmp_path_factory.mktemp("table") / "a.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, dialect).writerows([header] * bool(header) + [*zip(*columns, strict=True)])
