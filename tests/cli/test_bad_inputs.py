@@ -90,8 +90,8 @@ PACKED = gzip.compress(IDX)
 ACCEPTED = {
     "1-cr": text(HEADER, *ROWS, end="\r"),
     "14-no-labels": text(",".join(PIXELS), *(row.partition(",")[2] for row in ROWS)),
-    "15-no-header": text(*ROWS),
     "17-names-from-1": table(header=",".join(["label", *PIXELS[1:], "pixel784"])),
+    "17-other-names": table(header=HEADER.replace("pixel", "foo")),
     "17-names-by-row-and-column": table(
         header=",".join(["label", *(f"{i}x{j}" for i in range(1, 29) for j in range(1, 29))])
     ),
@@ -101,26 +101,18 @@ ACCEPTED = {
     "62-npz-of-any-name": NPZ,
 }
 REFUSED = {
-    "5-short-row": (
-        table(rows=[ROWS[0], ROWS[1][:-2]]),
-        ":3: row is too short, found 784 values, expected 785",
-    ),
-    "6-trailing-commas": (text(HEADER + ",", *(f"{row}," for row in ROWS)), ":1:786: column name"),
-    "11-fraction": (
-        with_value("12.5"),
-        "found '12.5', expected an integer from 0 to 255, try --flo",
-    ),
+    "5-short-row": (table(rows=[ROWS[0], ROWS[1][:-2]]), ":3: row, found 784 values"),
+    "6-trailing-commas": (text(HEADER + ",", *(f"{row}," for row in ROWS)), "--drop 786"),
+    "11-fraction": (with_value("12.5"), ":6:101: value, found '12.5'"),
+    "15-no-header": (text(*ROWS), "--label"),
+    "15-header-that-counts-up": (table(header=",".join(map(str, range(785)))), "--header"),
     "16-permuted-columns": (
         table(header=HEADER.replace("pixel7,pixel8", "pixel8,pixel7")),
-        ":1:9: column name out of order, found 'pixel8', expected pixel7",
+        ":1: columns out of order",
     ),
-    "17-other-names": (
-        table(header=HEADER.replace("pixel", "foo")),
-        ":1:2: column name, found 'foo0'",
-    ),
-    "18-repeated-header": (text(HEADER, *ROWS, HEADER, *ROWS), ":22: repeated header line"),
+    "18-repeated-header": (text(HEADER, *ROWS, HEADER, *ROWS), ":22: header again"),
     "20-empty-file": (b"", ": file is empty"),
-    "23-semicolons": (table().replace(b",", b";"), "try --delimiter ';'"),
+    "23-semicolons": (table().replace(b",", b";"), "--delimiter ';'"),
     "26-truncated-gzip": (gzip.compress(table())[:3000], ": truncated gzip"),
     "31-short-magic": (IDX[:3], "first bytes, found 00 00 08"),
     "33-truncated": (IDX[:-5], "truncated data, found 15675 bytes, expected 15680 bytes"),
@@ -181,7 +173,7 @@ def test_13_label_out_of_range(xpnet, refused, tmp_path, label):
     path = tmp_path / "data.csv"
     path.write_bytes(with_value(label, 0))
     code, line = refused("evaluate", path)
-    assert (code, f":6:1: label, found '{label}', expected an integer from 0 to 9" in line) == (
+    assert (code, f":6:1: label, found '{label}', expected an integer from 0 to" in line) == (
         3,
         True,
     )
@@ -197,16 +189,6 @@ def test_14_missing_labels(refused, tmp_path):
     (tmp_path / "data.csv").write_bytes(ACCEPTED["14-no-labels"])
     code, line = refused("evaluate", tmp_path / "data.csv")
     assert (code, "no labels to compare with, give them by --labels FILE" in line) == (3, True)
-
-
-def test_15_header_that_counts_up(xpnet, tmp_path):
-    (tmp_path / "data.csv").write_bytes(table(header=",".join(map(str, range(785)))))
-    result = xpnet("predict", tmp_path / "data.csv")
-    assert (result.code, len(result.out.splitlines())) == (0, 21)
-    assert (
-        "numbers from 0 to 784 are read as a header; if they are values, use --header no"
-        in result.err
-    )
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_an_error_in_the_middle_leaves_no_file(refused, broken_late, tmp_path):
         "predict", broken_late, "--batch-size", "64", "-o", tmp_path / "labels.csv"
     )
     assert code == 3
-    assert "unlabelled.csv:8202: row is too short" in line
+    assert "unlabelled.csv:8202: row, found" in line
     assert list(tmp_path.iterdir()) == [broken_late]
 
 
