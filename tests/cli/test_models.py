@@ -20,9 +20,10 @@ def opened(options, stopwatch=None):
 
 
 def streamed(options, model):
-    """Return the blocks of rows that a network takes."""
-    _, blocks = stream_rows(options.data, model, options.device.batching(), "testing", Stopwatch())
-    return blocks
+    """Yield the blocks of rows that a network takes."""
+    batching = options.device.batching()
+    with stream_rows(options.data, model, batching, "testing", Stopwatch()) as (_, blocks, _):
+        yield from blocks
 
 
 def test_the_books_network(parse):

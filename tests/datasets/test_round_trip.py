@@ -63,7 +63,8 @@ def test_round_trip(tmp_path_factory, name, pack, data):
     expected = images[:rows]
     blocks = [found for found, _ in stream(path, block_rows=block_rows, rows=rows, **options)]
     for found in (np.concatenate(blocks), read(path, rows=rows, **options)[0]):
-        assert found.dtype == images.dtype.newbyteorder("=")
+        narrow = "csv" in name and images.shape[1] < 64  # measurements
+        assert found.dtype == ("f4" if narrow else images.dtype.newbyteorder("="))
         assert np.array_equal(found, expected)
     assert max(map(len, blocks)) == min(block_rows, len(expected))
     assert all(block.flags.c_contiguous and block.flags.writeable for block in blocks)

@@ -27,18 +27,19 @@ def write(folder, content, name="file"):
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("name", "content", "size"),
     [
-        ("plain", CONTENT),
-        ("packed.gz", PACKED),
-        ("packed_without_the_suffix.csv", PACKED),
-        ("plain_with_the_suffix.gz", CONTENT),
-        ("two_members", gzip.compress(CONTENT[:100]) + gzip.compress(CONTENT[100:])),
-        ("trailing_zeros", PACKED + bytes(100)),
+        ("plain", CONTENT, len(CONTENT)),
+        ("packed.gz", PACKED, None),
+        ("packed_without_the_suffix.csv", PACKED, None),
+        ("plain_with_the_suffix.gz", CONTENT, len(CONTENT)),
+        ("two_members", gzip.compress(CONTENT[:100]) + gzip.compress(CONTENT[100:]), None),
+        ("trailing_zeros", PACKED + bytes(100), None),
     ],
 )
-def test_gzip_is_known_by_its_content(tmp_path, name, content):
+def test_gzip_is_known_by_its_content(tmp_path, name, content, size):
     with open_source(write(tmp_path, content, name)) as source:
+        assert source.size == size
         assert source.peek(8)[:8] == CONTENT[:8]
         assert source.read() == CONTENT
 
@@ -50,30 +51,25 @@ def test_files_with_hardly_any_content(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"),
+    ("content", "word"),
     [
-        (PACKED[:-12], "truncated gzip"),
-        (PACKED[:-3], "truncated gzip"),
-        (PACKED[:2], "truncated gzip"),
-        (PACKED + b"garbage", "gzip data followed by other data, found b'ga'"),
-        (flipped(PACKED, -6), "corrupt gzip, found CRC check failed"),
-        (flipped(PACKED, -2), "corrupt gzip, found Incorrect length of data produced"),
-        (flipped(PACKED, 2), "corrupt gzip, found Unknown compression method"),
-        (flipped(PACKED, 12), "corrupt gzip, found Error -3 while decompressing"),
+        (PACKED[:-12], "end"),
+        (PACKED[:-3], "end"),
+        (PACKED[:2], "end"),
+        (PACKED + b"garbage", "ga"),
+        (flipped(PACKED, -6), "CRC"),
+        (flipped(PACKED, -2), "length"),
+        (flipped(PACKED, 2), "method"),
+        (flipped(PACKED, 12), "-3"),
     ],
     ids=["data cut", "trailer cut", "magic only", "garbage", "crc", "length", "method", "data"],
 )
-def test_each_fault_of_gzip_has_its_name(tmp_path, content, expected):
+@pytest.mark.parametrize("n", [None, 1 << 30])
+def test_damaged_gzip(tmp_path, content, word, n):
     path = write(tmp_path, content)
-    with open_source(path) as source, pytest.raises(DataError) as caught:
-        source.read()
-    assert f": {expected}" in str(caught.value)
+    with pytest.raises(DataError, match=word) as caught, open_source(path) as source:
+        source.read(n)
     assert caught.value.file == str(path)
-
-
-def test_what_lies_before_a_fault_is_handed_out(tmp_path):
-    with open_source(write(tmp_path, PACKED + b"garbage")) as source:
-        assert source.read(1000) == CONTENT[:1000]
 
 
 def test_a_pipe_shows_its_first_bytes_though_they_come_one_by_one(tmp_path):
@@ -106,37 +102,15 @@ def test_a_dash_is_standard_input_and_leaves_it_open(monkeypatch, content):
 
 def test_standard_input_that_is_closed(monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
-    with pytest.raises(OSError, match="standard input is closed"):
-        open_source("-")
-
-
-def test_size_is_known_of_plain_files_only(tmp_path):
-    with open_source(write(tmp_path, CONTENT)) as source:
-        assert source.size == len(CONTENT)
-    with open_source(write(tmp_path, PACKED)) as source:
-        assert source.size is None
-
-
-def test_what_is_opened_on_top_is_closed_with_the_file(tmp_path):
-    above = io.BytesIO()
-    with open_source(write(tmp_path, PACKED)) as source:
-        source.closing.enter_context(above)
-    assert above.closed
+    with pytest.raises(OSError, match="closed"), open_source("-"):
+        pass
 
 
 def test_missing_file_and_directory_keep_their_text(tmp_path):
-    with pytest.raises(FileNotFoundError, match="No such file or directory: 'nowhere'"):
-        open_source("nowhere")
-    with pytest.raises(IsADirectoryError, match="Is a directory"):
-        open_source(tmp_path)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_permission_denied_keeps_its_text(tmp_path):
-    path = write(tmp_path, CONTENT)
-    path.chmod(0)
-    with pytest.raises(PermissionError, match="Permission denied"):
-        open_source(path)
+    with pytest.raises(FileNotFoundError, match="'nowhere'"), open_source("nowhere"):
+        pass
+    with pytest.raises(IsADirectoryError), open_source(tmp_path):
+        pass
 
 
 @pytest.mark.usefixtures("utf8_names")
@@ -144,7 +118,7 @@ def test_permission_denied_keeps_its_text(tmp_path):
 def test_a_path_that_is_not_utf8(tmp_path, content):
     path = write(tmp_path, content, os.fsdecode(b"caf\xe9 1.gz"))
     with open_source(path) as source:
-        assert take(source, len(CONTENT)) == CONTENT
+        assert source.read() == CONTENT
         assert r"caf\xe9 1.gz" in str(DataError("wrong", file=source.name))
 
 

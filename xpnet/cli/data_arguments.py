@@ -19,6 +19,7 @@ from xpnet.cli.arguments import (
 from xpnet.files.errors import DataError
 
 if TYPE_CHECKING:
+    from xpnet.datasets.blocks import RowBlocks
     from xpnet.datasets.read_options import ReadOptions
     from xpnet.networks.network import Network
 
@@ -62,15 +63,12 @@ def add_reading_arguments(
     parser.set_defaults(default_split=split)
     text = "label column of a CSV file: first, last, none, or its name, such as --label species"
     add("--label NAME", str, text, default="auto")
-    text = "columns of a CSV file to leave out, by their names, such as --drop island,sex"
+    text = "columns of a CSV file to leave out, by names or numbers, such as --drop island,sex"
     add("--drop NAME,...", _names, text, default="")
-    text = "whether the first line of each CSV file is a header; auto: by its content"
+    text = "whether the first line of CSV files is a header; auto: if it holds no number"
     add("--header", str, text, choices=("auto", "yes", "no"), default="auto")
     add("--delimiter C", str, "delimiter of a CSV file, such as ';' or tab", default=",")
-    text = "largest number of bytes of images in memory (default: 100 times a compressed file);"
-    text += " streamed rows have no limit"
-    add("--max-data-bytes N", positive_integer, text)
-    text = "accept fractions in a CSV file"
+    text = "take any numbers in a CSV file, not bytes only: the default below 64 numbers in a row"
     parser.add_argument("--float", action="store_true", dest="floating", help=text)
     text = "resize pictures to N x N pixels, such as --size 28; they keep their proportions"
     add("--size N", positive_integer, text)
@@ -114,11 +112,20 @@ class Data:
         """Return the data set with other options for reading it."""
         return replace(self, options=replace(self.options, **options))
 
+    @contextmanager
+    def open(self, **more: Any) -> "Iterator[RowBlocks]":
+        """Open the images and labels; `more` are further options."""
+        from xpnet.datasets.read import open_rows
+
+        with open_rows(self.path, replace(self.options, **more)) as rows:
+            yield rows
+
     def read(self, **more: Any) -> tuple[Any, Any]:
         """Return all images and labels; `more` are further options."""
-        from xpnet.datasets import read
+        from xpnet.datasets.read import joined
 
-        return read(self.path, **vars(replace(self.options, **more)))
+        with self.open(**more) as rows:
+            return joined(list(rows.blocks))
 
     def read_rows(self, n_in: int, purpose: str, **more: Any) -> tuple[Any, Any]:
         """Return all images as rows, and labels; raise DataError if there are no images."""
@@ -129,12 +136,6 @@ class Data:
             what = f"no images to {purpose}"
             raise DataError(what, file=self.path)
         return as_data_error(self.path, as_rows, images, n_in), labels
-
-    def stream(self, **more: Any) -> Iterator[tuple[Any, Any]]:
-        """Return an iterator over blocks of images and labels; otherwise as `read`."""
-        from xpnet.datasets import stream
-
-        return stream(self.path, **vars(replace(self.options, **more)))
 
     def named(self, labels: Any, network: "Network") -> Any:
         """Return the labels, as names if DATA is a word for images whose classes have names.

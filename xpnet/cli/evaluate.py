@@ -17,7 +17,7 @@ from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
 from xpnet.cli.predicted import predicted_ids
 from xpnet.cli.report import Outcome, Stopwatch, added_text, as_printed, work_facts, work_rows
-from xpnet.cli.scaled_rows import stream_rows
+from xpnet.cli.scaled_rows import data_text, stream_rows
 from xpnet.cli.streams import print_note
 from xpnet.files.errors import DataError
 from xpnet.pictures.saving import shorten_name
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         msg = f"{model.name} is a regression, which has no accuracy; use predict"
         raise UsageError(msg)
     fingerprint = RowsFingerprint()
-    network, result, hash_text = _compare(data, model, options, stopwatch, fingerprint)
+    network, result, hash_text, read = _compare(data, model, options, stopwatch, fingerprint)
     total = result.total
     if not total:
         print_note(f"{data.path} holds no images: no accuracy")
@@ -72,6 +72,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         "total": total,
         "hash": hash_text,
         "data": data.path,
+        **read,
         "is_training_data": is_training_data or None,  # other data may contain some of them
         "model": model.name,
         "inputs": added_text(model, network),
@@ -84,10 +85,11 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
 
         save_figure(draw_confusion(result.confusion, facts["classes"]), plot, force=force)
     accuracy = f"{result.accuracy:.4f} ({result.correct:,} of {total:,})".replace("nan", "n/a")
-    known = "the training images of this network: its accuracy on others is lower"
+    known = "these are the training images of this network: its accuracy on others is lower"
     rows = {
         "accuracy": accuracy,
-        "data": known if is_training_data else None,
+        "data": data_text(read, total),
+        "note": known if is_training_data else None,
         "hash": hash_text,
         "inputs": facts["inputs"],
         **work_rows(facts),
@@ -102,32 +104,25 @@ def _compare(
     options: DeviceOptions,
     stopwatch: Stopwatch,
     fingerprint: "RowsFingerprint",
-) -> "tuple[Network, Evaluation, str | None]":
-    """Return the network for the images of DATA, the result, and the hash that --hash prints."""
+) -> "tuple[Network, Evaluation, str | None, dict[str, Any]]":
+    """Return the network for the images of DATA, the result, the hash of --hash, what was read."""
     import numpy as np
 
     from xpnet.files.hashes import ResultHash
     from xpnet.inference.evaluate import count_pairs, evaluation_of
 
-    size, n_classes = options.used_batch_size(model.network), most_classes(model.network)
+    size = options.used_batch_size(model.network)
     digest = ResultHash() if options.hash else None
     counts: Any = np.zeros(model.network.n_classes**2, np.int64)
-    with computation_errors(data.path, size):
-        network, blocks = stream_rows(
-            data, model, options.batching(), "evaluating", stopwatch, classes=n_classes
-        )
+    opened = stream_rows(data, model, options.batching(), "evaluating", stopwatch)
+    with computation_errors(data.path, size), opened as (network, blocks, read):
         loaded = stopwatch.measure_items(blocks, "loading")
         with stopwatch.measure("computing"):
             for rows, labels, ids in predicted_ids(network, loaded, options, digest):
                 fingerprint.update(rows)
                 names = expected(data, network, labels)
                 counts += as_data_error(data.labels_path, count_pairs, network, ids, names)
-    return network, evaluation_of(network, counts), digest.text() if digest else None
-
-
-def most_classes(network: "Network") -> int | None:
-    """Return the number above all labels of a file, or None if the labels are names."""
-    return None if network.classes else min(network.n_classes, 256)  # no label is above 255
+    return network, evaluation_of(network, counts), digest.text() if digest else None, read
 
 
 def expected(data: Data, network: "Network", labels: Any) -> Any:

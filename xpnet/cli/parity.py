@@ -163,9 +163,10 @@ def _read_certificate(
 def _read_rows(data: Data, model: Model, stopwatch: Stopwatch) -> "tuple[Network, NDArray[Any]]":
     import numpy as np
 
-    network, stream = stream_rows(data, model, {}, "reading", stopwatch, want_labels=False)
-    blocks = [rows for rows, _ in stream]
-    if not any(map(len, blocks)):
+    opened = stream_rows(data, model, {}, "reading", stopwatch, want_labels=False)
+    with opened as (network, blocks, _):
+        rows = np.concatenate([rows for rows, _ in blocks])
+    if not len(rows):
         what = "no images to compare with"
         raise DataError(what, file=data.path)
-    return network, np.concatenate(blocks)
+    return network, rows

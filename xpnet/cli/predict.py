@@ -3,7 +3,6 @@
 import argparse
 import csv
 import re
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -26,9 +25,8 @@ from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
 from xpnet.cli.predicted import predicted_ids
 from xpnet.cli.report import Outcome, Stopwatch, added_text, work_facts, work_rows
-from xpnet.cli.scaled_rows import stream_rows
+from xpnet.cli.scaled_rows import data_text, stream_rows
 from xpnet.cli.streams import print_note, standard_output
-from xpnet.files.errors import DataWarning
 from xpnet.files.writing import atomic_write
 
 if TYPE_CHECKING:
@@ -110,7 +108,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     total = found["total"]
     work = work_facts(network, device, options, stopwatch, n_images=total)
     facts = {"output": output, **found, "data": data.path, "model": model.name, **said, **work}
-    return Outcome(facts, {"wrote": f"{output} ({total:,} images)", **said, **work_rows(work)})
+    rows = {"wrote": output, "data": data_text(found, total), **said, **work_rows(work)}
+    return Outcome(facts, rows)
 
 
 def _predict(
@@ -130,10 +129,9 @@ def _predict(
             total += len(ids)
             yield _labels_and_shares(wanted, network, rows, ids)
 
-    with computation_errors(data.path, options.used_batch_size(model.network)):
-        network, blocks = stream_rows(
-            data, model, options.batching(), "predicting", stopwatch, want_labels=False
-        )
+    size, batching = options.used_batch_size(model.network), options.batching()
+    opened = stream_rows(data, model, batching, "predicting", stopwatch, want_labels=False)
+    with computation_errors(data.path, size), opened as (network, blocks, read):
         loaded = stopwatch.measure_items(blocks, "loading")
         found = stopwatch.measure_items(predicted(loaded), "computing")
         if is_npz:
@@ -148,7 +146,7 @@ def _predict(
             _write_csv(file, _column_names(network, wanted), found, files)
     if not total:
         print_note(f"{data.path} holds no images: no predictions")
-    return network, {"total": total, "hash": digest.text() if digest else None}
+    return network, {"total": total, "hash": digest.text() if digest else None, **read}
 
 
 def _labels_and_shares(wanted: _Wanted, network: "Network", rows: Any, ids: Any) -> tuple[Any, Any]:
@@ -173,9 +171,7 @@ def _files_in(data: Data) -> list[str] | None:
     from xpnet.datasets.locate import locate
     from xpnet.datasets.picture_files import picture_files
 
-    with warnings.catch_warnings():  # given when the data are read
-        warnings.simplefilter("ignore", DataWarning)
-        folder = Path(locate(data.path, data.options)[0])
+    folder = Path(locate(data.path, data.options)[0])
     if not folder.is_dir():
         return None
     return [str(path.relative_to(folder)) for path in picture_files(folder)]

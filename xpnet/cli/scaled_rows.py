@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,13 @@ from xpnet.cli.arguments import UsageError
 from xpnet.cli.data_arguments import Data, as_data_error
 from xpnet.cli.models import Model
 from xpnet.cli.streams import progress_bar
+from xpnet.files.errors import quoted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xpnet.cli.report import Stopwatch
-    from xpnet.datasets.blocks import Block
+    from xpnet.datasets.blocks import Block, RowBlocks
     from xpnet.networks.network import Network
 
 # Eight chunks on the host, which threads take: four take 7 times as long on a machine with other
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _BLOCK_ROWS = 8192
 
 
+@contextmanager
 def stream_rows(
     data: Data,
     model: Model,
@@ -31,13 +33,13 @@ def stream_rows(
     task: str,
     stopwatch: "Stopwatch",
     **options: Any,
-) -> "tuple[Network, Iterator[Block]]":
-    """Return the network that takes the rows of DATA, and an iterator over blocks of rows.
+) -> "Iterator[tuple[Network, Iterator[Block], dict[str, Any]]]":
+    """Open DATA; yield the network that takes its rows, blocks of rows, and what was read.
 
     A block is a number of whole batches. A GPU computes the first block once before, so that the
     time of its first compilation and loading counts as its start. `batching` are the options of
     `xpnet.predict` for batches, `task` is the text at the progress bar, which appears after a
-    second, and `options` are further ones of `xpnet.datasets.stream`.
+    second, and `options` are further ones for reading.
     """
     from xpnet.inference.chunks import chunk_rows
     from xpnet.inference.predict import outputs_of
@@ -45,21 +47,47 @@ def stream_rows(
 
     n_batch = chunk_rows(model.network, batching.get("batch_size"))
     block_rows = n_batch * -(-_BLOCK_ROWS // n_batch)
-    blocks = data.stream(block_rows=block_rows, features=model.network.n_in, **options)
-    first = next(blocks)
-    network = with_range(model, first[0])
-    if network.library != "numpy":
-        with stopwatch.measure("device"), suppress(ValueError):  # rows that do not fit fail later
-            outputs_of(network, first[0], **batching)
+    n_in = model.network.n_in
+    with data.open(block_rows=block_rows, features=n_in, **options) as found:
+        first = next(found.blocks)
+        network = with_range(model, first[0])
+        if network.library != "numpy":
+            # Rows that do not fit fail later.
+            with stopwatch.measure("device"), suppress(ValueError):
+                outputs_of(network, first[0], **batching)
 
-    def counted() -> "Iterator[Block]":
-        with progress_bar(total=data.rows, desc=task, delay=1.0) as bar:
-            for images, labels in chain([first], blocks):
-                yield as_data_error(data.path, as_rows, images, network.n_in), labels
-                if bar is not None:
-                    bar.update(len(images))
+        def counted() -> "Iterator[Block]":
+            with progress_bar(total=data.rows, desc=task, delay=1.0) as bar:
+                for images, labels in chain([first], found.blocks):
+                    yield as_data_error(data.path, as_rows, images, n_in), labels
+                    if bar is not None:
+                        bar.update(len(images))
 
-    return network, counted()
+        yield network, counted(), data_facts(found, first[0])
+
+
+def data_facts(found: "RowBlocks", images: "NDArray[Any]") -> dict[str, Any]:
+    """Return what was read: images like these, and where their labels are."""
+    return {
+        "row_shape": list(images.shape[1:]),
+        "dtype": images.dtype.name,
+        "label": found.label,
+        "left_out": list(found.left_out),
+        "split": found.split,
+    }
+
+
+def data_text(facts: Mapping[str, Any], n: int) -> str:
+    """Return the facts of `data_facts` about `n` rows as text."""
+    shape = " x ".join(map(str, facts["row_shape"]))
+    left_out = ", ".join(map(quoted, facts["left_out"]))
+    parts = (
+        f"{n:,} row{'s' * (n != 1)} of {shape} numbers, {facts['dtype']}",
+        facts["split"] and f"the {facts['split']} part",
+        facts["label"] and f"label {facts['label']}",
+        left_out and f"left out {left_out}",
+    )
+    return "; ".join(filter(None, parts))
 
 
 def with_range(model: Model, images: "NDArray[Any]") -> "Network":

@@ -14,7 +14,7 @@ from xpnet.cli.arguments import (
 )
 from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
-from xpnet.cli.evaluate import expected, most_classes
+from xpnet.cli.evaluate import expected
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
 from xpnet.cli.report import Outcome, Stopwatch, added_text, terminal
 from xpnet.cli.scaled_rows import with_range
@@ -104,8 +104,8 @@ def _mistakes(data: Data, model: Model, options: DeviceOptions) -> _Shown:
     from xpnet.inference.class_labels import as_class_ids
     from xpnet.inference.predict import predict_proba
 
-    n_classes, every = most_classes(model.network), data.with_options(rows=None)
-    network, images, labels, ids = _predicted(every, model, options, classes=n_classes)
+    every = data.with_options(rows=None)
+    network, images, labels, ids = _predicted(every, model, options)
     labels = expected(data, network, labels)
     classes = as_data_error(data.labels_path, as_class_ids, network, labels)
     wrong = np.flatnonzero(ids != classes)
@@ -118,15 +118,13 @@ def _mistakes(data: Data, model: Model, options: DeviceOptions) -> _Shown:
     return [images[shown], names[classes[shown]], names[ids[shown]], shares[order]], summary
 
 
-def _predicted(
-    data: Data, model: Model, options: DeviceOptions, **reading: Any
-) -> "tuple[Network, Any, Any, Any]":
+def _predicted(data: Data, model: Model, options: DeviceOptions) -> "tuple[Network, Any, Any, Any]":
     """Return the network for the images of DATA, the images, their labels and predictions."""
     from xpnet.inference.predict import predict_ids
     from xpnet.inference.rows import as_rows
     from xpnet.pictures.images import as_images
 
-    images, labels = data.read(features=model.network.n_in, **reading)
+    images, labels = data.read(features=model.network.n_in)
     if is_table(images):
         what, found = "no pictures to show", f"a table of {images.shape[1]} numbers in each row"
         raise DataError(what, file=data.path, found=found, hint="use predict or evaluate")

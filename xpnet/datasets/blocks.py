@@ -1,32 +1,18 @@
-"""Blocks of images and labels, and the pairing of both."""
+"""The rows of a file in blocks, and their labels."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias
 
-import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.files import DataError
 
-if TYPE_CHECKING:
-    from xpnet.datasets.csv_columns import CsvColumns
-
-__all__ = ["Block", "ImageBlocks", "LabelBlocks", "RowBlocks", "pair_blocks"]
+__all__ = ["Block", "RowBlocks", "first_rows", "paired"]
 
 # Labels are uint8, or strings.
 Block: TypeAlias = tuple[NDArray[Any], NDArray[Any] | None]
-
-
-@dataclass(frozen=True)
-class ImageBlocks:
-    """The images of a file in blocks, at least one, with their labels if the file has both."""
-
-    blocks: Iterator[Block]
-    count: int | None  # number of images; None if only reading to the end would show it
-    labelled: bool  # whether the blocks include labels
-    columns: "CsvColumns | None" = None  # None except for a CSV file
-    unread: Iterable[object] = ()  # lines of a CSV file after the last block
 
 
 @dataclass(frozen=True)
@@ -34,83 +20,55 @@ class RowBlocks:
     """The rows of a file in blocks, at least one, and what was understood of it."""
 
     blocks: Iterator[Block]
-    count: int | None = None  # number of rows; None if only reading to the end shows it
-    label: str | None = None  # where the labels are, for people; None if the blocks have none
-    names: tuple[str, ...] | None = None  # names of the columns of numbers of a CSV file
-    left_out: tuple[str, ...] = ()  # names (or numbers, from 1) of columns that were left out
+    count: int | None = None  # number of rows; None if only reading to the end would show it
+    label: str | None = None  # where the labels are; None if the blocks have none
+    names: tuple[str, ...] | None = None  # of the columns of a CSV file with a header
+    left_out: tuple[str, ...] = ()  # columns of a CSV file
+    split: str | None = None  # the part of data that have two
 
 
-@dataclass(frozen=True)
-class LabelBlocks:
-    """Labels in blocks, at least one."""
+def first_rows(blocks: Iterator[Block], n: int) -> Iterator[Block]:
+    """Yield the first `n` rows, in at least one block."""
+    for images, labels in blocks:
+        yield images[:n], None if labels is None else labels[:n]
+        n -= len(images)
+        if n <= 0:
+            return
 
-    blocks: Iterator[NDArray[Any]]
-    count: int | None  # number of labels; None if only reading to the end would show it
-    ambiguous_line: int | None = None  # number of a line read as a label that may be a header
 
+def paired(
+    rows: RowBlocks, labels: NDArray[Any], files: tuple[str, str], wanted: int | None
+) -> RowBlocks:
+    """Return the first `wanted` rows (None: all) with the labels of all rows.
 
-def pair_blocks(
-    images: ImageBlocks, labels: LabelBlocks, names: tuple[str, str], rows: int | None
-) -> Iterator[Block]:
-    """Pair each block of images with its labels, reading no further than necessary.
-
-    `labels` are those of all images in the file, not only of the first `rows`; `names` are the
-    names of images and labels for errors. Raise DataError if their numbers differ; before anything
-    is read if both are known. If `rows` is given and the number of images is unknown, only missing
-    labels are an error.
+    `files` are those of the rows and of the labels. Raise DataError if their numbers differ: at
+    once if both are known, otherwise at the end of the rows, which are then read to the end.
     """
-    if images.count is not None and labels.count not in {None, images.count}:
-        raise _count_error(labels, names, images.count, labels.count)
-    return _pairs(images, labels, names, rows)
+    if rows.count is not None and rows.count != len(labels):
+        raise _count_error(rows.count, len(labels), files)
 
+    def pairs() -> Iterator[Block]:
+        n = 0
+        for images, _ in rows.blocks:
+            part = labels[n : n + len(images)]
+            if len(part) < len(images):
+                raise _count_error(n + len(images), len(labels), files, "at least ")
+            left = len(images) if wanted is None else max(wanted - n, 0)
+            if left or n == 0:
+                yield images[:left], part[:left]
+            n += len(images)
+            if rows.count is not None and wanted is not None and n >= wanted:
+                return
+        if n != len(labels):
+            raise _count_error(n, len(labels), files)
 
-def _pairs(
-    images: ImageBlocks, labels: LabelBlocks, names: tuple[str, str], rows: int | None
-) -> Iterator[Block]:
-    pending = np.empty(0, np.uint8)
-    n_images = 0
-    for block, _ in images.blocks:
-        while len(pending) < len(block) and (values := next(labels.blocks, None)) is not None:
-            pending = np.concatenate([pending, values]) if len(pending) else values
-        if len(pending) < len(block):
-            n_labels = n_images + len(pending)
-            n_images += len(block)
-            raise _count_error(labels, names, images.count or n_images, n_labels)
-        n_images += len(block)
-        yield block, pending[: len(block)]
-        pending = pending[len(block) :]
-    total: int | None = n_images
-    if rows is not None:
-        total = images.count
-        if total is None and labels.ambiguous_line is not None:  # only the count can decide
-            total = n_images + sum(1 for _ in images.unread)
-    if total is not None and (rows is None or labels.count is None):
-        _check_end(labels, names, total, n_images + len(pending))
-
-
-def _check_end(labels: LabelBlocks, names: tuple[str, str], n_images: int, n_read: int) -> None:
-    """Raise DataError unless the labels, `n_read` of them already read, end with the images."""
-    while n_read <= n_images and (values := next(labels.blocks, None)) is not None:
-        n_read += len(values)
-    if n_read != n_images:
-        n_labels = n_read if next(labels.blocks, None) is None else None
-        raise _count_error(labels, names, n_images, labels.count or n_labels)
+    return replace(rows, blocks=pairs(), label=Path(files[1]).name)
 
 
 def _count_error(
-    labels: LabelBlocks, names: tuple[str, str], n_images: int, n_labels: int | None
+    n_images: int, n_labels: int, files: tuple[str, str], least: str = ""
 ) -> DataError:
-    hint = None
-    if labels.ambiguous_line is not None and n_labels == n_images + 1:
-        hint = (
-            f"if line {labels.ambiguous_line} of the labels is a header, remove it, or use --header"
-            " yes if all CSV files have one (in Python header='yes')"
-        )
-    expected = f"more than {n_images}" if n_labels is None else n_labels
-    return DataError(
-        "images and labels differ in number",
-        file=names[0],
-        found=f"{n_images} images",
-        expected=f"{expected} as in {names[1]}",
-        hint=hint,
-    )
+    what, found = "images and labels differ in number", f"{least}{n_images} images"
+    hint = "--header tells whether the first line of CSV files is one (in Python header=)"
+    expected, hint = f"{n_labels} as in {files[1]}", hint * (abs(n_images - n_labels) == 1)
+    return DataError(what, file=files[0], found=found, expected=expected, hint=hint or None)

@@ -65,7 +65,7 @@ def open_csv(source: "Source", options: "ReadOptions") -> RowBlocks:
     if len(file.numbers) >= _FEWEST_PIXELS and not options.floating:
         file.dtype = np.uint8
     return RowBlocks(
-        file.blocks(options.rows),
+        file.blocks(),
         label=None if file.label is None else quoted(file.word(file.label)),
         names=tuple(file.names[i] for i in file.numbers) if file.names else None,
         left_out=tuple(map(file.word, sorted(dropped))),
@@ -258,9 +258,8 @@ class _CsvFile:
         if len(names) >= _FEWEST_PIXELS and is_auto and is_series and places != sorted(places):
             self.reject("columns out of order", hint="--header yes reads them as they are")
 
-    def blocks(self, rows: int | None = None) -> Iterator[Block]:
+    def blocks(self) -> Iterator[Block]:
         """Yield rows of numbers, and labels if there is a label; at least one block."""
-        self.lines = islice(self.lines, rows)
         yield self.next_block()
         while len((block := self.next_block())[0]):
             yield block

@@ -1,45 +1,37 @@
 """The file and the part of a data set for a word, a folder or a file name."""
 
-import warnings
 from collections.abc import Collection
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xpnet.datasets.fetch import DATA_SETS, fetch_once
-from xpnet.files import DataError, DataWarning
-from xpnet.files.errors import printable
+from xpnet.files import DataError
 
 if TYPE_CHECKING:
     from xpnet.datasets.read_options import FilePath, ReadOptions
 
-__all__ = ["SAMPLE_IMAGES", "SPLITS", "choose_split", "locate"]
+__all__ = ["SAMPLE_IMAGES", "SPLITS", "choose_split", "labels_beside", "locate"]
 
-SAMPLE_IMAGES = Path(__file__).parent / "sample" / "images-idx3-ubyte.gz"
 SPLITS = ("train", "test")
 
+SAMPLE_IMAGES = Path(__file__).parent / "sample" / "images-idx3-ubyte.gz"
 _PREFIXES = {"train": "train", "test": "t10k"}
 
 
-def locate(path: "FilePath", options: "ReadOptions") -> "tuple[FilePath, ReadOptions]":
-    """Return the file of images that a word, a folder or a file name means, and its options.
+def locate(path: "FilePath", options: "ReadOptions") -> "tuple[FilePath, str | None]":
+    """Return the file of images, or the folder of pictures, and the part that this is, if any.
 
-    A folder without IDX files is returned itself; otherwise the options for its file have no
-    `split`. Raise the errors of `xpnet.fetch` for a data set known by name, and DataError if a
-    folder does not contain the part `split`.
+    Raise the errors of `xpnet.fetch` for a data set known by name, and DataError if a folder does
+    not contain the part `split`.
     """
     if path == "sample":
-        return SAMPLE_IMAGES, options
-    folder = Path(path)
-    if path in DATA_SETS:
-        folder = fetch_once(str(path))
-    elif path == "-" or not folder.is_dir():
-        return path, options
+        return SAMPLE_IMAGES, None
+    folder = fetch_once(str(path)) if path in DATA_SETS else Path(path)
+    if path == "-" or not folder.is_dir():
+        return path, None
     files = _idx_images(folder)
     part = choose_split(str(path), files, options)
-    if part is None:  # a folder of pictures
-        return folder, options
-    return files[part], replace(options, split=None, default_split=None)
+    return folder if part is None else files[part], part
 
 
 def _idx_images(folder: Path) -> dict[str, Path]:
@@ -57,8 +49,7 @@ def _idx_images(folder: Path) -> dict[str, Path]:
 def choose_split(name: str, parts: Collection[str], options: "ReadOptions") -> str | None:
     """Return the part of the data set `name` to read, or None if it has no `parts`.
 
-    If it has both and `default_split` decides, DataWarning is given; if nothing decides, or `split`
-    is missing, DataError is raised.
+    Raise DataError if `split` is missing, or nothing decides between two.
     """
     if options.split in parts:
         return options.split
@@ -68,11 +59,21 @@ def choose_split(name: str, parts: Collection[str], options: "ReadOptions") -> s
         raise DataError(msg, file=name, found=found, hint=hint)
     if len(parts) < len(SPLITS):
         return next(iter(parts), None)
-    part = options.default_split
-    if part is None:
+    if options.default_split is None:
         msg, hint = "data of two parts", "choose one by --split test (in Python split='test')"
         raise DataError(msg, file=name, found="train and test", hint=hint)
-    other = "test" if part == "train" else "train"
-    msg = f"{printable(name)}: reading the {part} part; --split {other} reads the other"
-    warnings.warn(msg, DataWarning, stacklevel=2)
-    return part
+    return options.default_split
+
+
+def labels_beside(images: Path) -> Path | None:
+    """Return the file of labels for a file of images by its usual name, or None if missing.
+
+    It is in the same folder, has "labels" for "images" and "idx1" for "idx3" in its name, and may
+    differ in the suffix ``.gz``.
+    """
+    name = images.name.replace("images", "labels").replace("idx3", "idx1")
+    if name == images.name:
+        return None
+    plain = name.removesuffix(".gz")
+    paths = map(images.with_name, (name, plain, f"{plain}.gz"))
+    return next((path for path in paths if path.is_file()), None)

@@ -7,6 +7,7 @@ import math
 import re
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from io import BytesIO
 from itertools import chain, islice, zip_longest
 from pathlib import Path
@@ -44,7 +45,7 @@ def open_picture(source: "Source", options: "ReadOptions") -> RowBlocks:
 def open_picture_folder(folder: "FilePath", options: "ReadOptions") -> RowBlocks:
     """Open the pictures in a folder, labelled by the names of folders of classes; see `_blocks`."""
     paths, labels = picture_files(folder), None
-    if paths[0].parent != Path(folder) and options.want_labels and options.labels is None:
+    if paths[0].parent != Path(folder) and options.own_labels:
         labels = _as_labels([path.parent.name for path in paths])
     blocks = _blocks(map(open_source, paths), str(folder), labels, options)
     return RowBlocks(blocks, len(paths), None if labels is None else "the folders")
@@ -107,7 +108,10 @@ def _natural(path: Path) -> tuple[list[Any], str]:
 
 
 def _blocks(
-    sources: "Iterable[Source]", name: str, labels: NDArray[Any] | None, options: "ReadOptions"
+    sources: Iterable[AbstractContextManager["Source"]],
+    name: str,
+    labels: NDArray[Any] | None,
+    options: "ReadOptions",
 ) -> Iterator[Block]:
     """Yield pictures, at least one, as blocks of grey images with their labels; close the sources.
 
@@ -116,23 +120,23 @@ def _blocks(
     is given. Raise DataError for a damaged or too large picture, or another size than `features`;
     ModuleNotFoundError if Pillow is not installed.
     """
-    stop = None if options.rows is None else max(options.rows, 1)
-    images = _same_size(islice(sources, stop), options)
+    images = _same_size(sources, options)
     start = 0
     while found := list(islice(images, min(options.block_rows, _BLOCK_PICTURES))):
         if start == 0 and options.invert is None and np.median(_border(found[0])) > _MIDDLE_GREY:
             msg = f"{printable(name)}: bright background: give --invert (in Python"
             msg += " invert=True) if the network expects light ink, as in MNIST, else --no-invert"
-            warnings.warn(msg, DataWarning, stacklevel=4)
-        block = np.stack(found)[: options.rows]
-        yield block, None if labels is None else labels[start : start + len(block)]
-        start += len(block)
+            warnings.warn(msg, DataWarning, stacklevel=3)
+        yield np.stack(found), None if labels is None else labels[start : start + len(found)]
+        start += len(found)
 
 
-def _same_size(sources: "Iterable[Source]", options: "ReadOptions") -> Iterator[NDArray[np.uint8]]:
+def _same_size(
+    sources: Iterable[AbstractContextManager["Source"]], options: "ReadOptions"
+) -> Iterator[NDArray[np.uint8]]:
     shape = None
-    for source in sources:
-        with source:
+    for opening in sources:
+        with opening as source:
             image = _read(source, options)
         shape = shape or image.shape
         if image.shape != shape or options.features not in {None, image.size}:

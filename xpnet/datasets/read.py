@@ -1,40 +1,47 @@
 """Images and labels from files of any supported format, whole or in blocks; the sample."""
 
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xpnet.datasets.blocks import Block, ImageBlocks, pair_blocks
-from xpnet.datasets.detect_format import detect_data_format
-from xpnet.datasets.limits import check_data_size
-from xpnet.datasets.locate import locate
-from xpnet.datasets.read_options import FilePath, ReadKeywords, ReadOptions
-from xpnet.files import DataError, DataWarning
-from xpnet.files.errors import printable
-from xpnet.files.opening import open_folder_source, open_source
+from xpnet.datasets.blocks import Block, RowBlocks, first_rows, paired
+from xpnet.datasets.detect_format import detect_format
+from xpnet.datasets.locate import choose_split, labels_beside, locate
+from xpnet.datasets.picture_files import open_picture_folder
+from xpnet.datasets.read_options import FilePath, ReadOptions
+from xpnet.files import DataError
+from xpnet.files.opening import open_source
 
 if TYPE_CHECKING:
-    from xpnet.files.opening import Source
+    from numpy.typing import NDArray
 
-__all__ = [
-    "labels_beside",
-    "open_data",
-    "read",
-    "sample",
-    "stream",
-]
+__all__ = ["open_rows", "read", "sample", "stream"]
 
 
 def read(
-    path: FilePath, **options: Unpack[ReadKeywords]
+    path: FilePath,
+    /,
+    *,
+    labels: FilePath | None = None,
+    label: str = "auto",
+    drop: Sequence[str] = (),
+    header: str = "auto",
+    rows: int | None = None,
+    delimiter: str = ",",
+    floating: bool = False,
+    features: int | None = None,
+    size: int | None = None,
+    invert: bool | None = None,
+    split: str | None = None,
 ) -> "tuple[NDArray[Any], NDArray[Any] | None]":
     """Read a whole data set: images, and labels if available.
+
+    Other CSV than that of Kaggle and pandas is read by ``pandas.read_csv``: all functions take data
+    frames. Rows that are read here have no names of columns: networks take them by position.
 
     Parameters
     ----------
@@ -48,56 +55,46 @@ def read(
         A file of labels. By default, labels are searched in `path`, then in the file whose name
         has "labels" for "images" (and "idx1" for "idx3").
     label : {"auto", "first", "last", "none"} or str, default "auto"
-        The label column of a CSV file, or its name. By default it is found from the header, or from
-        the number of columns and the values: labels are the only text, or repeat, and all image
-        corners are 0.
+        The label column of a CSV file, or its name, or its number from 1. By default, the column
+        named label, class, target or y.
     drop : sequence of str, optional
-        Columns of a CSV file to leave out, by their names, or by their numbers from 1.
+        Columns of a CSV file to leave out, by their names, or by their numbers from 1. A first
+        column without a name, or named as an id or index, is left out anyway.
     header : {"auto", "yes", "no"}, default "auto"
-        Whether the first line of a CSV file is a header, for both `path` and `labels`. By
-        default, a line of names is a header, and so is a line of 16 or more numbers that count
-        up from 0 or 1, as pandas writes them for unnamed columns. Fewer such numbers are an error.
+        Whether the first line of CSV files, `path` and `labels`, is a header. By default, a line
+        without any number is; one of text and numbers, or that counts up, is an error.
     rows : int, optional
         Number of rows to read, from the first. By default, all rows.
     delimiter : str, default ","
-        The character between the values of a CSV file, or the word tab, space, comma or
-        semicolon. A space stands for any run of blanks.
+        The character between the values of a CSV file, or the word tab, space, comma or semicolon.
     floating : bool, default False
-        If true, the pixels of a CSV file may be any finite numbers, and are returned as float32; so
-        are, by default, tables of measurements, and rows of which half the numbers have a point.
+        If true, the values of a CSV file may be any finite numbers, and are returned as float32; by
+        default this holds for rows of fewer than 64 numbers, and 64 and more are bytes.
     features : int, optional
         The required number of pixels in a CSV file or picture.
     size : int, optional
         Side of the square to which pictures are resized, such as 28. The picture keeps its
         proportions, on the grey of its border. By default, all pictures must have the same size.
-    classes : int, optional
-        Number of classes: labels are 0 to `classes` - 1. At most 256, the default.
-    want_labels : bool, default True
-        If false, labels are not searched, and the label column of a CSV file is not parsed.
-    max_data_bytes : int, optional
-        Limit on the bytes of images in memory. By default 100 times the size of the file, at
-        least 16 MiB, and at most 4 GiB or the size of the file: only compressed files exceed it.
-    split : {"train", "test"}, optional
-        The part to read, required for data with both: ``"mnist"``, a folder of IDX files, or an
-        npz file with x_train, y_train, x_test and y_test as Keras has it.
     invert : bool, optional
         If true, bytes x become 255 - x: for dark ink on paper. By default, bytes are unchanged,
         and a picture with a bright background gives a warning; false avoids it.
+    split : {"train", "test"}, optional
+        The part to read, required for data with both: ``"mnist"``, a folder of IDX files, or an
+        npz file with x_train, y_train, x_test and y_test as Keras has it.
 
     Returns
     -------
     images : ndarray, shape (n, n_pixels) or (n, height, width)
         uint8 with 0 for the least ink and 255 for the most; float32 or float64 from files of
         floating-point numbers.
-    labels : ndarray of uint8, shape (n,), or None
-        The labels, as strings if they are text, or names of folders that are not all numbers from
-        0 to 255; None if the data set has no labels, or `want_labels` is false.
+    labels : ndarray, shape (n,), or None
+        uint8 from 0 to 255, or strings if labels are text; None if the data set has no labels.
 
     Raises
     ------
     DataError
-        If the content of a file is invalid: the message contains the position and a remedy.
-        Missing pixels, values that are not finite, and data above `max_data_bytes` are errors.
+        If the content of a file is invalid, or can be understood in two ways: the message contains
+        the position and a remedy. Missing values and values that are not finite are errors.
     OSError
         If a file cannot be opened or read.
     TypeError, ValueError
@@ -106,9 +103,7 @@ def read(
     Warns
     -----
     xpnet.DataWarning
-        If a line of numbers is read as a header, unless `header` is "yes"; if row numbers are left
-        out of a table, or only the values of a column show that it is the label; if a picture's
-        background is bright.
+        If a picture's background is bright.
 
     Examples
     --------
@@ -116,25 +111,30 @@ def read(
     >>> images.shape, images.dtype, labels[:4]
     ((20, 28, 28), dtype('uint8'), array([0, 1, 2, 3], dtype=uint8))
     """
-    checked = ReadOptions(**options)
-    images: list[NDArray[Any]] = []
-    labels: list[NDArray[Any]] = []
-    n_bytes = 0
-    file, checked = locate(path, checked)
-    with open_data(file) as source:
-        for block, values in _blocks(source, checked):
-            n_bytes += block.nbytes
-            check_data_size("images", n_bytes, source, checked, is_partial=True)
-            images.append(block)
-            labels += [] if values is None else [values]
-    return _concatenate(images), _concatenate(labels) if labels else None
+    options = ReadOptions(
+        labels=labels,
+        label=label,
+        drop=drop,
+        header=header,
+        rows=rows,
+        delimiter=delimiter,
+        floating=floating,
+        features=features,
+        size=size,
+        invert=invert,
+        split=split,
+    )
+    with open_rows(path, options) as found:
+        blocks = list(found.blocks)
+    return joined(blocks)
 
 
-# For help() and the site: the options and their defaults.
-_PARAMETERS = {**signature(read).parameters, **signature(ReadOptions).parameters}
-read.__dict__["__signature__"] = signature(read).replace(
-    parameters=[_PARAMETERS[name] for name in ("path", *ReadKeywords.__annotations__)]
-)
+def joined(blocks: Sequence[Block]) -> Block:
+    """Return blocks of images and labels as one."""
+    if len(blocks) == 1:
+        return blocks[0]
+    images, labels = zip(*blocks, strict=True)
+    return np.concatenate(images), None if labels[0] is None else np.concatenate(labels)
 
 
 def sample() -> "tuple[NDArray[np.uint8], NDArray[np.uint8]]":
@@ -158,93 +158,71 @@ def sample() -> "tuple[NDArray[np.uint8], NDArray[np.uint8]]":
     return cast("tuple[NDArray[np.uint8], NDArray[np.uint8]]", read("sample"))
 
 
-def stream(path: FilePath, **options: Unpack[ReadKeywords]) -> Iterator[Block]:
-    """Read a data set of any length in blocks of images and labels, in bounded memory.
+def stream(path: FilePath, /, *, block_rows: int = 4096, **options: Any) -> Iterator[Block]:
+    """Read a data set in blocks of at most `block_rows` images, in bounded memory.
 
-    The options are those of `read`; `block_rows`, 4096 by default, is the maximum number of rows
-    per block (blocks of very wide rows are smaller). `max_data_bytes` limits the bytes held at
-    once: rows in row-major order have no limit, while an array in column-major order is held as a
-    whole in memory, and a compressed or piped zip file in a temporary file.
+    The options are those of `read`. CSV files and plain IDX and npy files are in memory block by
+    block; compressed and piped arrays, and those of npz files, as a whole.
 
     Invalid options are errors at once; the errors and warnings of `read` about data come from the
     iterator, where they are reached. It yields at least one block, which is empty if the file has
     no rows.
     """
-    return _stream(path, ReadOptions(**options))
+    checked = ReadOptions(block_rows=block_rows, **options)
+
+    def blocks() -> Iterator[Block]:
+        with open_rows(path, checked) as rows:
+            yield from rows.blocks
+
+    return blocks()
 
 
-def _stream(path: FilePath, options: ReadOptions) -> Iterator[Block]:
-    path, options = locate(path, options)
-    with open_data(path) as source:
-        yield from _blocks(source, options)
+@contextmanager
+def open_rows(path: FilePath, options: ReadOptions) -> Iterator[RowBlocks]:
+    """Open the rows and labels that a word, a folder or a file means."""
+    place, part = locate(path, options)
+    if options.rows is not None:
+        options = replace(options, block_rows=min(options.block_rows, max(options.rows, 1)))
+    with ExitStack() as stack:
+        given = options.labels
+        if place != "-" and Path(place).is_dir():
+            name, kind = str(place), "a folder"
+            rows = open_picture_folder(place, options)
+        else:
+            source = stack.enter_context(open_source(place))
+            name, data_format = source.name, detect_format(source)
+            kind = data_format.name
+            if part is None and kind != "npz":
+                choose_split(name, (), options)
+            rows = data_format.open(source, options)
+            if given is None and rows.label is None and source.path is not None:
+                given = labels_beside(source.path)
+        _check_options(kind, name, options)
+        if given is not None and options.want_labels:
+            labels_source = stack.enter_context(open_source(given))
+            labels = detect_format(labels_source).labels(labels_source, options)
+            rows = paired(rows, labels, (name, str(given)), options.rows)
+        elif options.rows is not None:
+            rows = replace(rows, blocks=first_rows(rows.blocks, options.rows))
+        if options.invert:
+            rows = replace(rows, blocks=_inverted(rows.blocks, name))
+        yield replace(rows, split=part or rows.split)
 
 
-def open_data(path: FilePath) -> "Source":
-    """Open a file, or a folder of pictures."""
-    is_folder = path != "-" and Path(path).is_dir()
-    return open_folder_source(path) if is_folder else open_source(path)
-
-
-def _blocks(source: "Source", options: ReadOptions) -> Iterator[Block]:
-    data_format = detect_data_format(source, options)
-    name, msg = data_format.name, None
-    if options.size is not None and name not in {"picture", "folder"}:
+def _check_options(kind: str, file: str, options: ReadOptions) -> None:
+    """Raise DataError if an option is for other kinds of files."""
+    msg = None
+    if options.size is not None and kind not in {"picture", "a folder"}:
         msg = "only pictures can be resized: leave out --size (size=)"
-    elif options.names_columns and name != "csv":
+    elif options.names_columns and kind != "csv":
         msg = "only CSV files have names of columns: leave out --label and --drop (label=, drop=)"
     if msg is not None:
-        raise DataError(msg, file=source.name, found=name)
-    images = data_format.open_images(source, options)
-    if options.invert:
-        images = replace(images, blocks=_inverted(images.blocks, source.name))
-    header = images.columns and images.columns.header
-    if header and header.numbers and options.header == "auto":
-        low, high = header.numbers
-        msg = (
-            f"{printable(source.name)}:{header.line}: numbers from {low} to {high} are read as a"
-            " header; if they are values, use --header no (in Python header='no')"
-        )
-        # The place is where `read` is called, or where `stream` is iterated over.
-        warnings.warn(msg, DataWarning, stacklevel=3)
-    path = _labels_path(source, images, options)
-    if path is None:
-        yield from images.blocks
-        return
-    # The labels of all images: their number must match the file's, whatever `rows` is.
-    all_rows = replace(options, rows=None)
-    with open_source(path) as labels_source:
-        labels_format = detect_data_format(labels_source)
-        labels = labels_format.open_labels(labels_source, all_rows, source.name)
-        yield from pair_blocks(images, labels, (source.name, str(path)), options.rows)
+        raise DataError(msg, file=file, found=kind)
 
 
-def _inverted(blocks: Iterator[Block], name: str) -> Iterator[Block]:
+def _inverted(blocks: Iterator[Block], file: str) -> Iterator[Block]:
     for images, labels in blocks:
         if images.dtype != np.uint8:
             msg = "only bytes can be inverted"
-            raise DataError(msg, file=name, found=images.dtype, expected="uint8")
+            raise DataError(msg, file=file, found=images.dtype, expected="uint8")
         yield 255 - images, labels
-
-
-def _labels_path(source: "Source", images: ImageBlocks, options: ReadOptions) -> FilePath | None:
-    if not options.want_labels or options.labels is not None:
-        return options.labels if options.want_labels else None
-    return None if images.labelled or source.path is None else labels_beside(source.path)
-
-
-def labels_beside(images: Path) -> Path | None:
-    """Return the file of labels for a file of images by its usual name, or None if missing.
-
-    It is in the same folder, has "labels" for "images" and "idx1" for "idx3" in its name, and may
-    differ in the suffix ``.gz``.
-    """
-    name = images.name.replace("images", "labels").replace("idx3", "idx1")
-    if name == images.name:
-        return None
-    plain = name.removesuffix(".gz")
-    paths = map(images.with_name, (name, plain, f"{plain}.gz"))
-    return next((path for path in paths if path.is_file()), None)
-
-
-def _concatenate(blocks: list[NDArray[Any]]) -> NDArray[Any]:
-    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)

@@ -6,119 +6,70 @@ import os
 import stat
 import sys
 import zlib
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from xpnet.files.errors import DataError
 
-__all__ = ["Source", "open_folder_source", "open_source"]
-
-_GZIP_MAGIC = b"\x1f\x8b"
-_BUFFER_BYTES = 1 << 16
+__all__ = ["Source", "open_source"]
 
 
 class Source(io.BufferedReader):
-    """An open binary file, decompressed if it is gzip; `peek` returns its first bytes."""
+    """An open binary file, unpacked if it is gzip; ``peek(12)`` returns its first 12 bytes."""
 
     path: Path | None  # None for standard input
     size: int | None  # number of bytes; None for pipes and compressed files
-    # Closed together with the file; readers register their own resources in it.
-    closing: ExitStack
-    # The file before decompression, with its `size`, and the number of bytes read, `n_read`.
-    incoming: "_RawSource"
 
 
-def open_source(path: str | os.PathLike[str]) -> Source:
-    """Open a binary file for reading; gzip is recognised by its content, never by its name.
+@contextmanager
+def open_source(path: str | os.PathLike[str]) -> Iterator[Source]:
+    """Open a file, or ``"-"`` for standard input; gzip is recognised by its content.
 
-    The path ``"-"`` is standard input, which is not closed afterwards. Before the first read,
-    ``peek(n)`` of the result returns the first `n` bytes (n up to 65,536; fewer at the end of the
-    file), also from a pipe. The result cannot seek.
-
-    Raise OSError if the file cannot be opened: missing, a directory, or no permission. A later
-    read raises DataError if gzip data is truncated, corrupt, or followed by other data.
+    Raise OSError if the file cannot be opened; a later read raises DataError if gzip is damaged.
     """
-    file = os.fspath(path)
-    if file == "-" and sys.stdin is None:
+    is_input, name = path == "-", os.fspath(path)
+    if is_input and sys.stdin is None:
         msg = "standard input is closed"
         raise OSError(msg)
-    with ExitStack() as stack:
-        stream = sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
-        name = "<stdin>" if file == "-" else file
-        incoming = _RawSource(stream, name)
-        source = Source(incoming, _BUFFER_BYTES)
-        compressed = source.peek(len(_GZIP_MAGIC))[:2] == _GZIP_MAGIC
-        if compressed:
-            unpacked = cast("BinaryIO", gzip.GzipFile(fileobj=source, mode="rb"))
-            source = Source(_RawSource(unpacked, name), _BUFFER_BYTES)
-        source.closing = cast("_RawSource", source.raw).closing
-        source.closing.push(stack.pop_all())
-    source.path = None if file == "-" else Path(file)
-    source.incoming = incoming
-    status = os.fstat(stream.fileno()) if source.path is not None else None
-    incoming.size = status.st_size if status and stat.S_ISREG(status.st_mode) else None
-    source.size = None if compressed else incoming.size
-    return source
+    with nullcontext(sys.stdin.buffer) if is_input else Path(path).open("rb") as file:
+        source = Source(_Raw(file, "<stdin>" if is_input else name))
+        is_packed = source.peek(2)[:2] == b"\x1f\x8b"
+        if is_packed:
+            source = Source(_Raw(gzip.GzipFile(fileobj=source, mode="rb"), source.name))
+        source.path, source.size = None if is_input else Path(path), None
+        if not (is_packed or is_input) and stat.S_ISREG(
+            (status := os.fstat(file.fileno())).st_mode
+        ):
+            source.size = status.st_size
+        yield source
 
 
-def open_folder_source(path: str | os.PathLike[str]) -> Source:
-    """Return a source without bytes for a folder, whose files are opened by its reader."""
-    raw = _RawSource(io.BytesIO(), os.fspath(path))
-    source = Source(raw)
-    source.path, source.size = Path(path), None
-    source.incoming, source.closing = raw, raw.closing
-    return source
+class _Raw(io.RawIOBase):
+    """A binary stream that fills whole buffers, from pipes, too, and explains damaged gzip."""
 
-
-class _RawSource(io.RawIOBase):
-    """A raw stream that fills each buffer, and converts gzip errors to a DataError.
-
-    Pipes deliver short reads; a buffered reader needs full ones for ``peek``.
-    """
-
-    def __init__(self, stream: BinaryIO, name: str) -> None:
-        self.name = name
-        self.closing = ExitStack()
-        self.size: int | None = None
-        self.n_read = 0
-        self._stream = stream
-        self._fault: DataError | None = None
+    def __init__(self, stream: Any, name: str) -> None:
+        self.name, self._stream = name, stream
 
     def readable(self) -> bool:
         return True
 
+    def readall(self) -> bytes:
+        with self._explained():
+            return bytes(self._stream.read())
+
     def readinto(self, buffer: Any, /) -> int:
-        if self._fault is not None:
-            raise self._fault
-        view = memoryview(buffer)
-        filled = 0
-        while filled < len(view):
-            try:
-                count = self._stream.readinto(view[filled:])  # type: ignore[attr-defined]
-            except (EOFError, gzip.BadGzipFile, zlib.error) as fault:
-                # Complete rows before the error are returned first.
-                self._fault = self._explain(fault)
-                if not filled:
-                    raise self._fault from None
-                break
-            if not count:
-                break
-            filled += count
-        self.n_read += filled
+        view, filled = memoryview(buffer), 0
+        with self._explained():
+            while filled < len(view) and (count := self._stream.readinto(view[filled:])):
+                filled += count
         return filled
 
-    def close(self) -> None:
-        if not self.closed:
-            self.closing.close()
-        super().close()
-
-    def _explain(self, fault: Exception) -> DataError:
-        if isinstance(fault, EOFError):
-            hint = "copy or download the file again"
-            return DataError("truncated gzip", file=self.name, hint=hint)
-        what, found = "corrupt gzip", str(fault)
-        if found.startswith("Not a gzipped file"):
-            what = "gzip data followed by other data"
-            found = found.removeprefix("Not a gzipped file ").strip("()")
-        return DataError(what, file=self.name, found=found)
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            what = "damaged gzip"
+            raise DataError(what, file=self.name, found=error) from error

@@ -1,0 +1,141 @@
+"""Arrays of images and labels in npy, npz and IDX files: dtypes, names, and damaged files."""
+
+import gzip
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from xpnet.datasets import read
+from xpnet.files import DataError
+
+IMAGES = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
+
+
+def idx(array):
+    array = np.asarray(array, np.uint8)
+    header = b"\0\0\x08" + bytes([array.ndim]) + np.array(array.shape, ">u4").tobytes()
+    return header + array.tobytes()
+
+
+def npy(array):
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=True)
+    return content.getvalue()
+
+
+def npz(**arrays):
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    return content.getvalue()
+
+
+def zipped(name, text):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(name, text)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [("i1", "u1"), (">i4", "u1"), ("<i8", "u1"), ("f2", "f4"), (">f4", "f4"), (">f8", "f8")],
+)
+def test_dtypes(write, dtype, expected):
+    found, labels = read(write(npy(IMAGES.astype(dtype))))
+    assert found.dtype == expected
+    assert found.flags.writeable
+    assert np.array_equal(found, IMAGES)
+    assert labels is None
+
+
+@pytest.mark.parametrize("content", [npy(IMAGES[:0]), idx(IMAGES[:0]), npz(x=IMAGES[:0])])
+def test_no_images(write, content):
+    assert read(write(content))[0].shape == (0, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"), [("images", "labels"), ("x", "y"), ("X", "Y"), ("data", "target")]
+)
+def test_names_in_npz_files(write, images, labels):
+    path = write(npz(**{images: IMAGES, labels: [7, 0, 9], "more": [1.5]}))
+    found, values = read(path)
+    assert np.array_equal(found, IMAGES)
+    assert values.tolist() == [7, 0, 9]
+    assert values.dtype == np.uint8
+
+
+def test_labels_may_be_text(write):
+    assert read(write(npz(x=IMAGES, y=["cat", "dog", "cat"])))[1].tolist() == ["cat", "dog", "cat"]
+
+
+def test_parts_of_npz_files(write):
+    parts = {"x_train": IMAGES, "y_train": [1, 2, 3], "X_test": IMAGES[:1], "y_test": [4]}
+    path = write(npz(**parts))
+    assert [read(path, split=part)[1].tolist() for part in ("train", "test")] == [[1, 2, 3], [4]]
+    with pytest.raises(DataError, match="choose one by --split"):
+        read(path)
+    del parts["X_test"]
+    assert len(read(write(npz(**parts)))[0]) == 3
+    with pytest.raises(DataError, match="no test part"):
+        read(write(npz(**parts)), split="test")
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (npy(IMAGES)[:7], "magic"),
+        (npy(IMAGES)[:-1], "size"),
+        (npy(IMAGES) + b"\0", "after"),
+        (npy(IMAGES).replace(b"(3, 2, 2)", b"(3, 2, -"), "."),
+        (npy(IMAGES).replace(b"(3, 2, 2)", b"(9999999,"), "."),
+        (gzip.compress(npy(IMAGES)[:-1]), "."),
+        (gzip.compress(npy(IMAGES) + b"\0"), "after"),
+        (gzip.compress(npy(IMAGES))[:-9], "gzip"),
+        (gzip.compress(npy(IMAGES))[:-8] + bytes(8), "gzip"),
+        (npy(np.array([[object()]])), "bject"),
+        (npy(IMAGES.astype("c8")), "complex64"),
+        (npy(IMAGES > 0), "bool"),
+        (npy(IMAGES[0, 0]), "2 to 4"),
+        (npy(IMAGES[None, None]), "2 to 4"),
+        (npy(IMAGES[:, :0]), "3 x 0 x 2"),
+        (npy(np.array([[1.0, np.nan]])), "row 1"),
+        (npy(np.array([[0, 1], [2, 256]])), "number 2 of row 2"),
+        (npy(np.array([[0, 1], [-2, 25]])), "number 1 of row 2"),
+        (idx(IMAGES)[:15], "first bytes"),
+        (idx(IMAGES)[:-1], "27"),
+        (idx(IMAGES) + b"\0", "29"),
+        (gzip.compress(idx(IMAGES) + b"\0"), "29"),
+        (b"\0\0\x08\x02" + b"\xff" * 8, "18,446"),
+        (b"\0\0\x0d\x02" + bytes(16), "IDX of bytes"),
+        (b"\0\0\x08\x09" + bytes(60), "IDX of bytes"),
+        (npz(a=IMAGES, b=IMAGES), "a, b"),
+        (npz(x=IMAGES, X=IMAGES), "X, x"),
+        (npz(x=IMAGES, y=[1, 2, 3], target=[1, 2, 3]), "at most one"),
+        (npz(x=IMAGES, y=[1, 2]), "found 3 images, expected 2"),
+        (npz(x=IMAGES, y=[1, 2, 256]), "label of row 3"),
+        (npz(x=IMAGES, y=[1, 0.5, 2]), "label of row 2"),
+        (npz(x=IMAGES, y=[[1, 0], [0, 1], [1, 0]]), "one-hot"),
+        (npz(x=IMAGES)[:-30], "zip"),
+        (zipped("x.npy", b"text"), "magic"),
+        (zipped("x.npy", npy(IMAGES)[:-1]), "."),
+        (b"", "empty"),
+    ],
+)
+def test_damaged_files(write, content, word):
+    path = write(content)
+    with pytest.raises(DataError, match=word) as caught:  # no word: NumPy's own text
+        read(path)
+    assert caught.value.file == str(path)
+
+
+def test_objects_are_never_unpickled(write, tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (tmp_path.joinpath("exploded").touch, ())
+
+    for content in (npy(np.array([[Bomb()]])), npz(x=np.array([[Bomb()]]))):
+        with pytest.raises(DataError):
+            read(write(content))
+    assert not (tmp_path / "exploded").exists()

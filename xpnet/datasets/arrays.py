@@ -1,0 +1,225 @@
+"""Arrays of images and labels: npy, npz and IDX files, never unpickled.
+
+A plain file is mapped, so that only the rows in use are in memory; what is compressed or comes from
+a pipe is read whole.
+"""
+
+import io
+import math
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.datasets.blocks import Block, RowBlocks, paired
+from xpnet.datasets.locate import SPLITS, choose_split
+from xpnet.files import DataError
+
+if TYPE_CHECKING:
+    from xpnet.datasets.read_options import ReadOptions
+    from xpnet.files.opening import Source
+
+__all__ = ["open_idx", "open_idx_labels", "open_npy", "open_npy_labels", "open_npz"]
+__all__ += ["open_npz_labels"]
+
+_BLOCK_BYTES = 1 << 25
+_IMAGES, _LABELS = ("images", "x", "X", "data"), ("labels", "y", "Y", "target")
+
+
+def open_npy(source: "Source", options: "ReadOptions") -> RowBlocks:
+    """Open an npy file of images, as `_as_images`."""
+    return _as_images(_npy(source), source.name, options)
+
+
+def open_npy_labels(source: "Source", _: "ReadOptions") -> NDArray[Any]:
+    """Read an npy file of labels, as `_as_labels`."""
+    return _as_labels(_npy(source), source.name)
+
+
+def open_idx(source: "Source", options: "ReadOptions") -> RowBlocks:
+    """Open an IDX file of images, the format of the original MNIST files."""
+    return _as_images(_idx(source), source.name, options)
+
+
+def open_idx_labels(source: "Source", _: "ReadOptions") -> NDArray[Any]:
+    """Read an IDX file of labels."""
+    return _as_labels(_idx(source), source.name)
+
+
+def open_npz(source: "Source", options: "ReadOptions") -> RowBlocks:
+    """Open the images in an npz file, with labels if it contains them.
+
+    Images are the array images, x, X or data, or the only array; labels are the array labels, y,
+    Y or target. In a file of two parts, such as Keras's mnist.npz, the names are x_train, y_train,
+    x_test and y_test, or with an X. Raise DataError as `choose_split` does; also if the file is not
+    a zip archive of npy files, or no or several arrays have such names.
+    """
+    with _npz(source) as arrays:
+        names = set(arrays)
+        found = [name for name in _IMAGES if name in names]
+        parts = {p: f"{x}_{p}" for p in SPLITS for x in "xX" if f"{x}_{p}" in names and not found}
+        part = choose_split(source.name, parts, options)
+        found = found or ([parts[part]] if part else list(names))
+        wanted = [f"y_{part}"] if part else _LABELS
+        labels = [x for x in wanted if x in names - set(found)] if options.own_labels else []
+        if len(found) != 1 or len(labels) > 1:
+            expected = "one of images, x, X and data, and at most one of labels, y and target"
+            raise _names_error(names, source.name, expected)
+        rows = _as_images(arrays[found[0]](), source.name, options, part)
+        if not labels:
+            return rows
+        values = _as_labels(arrays[labels[0]](), source.name)
+        return paired(rows, values, (source.name, repr(labels[0])), None)
+
+
+def open_npz_labels(source: "Source", _: "ReadOptions") -> NDArray[Any]:
+    """Read the labels in an npz file: the array labels, y, Y or target, or the only one."""
+    with _npz(source) as arrays:
+        names = [name for name in _LABELS if name in arrays] or list(arrays)
+        if len(names) != 1:
+            raise _names_error(arrays, source.name, "one of labels, y and target")
+        return _as_labels(arrays[names[0]](), source.name)
+
+
+def _npy(source: "Source") -> NDArray[Any]:
+    with _damage(source.name):
+        if source.size is None:
+            return _unpacked(source.read(), source.name)
+        mapped = np.load(str(source.path), mmap_mode="r", allow_pickle=False)
+        return _whole(mapped, mapped.offset + mapped.nbytes, source.size, source.name)
+
+
+def _idx(source: "Source") -> NDArray[np.uint8]:
+    content = None if source.size is not None else source.read()
+    head = content or source.peek(20)
+    kind, n_dimensions = head[2:4].ljust(2, b"\0")
+    start = 4 + 4 * n_dimensions
+    if kind != 8 or not 1 <= n_dimensions <= 4 or len(head) < start:
+        what, expected = "first bytes", "00 00 08 and the number of dimensions: IDX of bytes"
+        raise DataError(what, file=source.name, found=head[:4].hex(" "), expected=expected)
+    shape = np.frombuffer(head[4:start], ">u4").tolist()
+    n_bytes, size = start + math.prod(shape), source.size or len(content or b"")
+    if n_bytes != size:
+        what, found = "size of the file", f"{size:,} bytes"
+        expected = f"{n_bytes:,} for {_shape_text(shape)}"
+        raise DataError(what, file=source.name, found=found, expected=expected)
+    if content is None and math.prod(shape):
+        return np.memmap(str(source.path), np.uint8, "r", start, tuple(shape))
+    return np.ndarray(shape, np.uint8, content or head, start)
+
+
+@contextmanager
+def _npz(source: "Source") -> Iterator[dict[str, Callable[[], NDArray[Any]]]]:
+    """Open an npz file; yield functions that read its arrays, by name."""
+    with _damage(source.name), zipfile.ZipFile(io.BytesIO(source.read())) as archive:
+
+        def array(name: str) -> NDArray[Any]:
+            # The whole member: zipfile compares its checksum at the end.
+            return _unpacked(archive.read(name), source.name)
+
+        yield {name.removesuffix(".npy"): partial(array, name) for name in archive.namelist()}
+
+
+@contextmanager
+def _damage(file: str) -> Iterator[None]:
+    """Raise what NumPy raises for a damaged file as DataError."""
+    try:
+        yield
+    except (DataError, MemoryError, OSError):
+        raise
+    except Exception as error:  # NumPy and zipfile document few of their errors
+        raise DataError(str(error) or type(error).__name__, file=file) from error
+
+
+def _unpacked(content: bytes, file: str) -> NDArray[Any]:
+    stream = io.BytesIO(content)
+    array = np.lib.format.read_array(stream, allow_pickle=False)
+    return _whole(array, stream.tell(), len(content), file)
+
+
+def _whole(array: NDArray[Any], end: int, size: int, file: str) -> NDArray[Any]:
+    if end != size:
+        what, found = "data after the array", f"{size:,} bytes"
+        raise DataError(what, file=file, found=found, expected=f"{end:,}")
+    return array
+
+
+def _as_images(
+    array: NDArray[Any], file: str, options: "ReadOptions", split: str | None = None
+) -> RowBlocks:
+    """Return an array of 2 to 4 dimensions as images: uint8, float32 or float64.
+
+    float16 becomes float32, and integers uint8. Raise DataError for another shape or dtype; from
+    the blocks, if an integer is outside 0 to 255 or a value is not finite.
+    """
+    if not 2 <= array.ndim <= 4 or 0 in array.shape[1:]:
+        found, expected = f"shape {_shape_text(array.shape)}", "2 to 4 dimensions"
+        hint = "are these labels?" if array.ndim == 1 else None
+        what = "not images"
+        raise DataError(what, file=file, found=found, expected=expected, hint=hint)
+    _check_dtype(array, file)
+    is_float = array.dtype.kind == "f"
+    dtype: Any = np.promote_types(array.dtype.newbyteorder("="), "f4") if is_float else np.uint8
+    step = min(options.block_rows, _BLOCK_BYTES // math.prod(array.shape[1:], start=8) + 1)
+
+    def blocks() -> Iterator[Block]:
+        for start in range(0, max(len(array), 1), step):
+            part = array[start : start + step]
+            if array.dtype != np.uint8:
+                is_valid = np.isfinite(part) if is_float else (part >= 0) & (part <= 255)
+                _check_pixels(part, is_valid, start, file)
+            yield np.array(part, dtype, order="C"), None
+
+    return RowBlocks(blocks(), len(array), split=split)
+
+
+def _check_pixels(block: NDArray[Any], is_valid: NDArray[np.bool_], start: int, file: str) -> None:
+    if not is_valid.all():
+        row, *pixel = map(int, np.unravel_index(int(np.argmin(is_valid)), block.shape))
+        what = f"number {', '.join(str(i + 1) for i in pixel)} of row {start + row + 1}"
+        rule = "a finite number" if block.dtype.kind == "f" else "0 to 255, or floats"
+        raise DataError(what, file=file, found=block[row, *pixel], expected=rule)
+
+
+def _as_labels(array: NDArray[Any], file: str) -> NDArray[Any]:
+    """Return strings, or integers of any dtype as uint8, of shape (n,) or (n, 1).
+
+    Raise DataError for another shape or dtype, or if a value is not a label.
+    """
+    if array.ndim not in {1, 2} or array.shape[1:] not in {(), (1,)}:
+        hint = "one-hot labels? save labels.argmax(axis=1)" if array.ndim == 2 else None
+        found, expected = f"shape {_shape_text(array.shape)}", "1 dimension"
+        what = "not labels"
+        raise DataError(what, file=file, found=found, expected=expected, hint=hint)
+    values = np.array(array).reshape(-1)
+    if values.dtype.kind == "U":
+        return values
+    _check_dtype(values, file)
+    with np.errstate(invalid="ignore"):  # NumPy warns of signalling NaNs
+        is_valid = (values >= 0) & (values <= 255) & (values == np.floor(values))
+    if not is_valid.all():
+        row = int(np.argmin(is_valid))
+        what, rule = f"label of row {row + 1}", "an integer from 0 to 255"
+        raise DataError(what, file=file, found=values[row], expected=rule)
+    return values.astype(np.uint8)
+
+
+def _check_dtype(array: NDArray[Any], file: str) -> None:
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if kind not in "uif" or (kind == "f" and size > 8):
+        what, rule = "dtype of the array", "uint8, float32, float64, or integers from 0 to 255"
+        raise DataError(what, file=file, found=array.dtype, expected=rule)
+
+
+def _names_error(names: Iterable[str], file: str, expected: str) -> DataError:
+    what, found = "names of the arrays", ", ".join(sorted(names))
+    return DataError(what, file=file, found=found, expected=expected)
+
+
+def _shape_text(shape: Any) -> str:
+    """Return a shape for messages, such as ``"28 x 28"``."""
+    return " x ".join(map(str, shape)) or "of one number"
