@@ -5,18 +5,18 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
+from matplotlib.figure import Figure
 from PIL import Image
 
 from harness.registry import OURS
-from xpnet.pictures.saving import new_figure
-from xpnet.pictures.style import GRAY, INK, MAIN, SECOND, picture_style
+from xpnet.pictures.figures import INK, MAIN, SECOND, picture_style
 
 # Colour and marker of each library.
 LIBRARIES = {
     "scikit-learn": ("#CC79A7", "v"),
     "torch": ("#56B4E9", "s"),
     "NumPy by hand": (SECOND, "D"),
-    "OpenVINO": (GRAY, "^"),
+    "OpenVINO": ("#6b6b6b", "^"),
     "ONNX Runtime": (INK, "o"),
 }
 # Numbers of rows, of which the last that was measured counts, and of threads.
@@ -30,7 +30,7 @@ PARTS = {
 def draw_speed(path: str | os.PathLike[str], result: Mapping[str, Any]) -> None:
     """Draw the times of other libraries' plain calls, relative to xpnet."""
     with picture_style():
-        figure = new_figure(7.2, 3.6, layout="constrained")
+        figure = Figure(figsize=(7.2, 3.6), layout="constrained")
         parts = figure.subplots(1, len(PARTS), sharex=True, sharey=True)
         for axes, (title, (sizes, threads)) in zip(parts, PARTS.items(), strict=True):
             cells = {

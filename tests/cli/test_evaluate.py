@@ -162,7 +162,7 @@ def test_other_digits(xpnet, shared_data, name):
 
 
 def test_a_picture_of_the_confusion_matrix(xpnet, tmp_path, monkeypatch):
-    from xpnet.pictures import confusion as room
+    from xpnet.pictures import results as room
 
     given = []
 

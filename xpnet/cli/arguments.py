@@ -144,10 +144,9 @@ def check_output(path: str, *, force: bool, kind: str = "file") -> None:
 
             check_suffix(path)
         elif kind == "picture":
-            from xpnet.pictures.saving import check_picture, new_figure
+            from xpnet.pictures.figures import check_picture
 
             check_picture(path)
-            new_figure(1.0, 1.0)
     except ValueError as error:
         raise UsageError(str(error)) from error
     check_target(path, force=force)

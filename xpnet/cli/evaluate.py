@@ -20,7 +20,6 @@ from xpnet.cli.report import Outcome, Stopwatch, added_text, as_printed, work_fa
 from xpnet.cli.scaled_rows import data_text, stream_rows
 from xpnet.cli.streams import print_note
 from xpnet.files.errors import DataError
-from xpnet.pictures.saving import shorten_name
 
 if TYPE_CHECKING:
     from xpnet.files.hashes import RowsFingerprint
@@ -80,8 +79,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         **class_facts(result, network.classes or range(network.n_classes)),
     }
     if plot is not None:
-        from xpnet.pictures.confusion import draw_confusion
-        from xpnet.pictures.saving import save_figure
+        from xpnet.pictures.figures import save_figure
+        from xpnet.pictures.results import draw_confusion
 
         save_figure(draw_confusion(result.confusion, facts["classes"]), plot, force=force)
     accuracy = f"{result.accuracy:.4f} ({result.correct:,} of {total:,})".replace("nan", "n/a")
@@ -176,4 +175,5 @@ def class_lines(facts: Mapping[str, Any]) -> Iterator[str]:
 
 def _short(name: str | int) -> str:
     """Return the name of a class as standard output can show it, shortened."""
-    return shorten_name(as_printed(str(name)), _MOST_LETTERS)
+    text = as_printed(str(name))
+    return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 3]}..."

@@ -83,7 +83,7 @@ def as_printed(text: str) -> str:
 
 def terminal() -> dict[str, Any]:
     """Return the width of the terminal, and whether its encoding lacks blocks."""
-    from xpnet.pictures.text_images import BLOCKS
+    from xpnet.pictures.images import BLOCKS
 
     return {"width": get_terminal_size().columns, "ascii_only": as_printed(BLOCKS) != BLOCKS}
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 # The arguments of `xpnet.show`, and a summary.
 _Shown: TypeAlias = tuple[Sequence[Any], str]
-# Default numbers of rows.
-_IN_PICTURE, _IN_TERMINAL = 25, 10
 
 
 def add_parser(commands: Any) -> None:
@@ -40,8 +38,7 @@ def add_parser(commands: Any) -> None:
         " in the terminal, or with -o FILE as a picture, which needs matplotlib.",
         examples=("show --rows 5", "show train.csv --mistakes -o mistakes.png"),
     )
-    text = f"show N images (default: {_IN_PICTURE}; {_IN_TERMINAL} in the terminal)"
-    add_data_arguments(parser, rows_text=text)
+    add_data_arguments(parser, rows_text="show N images (default: 25; 10 in the terminal)")
     text = "show wrong predictions only, of all images, those of the highest probability first"
     parser.add_argument("--mistakes", action="store_true", help=text)
     add_device_arguments(parser)
@@ -58,8 +55,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     if data.rows == 0:
         msg = "--rows must be at least 1 to show images; got 0"
         raise UsageError(msg)
-    default = _IN_PICTURE if args.output else _IN_TERMINAL
-    data = data if data.rows is not None else data.with_options(rows=default)
+    if data.rows is None:
+        data = data.with_options(rows=25 if args.output else 10)
     model, device = open_model(ModelOptions.from_args(args), options, stopwatch)
     if options.device == "auto":
         print_note(device.reason)
@@ -70,11 +67,13 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     given, summary = choose(data, model, options)
     is_foreign = model.name == "sample" != data.path
     summary += "; predicted by the embedded network for digits" * is_foreign
+    from xpnet.pictures.images import captions_of, show, text_images
+
     if args.output is None:
         heading = [summary, ""] * (args.mistakes or is_foreign)
-        return Outcome(lines=[*heading, *_as_text(*given)])
-    from xpnet.pictures.images import show
-    from xpnet.pictures.saving import save_figure
+        captions = [lines for lines, _ in captions_of(*given)]
+        return Outcome(lines=[*heading, *text_images(given[0], captions, **terminal())])
+    from xpnet.pictures.figures import save_figure
 
     try:
         figure = show(*given)
@@ -143,11 +142,3 @@ def _class_names(network: "Network") -> Any:
     import numpy as np
 
     return np.asarray(network.classes or range(network.n_classes))
-
-
-def _as_text(images: Any, *columns: Any) -> list[str]:
-    """Return images as lines that fit the terminal, in ASCII if its encoding has no blocks."""
-    from xpnet.pictures.images import captions_of
-    from xpnet.pictures.text_images import text_images
-
-    return text_images(images, captions_of(images, *columns), **terminal())

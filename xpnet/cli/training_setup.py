@@ -111,8 +111,8 @@ class TrainingFiles:
                 epochs = [asdict(epoch) for epoch in trained.history]
                 stream.write(json.dumps(epochs, indent=1).encode() + b"\n")
         if self.plot is not None:
-            from xpnet.pictures.learning_curves import draw_learning
-            from xpnet.pictures.saving import save_figure
+            from xpnet.pictures.figures import save_figure
+            from xpnet.pictures.results import draw_learning
 
             title = network_text(trained.network)
             save_figure(draw_learning(trained.history, title=title), self.plot, force=force)

@@ -64,8 +64,7 @@ class Evaluation:
         return counts if self.total else "no images"
 
     def _repr_html_(self) -> str:
-        from xpnet.pictures.confusion import draw_confusion
-        from xpnet.pictures.html import result_as_html
+        from xpnet.pictures.results import draw_confusion, result_as_html
 
         names = self.classes or range(len(self.confusion))
         pairs = (f"{names[i]} predicted as {names[j]}: {n:,}" for i, j, n in self.most_confused())

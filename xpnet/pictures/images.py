@@ -1,30 +1,19 @@
-"""Grid of images with their labels and predictions."""
+"""Images with their labels and predictions, as a picture or as text for a terminal."""
 
 from collections.abc import Sequence
-from math import ceil, isqrt, sqrt
-from typing import Any, TypeAlias
+from math import isqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import to_numpy
-from xpnet.pictures.saving import new_figure, shorten_name
-from xpnet.pictures.style import INK, WRONG, picture_style
+from xpnet.pictures.figures import INK, WRONG, new_panels, picture_style
 
-__all__ = ["Caption", "as_images", "captions_of", "gray_range", "show"]
+__all__ = ["BLOCKS", "as_images", "captions_of", "show", "text_images"]
 
-# 50 x 50. A bitmap of more images would need gigabytes.
-_MOST_IMAGES = 2500
-
-Caption: TypeAlias = tuple[list[str], bool]
-"""The lines above an image, and whether its prediction differs from its label."""
-
-_SIDE, _GAP, _LINE = 1.0, 0.15, 0.17  # inches
-
-_FONT_POINTS = 9
-_MAX_NAME_LENGTH = 24
-_MAX_LINE_LENGTH = 16
+BLOCKS, _ASCII = " ▀▄█", " '.#"  # none, the upper, the lower or both of two pixels
 
 
 @picture_style()
@@ -40,7 +29,7 @@ def show(
     Parameters
     ----------
     images : array of shape (n, height, width) or (n, pixels)
-        At most 2,500; `pixels` must be a square number. Bytes are drawn from 0 (white) to 255
+        At most 100; `pixels` must be a square number. Bytes are drawn from 0 (white) to 255
         (black), other numbers from the smallest to the largest.
     labels, predictions : sequences of length n, optional
         Numbers or names, also as arrays. Both are written, in another colour, where they differ.
@@ -63,38 +52,23 @@ def show(
     --------
     >>> import xpnet
     >>> images, labels = xpnet.sample()
-    >>> predictions = xpnet.predict(xpnet.load("sample"), images)
-    >>> figure = xpnet.show(images[:25], labels[:25], predictions[:25])
+    >>> figure = xpnet.show(images[:25], labels[:25])
     """
     images = as_images(to_numpy(as_array(images, "images")))
     n_images, height, width = images.shape
-    if n_images > _MOST_IMAGES:
-        msg = f"a picture holds at most {_MOST_IMAGES:,} images; got {n_images:,}"
+    if n_images > 100:
+        msg = f"a picture holds at most 100 images; got {n_images:,}"
         raise ValueError(msg)
     captions = captions_of(images, labels, predictions, probabilities)
-    figure = new_figure(_SIDE, _SIDE)
-    n_lines = max([1, *(len(lines) for lines, _ in captions)])
-    cell_width = max([_SIDE, *map(_width_of, {x for lines, _ in captions for x in lines})]) + _GAP
-    cell_height = _SIDE * height / width + _LINE * n_lines + _GAP
-    n_columns = max(ceil(sqrt(n_images)), 1)
-    n_rows = max(ceil(n_images / n_columns), 1)
-    figure.set_size_inches(n_columns * cell_width, n_rows * cell_height)
-
-    # One pair of axes in inches: a pair for each of thousands of images takes minutes.
-    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-    axes.set_axis_off()
-    axes.set(xlim=(0, n_columns * cell_width), ylim=(n_rows * cell_height, 0), autoscale_on=False)
-    low, high = gray_range(images)
-    for i, (image, (lines, is_wrong)) in enumerate(zip(images, captions, strict=True)):
-        row, column = divmod(i, n_columns)
-        middle, bottom = (column + 0.5) * cell_width, (row + 1) * cell_height - _GAP / 2
-        top = bottom - _SIDE * height / width
-        extent = (middle - _SIDE / 2, middle + _SIDE / 2, bottom, top)
-        axes.imshow(image, aspect="auto", extent=extent, cmap="gray_r", vmin=low, vmax=high)
-        if lines:
-            style = {"fontsize": _FONT_POINTS, "color": WRONG if is_wrong else INK}
-            where = {"ha": "center", "va": "bottom", "parse_math": False}
-            axes.text(middle, top - 0.04, "\n".join(lines), **where, **style)
+    cell_width = max([1.0, *(_width(line) for lines, _ in captions for line in lines)]) + 0.15
+    cell_height = height / width + 0.17 * max([1, *(len(lines) for lines, _ in captions)]) + 0.15
+    figure, panels = new_panels(n_images, cell_width, cell_height)
+    low, high = _gray_range(images)
+    for axes, image, (lines, is_wrong) in zip(panels, images, captions, strict=True):
+        axes.imshow(image, cmap="gray_r", vmin=low, vmax=high)
+        style = {"fontsize": "medium", "fontweight": "normal", "color": WRONG if is_wrong else INK}
+        axes.set_title("\n".join(lines), loc="center", parse_math=False, **style)
+        axes.set_axis_off()
     return figure
 
 
@@ -105,27 +79,18 @@ def as_images(images: NDArray[Any], /) -> NDArray[Any]:
     """
     if images.ndim == 4 and 1 in (images.shape[1], images.shape[3]):
         images = images.squeeze(1 if images.shape[1] == 1 else 3)
-    if images.ndim == 3:
-        return images
-    side = isqrt(images.shape[-1]) if images.ndim else 0
-    if images.ndim != 2 or side * side != images.shape[-1] or not side:
-        shapes = "(n, height, width), or (n, pixels) with pixels of a square"
-        msg = f"`images` must have the shape {shapes}; got {images.shape}"
+    if images.ndim == 2 and 0 < isqrt(images.shape[1]) ** 2 == images.shape[1]:
+        images = images.reshape(len(images), isqrt(images.shape[1]), -1)
+    if images.ndim != 3:
+        msg = f"`images` must be (n, height, width), or (n, pixels) of squares; got {images.shape}"
         raise ValueError(msg)
-    return images.reshape(len(images), side, side)
-
-
-def gray_range(images: NDArray[Any]) -> tuple[float, float]:
-    """Return the numbers that are drawn white and black."""
-    finite = images[np.isfinite(images)]
-    are_bytes = images.dtype.kind == "u" or not finite.size
-    return (0, 255) if are_bytes else (float(finite.min()), float(finite.max()))
+    return images
 
 
 def captions_of(
     images: NDArray[Any], labels: Any = None, predictions: Any = None, probabilities: Any = None
-) -> list[Caption]:
-    """Return the caption of each image: its label, prediction and probability, each optional."""
+) -> list[tuple[list[str], bool]]:
+    """Return the lines above each image, and whether its prediction differs from its label."""
     given = {"labels": labels, "predictions": predictions, "probabilities": probabilities}
     for name, values in given.items():
         if values is None:
@@ -135,29 +100,56 @@ def captions_of(
             raise ValueError(msg)
         elif hasattr(values, "tolist"):  # an array's own elements have their type in a string
             given[name] = values.tolist()
-    return [_caption(*each) for each in zip(*given.values(), strict=True)]
+    captions = []
+    for label, prediction, probability in zip(*given.values(), strict=True):
+        is_wrong = None not in (label, prediction) and str(label) != str(prediction)
+        lines = [] if label is None else [f"{label!s:.24}"]
+        if is_wrong or (label is None and prediction is not None):
+            lines.append(f"predicted {prediction!s:.24}")
+        if probability is not None:  # rounded up, 0.9999 would look certain
+            lines.append(f"probability {min(probability, 0.999):.3f}" + "+" * (probability > 0.999))
+        captions.append((lines, is_wrong))
+    return captions
 
 
-def _caption(label: Any, prediction: Any, probability: float | None) -> Caption:
-    names = [str(name) for name in (label, prediction) if name is not None]
-    is_wrong = len(set(names)) == 2
-    names = [shorten_name(name, _MAX_NAME_LENGTH) for name in names]
-    lines = names[:1] if label is not None or not names else [f"predicted {names[0]}"]
-    if is_wrong:
-        lines = [f"{names[0]},", f"predicted {names[1]}"]
-        if len(" ".join(lines)) <= _MAX_LINE_LENGTH:
-            lines = [" ".join(lines)]
-    if probability is not None:
-        # Rounded up, 0.9999 would look certain.
-        lines.append(f"probability {min(probability, 0.999):.3f}" + "+" * (probability > 0.999))
-    return lines, is_wrong
+def _width(line: str) -> float:
+    """Return the most that a line is wide, in inches: capitals and letters beyond ASCII are."""
+    return sum(0.13 if x.isupper() or x in "mw" or not x.isascii() else 0.08 for x in line)
 
 
-def _width_of(line: str) -> float:
-    """Return the width of a line of a title, in inches."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
+def _gray_range(images: NDArray[Any]) -> tuple[float, float]:
+    """Return the numbers that are drawn white and black."""
+    finite = images[np.isfinite(images)]
+    are_bytes = images.dtype == np.uint8 or not finite.size
+    return (0.0, 255.0) if are_bytes else (float(finite.min()), float(finite.max()))
 
-    font = FontProperties(size=_FONT_POINTS)
-    width, _, _ = text_to_path.get_text_width_height_descent(line, font, ismath=False)
-    return 1.06 * float(width) / 72  # small letters are rounded up to pixels
+
+def text_images(
+    images: NDArray[Any], captions: Sequence[list[str]], /, *, width: int, ascii_only: bool
+) -> list[str]:
+    """Return images as lines of at most `width` characters, each image below its caption.
+
+    A character is two pixels, one above the other. Margins that are blank in all images are left
+    out. Of images so wide that no two fit side by side, every second, third ... pixel is drawn.
+    """
+    low, high = _gray_range(images)
+    images = (as_images(images).astype(np.float64) - low) / ((high - low) or 1.0)
+    for axis in (1, 2):
+        used = np.flatnonzero(images.any(axis=(0, 3 - axis)))
+        images = images.take(range(used[0], used[-1] + 1), axis) if len(used) else images
+    step = -(-images.shape[2] // max(width // 2 - 1, 1))
+    images = images[:, ::step, ::step]
+    images = np.pad(images, [(0, 0), (0, images.shape[1] % 2), (0, 0)])
+    numbers = (images[:, ::2] >= 0.5) + 2 * (images[:, 1::2] >= 0.5)
+    drawn = np.asarray([*(_ASCII if ascii_only else BLOCKS)])[numbers]
+    cells = [[*lines, *map("".join, image)] for lines, image in zip(captions, drawn, strict=True)]
+    size = min(max((len(line) for cell in cells for line in cell), default=1), width)
+    n_side, tallest = (width + 2) // (size + 2) or 1, max(map(len, cells), default=0)
+    lines: list[str] = []
+    for i in range(0, len(cells), n_side):
+        # Images side by side end at the same height.
+        side = [[""] * (tallest - len(cell)) + cell for cell in cells[i : i + n_side]]
+        rows = zip(*side, strict=True)
+        lines += ["  ".join(f"{part[:size]:{size}}" for part in row).rstrip() for row in rows]
+        lines.append("")
+    return lines

@@ -95,8 +95,7 @@ class Run:
         return f"{n_epochs:,} epoch{'s' * (n_epochs != 1)}, best {best.number}: {score}{place}"
 
     def _repr_html_(self) -> str:
-        from xpnet.pictures.html import result_as_html
-        from xpnet.pictures.learning_curves import draw_learning
+        from xpnet.pictures.results import draw_learning, result_as_html
 
         rows = {"result": self._summary(), "network": repr(self.network)}
         return result_as_html(rows, draw_learning, self.history)
