@@ -67,8 +67,8 @@ def test_results_in_a_notebook(monkeypatch):
         html = result._repr_html_()
         (picture,) = re.findall(r"base64,([^\"]+)", html)
         assert (text in html, base64.b64decode(picture)[:4]) == (True, b"\x89PNG")
-    assert "<img" not in Run(run.network, ())._repr_html_()
+    assert "<img" not in Run(run.network, ())._repr_html_()  # no epoch
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert run._repr_html_() == html[: html.index("<img")]
     with pytest.raises(ModuleNotFoundError, match="pip install matplotlib"):
-        plot("relu")
+        plot()

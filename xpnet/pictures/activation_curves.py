@@ -54,8 +54,8 @@ def plot(*functions: str | Callable[[Any], Any], start: float = -5.0, stop: floa
             style = {"color": MAIN} if label == "function" else {"color": SECOND, "ls": "--"}
             (lines[label],) = axes.plot(x, y, linewidth=1.8, **style)
         axes.set_title(getattr(function, "__name__", str(function)), parse_math=False)
-        axes.axhline(0.0, color=INK, linewidth=0.8, zorder=1)
-        axes.axvline(0.0, color=INK, linewidth=0.8, zorder=1)
+        axes.axhline(0.0, color=INK, linewidth=0.8, zorder=1.9)  # below the curves
+        axes.axvline(0.0, color=INK, linewidth=0.8, zorder=1.9)
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
         axes.grid()

@@ -25,13 +25,13 @@ _INKED = "axes.edgecolor axes.labelcolor axes.titlecolor text.color xtick.color 
 _STYLE = {
     **dict.fromkeys(_INKED.split(), INK),
     **dict.fromkeys(["figure.facecolor", "axes.facecolor"], "white"),
-    **dict.fromkeys(["figure.titleweight", "axes.titleweight"], "bold"),
     **dict.fromkeys(["axes.spines.top", "axes.spines.right", "legend.frameon"], False),
     "axes.titlelocation": "left",
     "font.size": 9,
     "grid.color": "0.9",
 }
-# For Chinese, Japanese and Korean letters, which matplotlib's own font lacks.
+# For Chinese, Japanese and Korean letters, which matplotlib's own font lacks. Titles are not bold:
+# of a font without bold letters, as many of these, matplotlib would log a warning.
 _FONTS = """Noto Sans CJK SC, Noto Sans CJK JP, Noto Sans CJK KR, Noto Sans SC, Noto Sans JP,
 Noto Sans KR, Source Han Sans SC, Source Han Sans JP, Source Han Sans KR, WenQuanYi Zen Hei,
 WenQuanYi Micro Hei, IPAGothic, IPAexGothic, NanumGothic, Microsoft YaHei, SimHei, Yu Gothic,

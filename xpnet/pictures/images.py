@@ -66,7 +66,7 @@ def show(
     low, high = _gray_range(images)
     for axes, image, (lines, is_wrong) in zip(panels, images, captions, strict=True):
         axes.imshow(image, cmap="gray_r", vmin=low, vmax=high)
-        style = {"fontsize": "medium", "fontweight": "normal", "color": WRONG if is_wrong else INK}
+        style = {"fontsize": "medium", "color": WRONG if is_wrong else INK}
         axes.set_title("\n".join(lines), loc="center", parse_math=False, **style)
         axes.set_axis_off()
     return figure
