@@ -19,8 +19,8 @@ def test_images_of_any_library_and_layout(library, shape):
 
 
 def test_labels_predictions_and_probabilities():
-    axes = show(np.zeros((3, 9)), ["a", "b" * 30, None], ["a", "c", "d"], [0.25, 0.9996, 0.5]).axes
-    titles = ["a\nprobability 0.250", f"{'b' * 24}\npredicted c\nprobability 0.999+"]
+    axes = show(np.zeros((3, 9)), ["1", "b" * 30, None], [1, "c", "d"], [0.25, 0.9996, 0.5]).axes
+    titles = ["1\nprobability 0.250", f"{'b' * 24}\npredicted c\nprobability 0.999+"]
     assert [x.get_title() for x in axes] == [*titles, "predicted d\nprobability 0.500"]
     assert [x.title.get_color() for x in axes] == [INK, WRONG, INK]
 
