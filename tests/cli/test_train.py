@@ -3,7 +3,6 @@
 import inspect
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -310,18 +309,6 @@ def test_preprocessing_is_fitted_to_what_is_learned_from(xpnet, output):
     assert evaluated["accuracy"] > 0.1
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [([], (2, "unfinished")), (["--resume"], (4, "not a training checkpoint, remove it"))],
-)
-def test_a_broken_link_for_a_checkpoint_is_not_followed(xpnet, output, words, expected):
-    Path(f"{output}.checkpoint").symlink_to("elsewhere")
-    result = xpnet("train", *QUICK, "-o", output, *words)
-    assert (result.code, expected[1] in result.err) == (expected[0], True)
-    assert xpnet("train", *QUICK, "-o", output, "--force").code == 0
-    assert [*output.parent.iterdir()] == [output]
-
-
 def test_a_model_that_cannot_be_written_is_refused_before_the_training(refused, output):
     pytest.importorskip("onnx", reason="ONNX is written by its own package")
     words = ("--activation", "log_sigmoid", "-o", output.with_suffix(".onnx"))
@@ -337,13 +324,6 @@ def test_numbers_that_float32_does_not_hold(refused, output, option, factor):
     np.savez(data, images=np.random.default_rng(0).random((20, 4)) * factor, labels=[0, 1] * 10)
     code, line = refused("train", data, "--float", option, "-o", output)
     assert (code, "float32" in line) == (3, True)
-
-
-def test_force_keeps_the_checkpoint_until_the_training_starts(refused, output):
-    checkpoint = Path(f"{output}.checkpoint")
-    checkpoint.write_bytes(b"precious")
-    code, _ = refused("train", "missing.csv", "-o", output, "--force")
-    assert (code, checkpoint.read_bytes()) == (3, b"precious")
 
 
 def test_layers_that_do_not_fit(refused, tmp_path):

@@ -102,29 +102,6 @@ def test_what_was_trained_on_another_machine(digits):
     assert (digest, scores[-1].loss.hex()) == TRAINED
 
 
-def test_checkpoints(digits, tmp_path):
-    path = tmp_path / "run.checkpoint"
-    result_of(start(), *digits, epochs=2, checkpoint=path)
-    with pytest.raises(xpnet.WeightsError, match="another training"):
-        xpnet.train(
-            start(), *digits, epochs=2, batch_size=40, validation=0.2, checkpoint=path, resume=True
-        )
-    again = result_of(start(), *digits, epochs=2, checkpoint=path, resume=True)
-    assert again[0] == result_of(start(), *digits)[0]
-
-
-def test_an_interrupted_training_continues_with_the_same_bits(digits, tmp_path):
-    path, options = tmp_path / "run.checkpoint", {"epochs": 3}
-
-    def interrupt(_epoch):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        result_of(start(), *digits, checkpoint=path, on_epoch=interrupt, **options)
-    found = result_of(start(), *digits, checkpoint=path, resume=True, **options)
-    assert found == result_of(start(), *digits, **options)
-
-
 def test_divergence_gives_an_ordinary_network(digits):
     with pytest.raises(RunawayError) as caught:
         result_of(start("relu"), *digits, optimizer="sgd", learning_rate=1e30)

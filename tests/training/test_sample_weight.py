@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.files.errors import WeightsError
 from xpnet.training.backward import Objective, loss_and_gradient
 from xpnet.training.examples import as_sample_weight
 from xpnet.training.trainer import flatten_parameters, unflatten_parameters
@@ -138,23 +137,6 @@ def test_separate_held_out_images_count_equally():
     options = {**OPTIONS, "validation": held_out}
     run = xpnet.train(start(), X, IDS, sample_weight=WHOLE, **options)
     assert run.best.validation_accuracy == xpnet.evaluate(run.network, *held_out).accuracy
-
-
-def test_a_checkpoint_belongs_to_its_weights(tmp_path, assert_same_bits):
-    def stop(epoch):
-        if epoch.number == 2:
-            raise KeyboardInterrupt
-
-    options = {**OPTIONS, "checkpoint": tmp_path / "kept"}
-    with pytest.raises(KeyboardInterrupt):
-        xpnet.train(start(), X, IDS, sample_weight=WHOLE, on_epoch=stop, **options)
-    others = WHOLE.copy()
-    others[np.flatnonzero(WHOLE == 1)[0]] = 2
-    for weights in (None, np.ones(60), others):
-        with pytest.raises(WeightsError, match="a checkpoint of another training run"):
-            xpnet.train(start(), X, IDS, sample_weight=weights, resume=True, **options)
-    run = xpnet.train(start(), X, IDS, sample_weight=2 * WHOLE, resume=True, **options)
-    assert_same_bits(run, xpnet.train(start(), X, IDS, sample_weight=WHOLE, **OPTIONS))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from xpnet.cli.training_options import TrainArguments, add_training_arguments, o
 from xpnet.cli.training_setup import (
     TrainingFiles,
     fitted,
-    name_checkpoint,
     read_examples,
 )
 
@@ -38,8 +37,7 @@ def add_parser(commands: Any) -> None:
         "train",
         help="train a network on labelled images",
         description="Train a classifier. Raw bytes are scaled to 0..1 by the network itself; the"
-        " scaling is stored with the weights. The state of the training is kept in"
-        " MODEL.checkpoint; after an interruption, --resume continues.",
+        " scaling is stored with the weights.",
         examples=(
             "train train.csv -o model.safetensors",
             "train sample -o model.npz --hidden 30 --activation relu --plot curve.png",
@@ -61,36 +59,32 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     data, options = Data.from_args(args, args.path), from_args(TrainArguments, args)
     files, place = from_args(TrainingFiles, args), DeviceOptions(args.device)
     diverged: RunawayError | None = None
-    with files.reserved() as (checkpoint, replaces):
-        device = open_device(place, stopwatch)  # its errors come first
-        stopwatch.switch("loading")
-        images, labels = read_examples(data)
-        n_images = len(images)
-        options, hint = options.completed(images)
-        start = _untrained(data, options, images, labels)
-        try:
-            serialized(start, files.output)  # the format may not be able to hold the network
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-        labels = data.named(labels, start)
-        with stopwatch.measure("loading" if device.library == "numpy" else "device"):
-            start = start.to(device)
-        start = reproducible(start) if options.reproducible else start
-        with name_checkpoint(checkpoint):
-            try:
-                with (
-                    stopwatch.measure("computing"),
-                    computation_errors(data.path, options.batch_size),
-                    _progress(options, n_images, hint) as callbacks,
-                ):
-                    keywords = {**options.keywords(), **callbacks, "resume": files.continues()}
-                    trained = train(start, images, labels, checkpoint=checkpoint, **keywords)
-            except RunawayError as error:
-                trained, diverged = error.run, error
-            if trained.best is not None:
-                files.write(trained, force=replaces)
-            if checkpoint is not None:
-                checkpoint.unlink(missing_ok=True)
+    files.check()
+    device = open_device(place, stopwatch)  # its errors come first
+    stopwatch.switch("loading")
+    images, labels = read_examples(data)
+    n_images = len(images)
+    options, hint = options.completed(images)
+    start = _untrained(data, options, images, labels)
+    try:
+        serialized(start, files.output)  # the format may not be able to hold the network
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    labels = data.named(labels, start)
+    with stopwatch.measure("loading" if device.library == "numpy" else "device"):
+        start = start.to(device)
+    start = reproducible(start) if options.reproducible else start
+    try:
+        with (
+            stopwatch.measure("computing"),
+            computation_errors(data.path, options.batch_size),
+            _progress(options, n_images, hint) as callbacks,
+        ):
+            trained = train(start, images, labels, **options.keywords(), **callbacks)
+    except RunawayError as error:
+        trained, diverged = error.run, error
+    if trained.best is not None:
+        files.write(trained)
     if diverged is not None:
         best = trained.best
         kept = "" if best is None else f"; {files.output} holds the weights of epoch {best.number}"
@@ -160,7 +154,6 @@ def _progress(options: TrainArguments, n_images: int, hint: str) -> Iterator[dic
             if bar is None:
                 write_error_text(f"{text}\n")
                 return
-            bar.n = epoch.number * n_learned  # includes epochs before an interruption
             bar.write(text, file=bar.fp)
             held_out = epoch.validation_accuracy
             accuracy = epoch.accuracy if held_out is None else held_out

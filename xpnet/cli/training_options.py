@@ -108,17 +108,13 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options for the files to write, and for those of an earlier training."""
+    """Add the options for the files to write."""
     add = partial(add_option, parser)
     add("-o --output MODEL", file_name, "a .safetensors, .npz or .onnx file", required=True)
     text = "write the loss and accuracy of each epoch as JSON, such as history.json"
     add("--history FILE", file_name, text)
     add("--plot FILE", file_name, "draw loss and accuracy by epoch: .png, .svg or .pdf")
-    text = "continue from MODEL.checkpoint if it exists, with the same result to the bit; then"
-    text += " replace all files"
-    parser.add_argument("--resume", action="store_true", help=text)
-    text = "replace files if they exist; start anew, unless MODEL.checkpoint holds the end of the"
-    text += " same training"
+    text = "replace files if they exist"
     parser.add_argument("--force", action="store_true", help=text)
 
 

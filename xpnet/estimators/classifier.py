@@ -71,7 +71,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     See Also
     --------
-    xpnet.train : Training without scikit-learn; has schedules, augmentation and checkpoints.
+    xpnet.train : Training without scikit-learn; has schedules and augmentation.
 
     Notes
     -----

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.files.errors import DataError, FileError
+from xpnet.files.errors import DataError
 from xpnet.files.writing import atomic_write
 
 __all__ = ["RecordFormat"]
@@ -26,30 +26,27 @@ _FACTS = "facts"
 
 @dataclass(frozen=True)
 class RecordFormat:
-    """A kind of record, such as "certificate", with the remedy and the class of its errors."""
+    """A kind of record, such as "certificate", with the remedy of its errors."""
 
     kind: str
     remedy: str
-    error: type[FileError] = DataError
 
     def to_bytes(
         self,
         facts: Mapping[str, Any],
         arrays: Mapping[str, NDArray[Any]],
-        *,
-        is_packed: bool = True,
     ) -> bytes:
-        """Return the bytes of a file, compressed if `is_packed`; `facts` are what JSON can hold."""
+        """Return the bytes of a file; `facts` are what JSON can hold."""
         head = {"format": self.kind, "arrays": list(arrays), **facts}
         text = np.frombuffer(json.dumps(head, indent=1).encode(), np.uint8)
-        content, save = io.BytesIO(), np.savez_compressed if is_packed else np.savez
-        save(content, allow_pickle=False, **{_FACTS: text, **arrays})
+        content = io.BytesIO()
+        np.savez_compressed(content, allow_pickle=False, **{_FACTS: text, **arrays})
         return content.getvalue()
 
     def from_bytes(
         self, content: bytes, file: str | PathLike[str]
     ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Return facts, and arrays in native byte order; raise `error` if it is no such record."""
+        """Return facts, and arrays in native byte order; raise DataError for other files."""
         try:
             facts, arrays = _decoded(content)
             form, names = facts.pop("format"), facts.pop("arrays")
@@ -66,10 +63,9 @@ class RecordFormat:
         arrays: Mapping[str, NDArray[Any]],
         *,
         force: bool = False,
-        is_packed: bool = True,
     ) -> None:
         """Write a file, completely or not at all; `force` replaces an existing one."""
-        content = self.to_bytes(facts, arrays, is_packed=is_packed)
+        content = self.to_bytes(facts, arrays)
         with atomic_write(path, force=force) as stream:
             stream.write(content)
 
@@ -77,9 +73,9 @@ class RecordFormat:
         """Return facts and arrays of a file, which may be a pipe, as `from_bytes` does."""
         return self.from_bytes(Path(path).read_bytes(), path)
 
-    def _foreign(self, file: str | PathLike[str], found: str) -> FileError:
+    def _foreign(self, file: str | PathLike[str], found: str) -> DataError:
         what = f"not a {self.kind} of this version of xpnet, or damaged"
-        return self.error(what, file=file, found=found, hint=self.remedy)
+        return DataError(what, file=file, found=found, hint=self.remedy)
 
 
 def _decoded(content: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

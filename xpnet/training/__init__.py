@@ -1,1 +1,1 @@
-"""Training: gradients, optimizers, the training loop and its checkpoints."""
+"""Training: gradients, optimizers, the training loop."""

@@ -1,12 +1,12 @@
-"""Training loop over epochs: batches, evaluation, checkpoints."""
+"""Training loop over epochs: batches and evaluation."""
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import isfinite, sqrt
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +18,13 @@ from xpnet.arrays.namespace import (
     device_of,
     without_warnings,
 )
-from xpnet.arrays.transfer import move, to_numpy
+from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.class_labels import stay_together
 from xpnet.inference.predict import argmax_ids, outputs_of
 from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augmentation
 from xpnet.training.backward import Objective
-from xpnet.training.checkpoints import Checkpoint, CheckpointFile, Resume
 from xpnet.training.examples import Examples, batches, weight_column
-from xpnet.training.optimizers import State
 from xpnet.training.run import MOST_MEASURED, ChanceWarning, Epoch, Run, RunawayError
 from xpnet.training.schedules import Schedule
 from xpnet.training.trainer import Trainer
@@ -36,7 +34,7 @@ __all__ = ["Loop", "TrainingOptions", "loss_and_accuracy"]
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """Options of the training loop, as for `xpnet.train`; all are part of a fingerprint."""
+    """Options of the training loop, as for `xpnet.train`."""
 
     epochs: int
     batch_size: int
@@ -45,6 +43,14 @@ class TrainingOptions:
     patience: int | None = None
     augmentation: Augmentation | None = None
     seed: int = 0
+
+
+class _End(NamedTuple):
+    """State at the end of an epoch: the history, and the number and parameters of the best one."""
+
+    history: tuple[Epoch, ...] = ()
+    best: int = 0
+    parameters: Any = None
 
 
 class Loop:
@@ -75,25 +81,8 @@ class Loop:
         self._total_weight = float(len(kept) if weights is None else weights[kept].sum())
         # State at the end of the last epoch, replaced by a single assignment: an interrupt leaves
         # either the old epoch or the new one.
-        self._end = Checkpoint({}, n_steps=0, history=(), best=0)
-        self._file: CheckpointFile | None = None
+        self._end = _End()
         self._start = perf_counter()
-
-    def use_file(self, file: CheckpointFile, resume: Resume) -> None:
-        """Write checkpoints to a file from now on; if `resume`, continue from its content."""
-        self._file, options, trainer = file, self._options, self._trainer
-        if resume == "finished":
-            found = file.read_final(options.epochs, options.patience)
-        else:
-            found = file.read() if resume else None
-        if found is None:
-            return
-        xp, device = array_namespace(trainer.parameters), device_of(trainer.parameters)
-        arrays = {name: move(x, xp, device) for name, x in found.arrays.items()}
-        vectors = tuple(arrays[f"state.{i}"] for i in range(len(trainer.state.vectors)))
-        trainer.parameters, trainer.state = arrays["parameters"], State(found.n_steps, vectors)
-        self._end = replace(found, arrays=arrays)
-        self._start -= found.history[-1].seconds
 
     @property
     def history(self) -> tuple[Epoch, ...]:
@@ -109,13 +98,9 @@ class Loop:
         self, on_epoch: Callable[[Epoch], None] | None, progress: Callable[[int], None] | None
     ) -> Run:
         """Train until all epochs are done or patience is exhausted."""
-        try:
-            for epoch in self.epochs(progress):
-                self._save()
-                if on_epoch is not None:
-                    on_epoch(epoch)
-        finally:
-            self._save(always=True)
+        for epoch in self.epochs(progress):
+            if on_epoch is not None:
+                on_epoch(epoch)
         is_classifier = self._trainer.objective.has_classes
         if self.best is not None and is_classifier and self._measured.weights is None:
             self._warn_of_chance(self.best)
@@ -125,12 +110,17 @@ class Loop:
         """Train for an epoch at a time, and yield its scores."""
         options, trainer = self._options, self._trainer
         batch_size = min(options.batch_size, len(self._kept))
-        while not self._end.is_final(options.epochs, options.patience):
+        while not self._is_done():
             # The end of the epoch reports overflow.
             with without_warnings(), trainer.blas_limit(batch_size):
                 loss, rate = self.run_batches(progress)
             self.end_epoch(loss, rate)
             yield self.history[-1]
+
+    def _is_done(self) -> bool:
+        n_done, patience = len(self.history), self._options.patience
+        is_exhausted = patience is not None and n_done - self._end.best >= patience
+        return n_done >= self._options.epochs or is_exhausted
 
     def run_batches(self, progress: Callable[[int], None] | None) -> tuple[float, float]:
         """Train on each batch of an epoch; return the mean loss and the last learning rate."""
@@ -163,12 +153,10 @@ class Loop:
         seconds = perf_counter() - self._start
         epoch = Epoch(number, loss, accuracy, validation_loss, validation_accuracy, rate, seconds)
         if validation_loss is None or epoch.is_better_than(self.best):
-            best, best_parameters = number, trainer.parameters
+            best, parameters = number, trainer.parameters
         else:
-            best, best_parameters = self._end.best, self._end.arrays["best"]
-        arrays = {"parameters": trainer.parameters, "best": best_parameters}
-        arrays |= {f"state.{i}": x for i, x in enumerate(trainer.state.vectors)}
-        self._end = Checkpoint(arrays, trainer.n_steps, (*self.history, epoch), best)
+            _, best, parameters = self._end
+        self._end = _End((*self.history, epoch), best, parameters)
 
     def _warn_of_chance(self, epoch: Epoch) -> None:
         """Warn the caller of `xpnet.train` if the training accuracy of an epoch may be chance.
@@ -192,15 +180,11 @@ class Loop:
             )
             warnings.warn(msg, ChanceWarning, stacklevel=4)
 
-    def _save(self, *, always: bool = False) -> None:
-        if self._file is not None:
-            self._file.write(self._end, always=always)
-
     def result(self) -> Run:
         """Return the result so far: the initial network if no epoch is completed."""
         network = self._trainer.objective.network.ordinary
         if self.history:
-            network = self._trainer.network(self._end.arrays["best"])
+            network = self._trainer.network(self._end.parameters)
         return Run(network, self.history, self.best)
 
 

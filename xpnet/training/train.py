@@ -1,6 +1,5 @@
 """Training of a network by mini-batches, in the same order on every device."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,6 @@ from xpnet.networks.input_range import declared, warn_of_range
 from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augmentation, image_shape
 from xpnet.training.backward import Objective
-from xpnet.training.checkpoints import CheckpointFile, Resume, fingerprint, locked
 from xpnet.training.examples import as_examples, as_sample_weight, split
 from xpnet.training.loop import Loop, TrainingOptions
 from xpnet.training.optimizers import Optimizer, as_optimizer
@@ -40,8 +38,6 @@ def train(
     patience: int | None = None,
     augment: int = 0,
     seed: int = 0,
-    checkpoint: str | os.PathLike[str] | None = None,
-    resume: Resume = False,
     on_epoch: Callable[[Epoch], None] | None = None,
     progress: Callable[[int], None] | None = None,
     sample_weight: Any = None,
@@ -87,13 +83,6 @@ def train(
     seed : int, default 0
         Random seed of the held-out images, the order of the others, and their augmentation; the
         same on every device.
-    checkpoint : str or os.PathLike, optional
-        File for the last complete epoch, written at most once a second and at the end. It is locked
-        against other training runs, except on Windows.
-    resume : bool or "finished", default False
-        Whether to continue from the checkpoint file if it exists, to the same bits as without an
-        interrupt on the same machine and libraries. With "finished", only the end of the same
-        training run is used, and any other file is replaced.
     on_epoch : callable, optional
         Called with each `Epoch`, with BLAS's usual number of threads.
     progress : callable, optional
@@ -116,14 +105,6 @@ def train(
         If images, labels, weights or options have a wrong type, shape or value, no images are left
         to train on, or an activation has no derivative. A DataError, which is a ValueError, if
         images hold NaN or infinity, or overflow in the preprocessing.
-    FileExistsError
-        If the checkpoint file exists and `resume` is false.
-    BlockingIOError
-        If another training run uses the checkpoint file.
-    WeightsError
-        If `resume` is true, and the checkpoint is damaged or of another training run.
-    OSError
-        If the checkpoint cannot be written; the previous one is kept.
     RunawayError
         If the loss or a parameter becomes NaN or infinite: a FloatingPointError whose ``.run``
         holds the result up to the last finite epoch.
@@ -161,44 +142,28 @@ def train(
     n = images.shape[0] if images.ndim else 0
     batch_size = usual_batch_size(n) if batch_size is None else int(batch_size)
     shape = image_shape(tuple(images.shape)) if augment else None
-    with locked(checkpoint, resume=resume):
-        weights = as_sample_weight(sample_weight, n)
-        examples = as_examples(objective, images, labels, weights=weights, on_host=bool(augment))
-        used = np.arange(n) if weights is None else np.flatnonzero(weights)
-        share = 0.0 if isinstance(validation, tuple) else validation
-        kept, others = (used[part] for part in split(len(used), share, seed))
-        if isinstance(validation, tuple):
-            held_out = as_examples(objective, *validation)
-        else:
-            held_out = examples.take(others)
-        if not len(kept):
-            msg = "`images` must hold at least one image to train on; got none"
-            raise ValueError(msg)
-        if patience is not None and not held_out.rows.shape[0]:
-            msg = "`patience` needs held-out images: `validation` must be larger"
-            raise ValueError(msg)
-        augmentation = None
-        if shape is not None:
-            augmentation = Augmentation(shape, augment, float(examples.rows.min()))
-        options = TrainingOptions(epochs, batch_size, rate, schedule, patience, augmentation, seed)
-        trainer = Trainer(objective, optimizer)
-        loop = Loop(trainer, examples, kept, held_out, options=options)
-        if checkpoint is not None:
-            n_steps = loop.n_steps
-            facts = {
-                **vars(options),
-                "loss": objective.loss,
-                "optimizer": optimizer,
-                "state": [tuple(x.shape) for x in trainer.state.vectors],
-                # A function is identified by its values: its repr holds a memory address.
-                "schedule": [float(schedule(i * n_steps // 1000, n_steps)) for i in range(1000)],
-                "n_kept": len(kept),
-            }
-            if network.is_reproducible:
-                facts["reproducible"] = True
-            key = fingerprint(network, (examples.arrays, held_out.arrays), facts)
-            loop.use_file(CheckpointFile(checkpoint, key), resume)
-        return loop.run(on_epoch, progress)
+    weights = as_sample_weight(sample_weight, n)
+    examples = as_examples(objective, images, labels, weights=weights, on_host=bool(augment))
+    used = np.arange(n) if weights is None else np.flatnonzero(weights)
+    share = 0.0 if isinstance(validation, tuple) else validation
+    kept, others = (used[part] for part in split(len(used), share, seed))
+    if isinstance(validation, tuple):
+        held_out = as_examples(objective, *validation)
+    else:
+        held_out = examples.take(others)
+    if not len(kept):
+        msg = "`images` must hold at least one image to train on; got none"
+        raise ValueError(msg)
+    if patience is not None and not held_out.rows.shape[0]:
+        msg = "`patience` needs held-out images: `validation` must be larger"
+        raise ValueError(msg)
+    augmentation = None
+    if shape is not None:
+        augmentation = Augmentation(shape, augment, float(examples.rows.min()))
+    options = TrainingOptions(epochs, batch_size, rate, schedule, patience, augmentation, seed)
+    trainer = Trainer(objective, optimizer)
+    loop = Loop(trainer, examples, kept, held_out, options=options)
+    return loop.run(on_epoch, progress)
 
 
 def usual_batch_size(n_images: int) -> int:

@@ -20,7 +20,7 @@ from xpnet.arrays.transfer import without_graph
 from xpnet.networks.network import Network
 from xpnet.training.backward import Objective, loss_and_gradient, unflatten_parameters
 from xpnet.training.examples import Batch, all_finite
-from xpnet.training.optimizers import Optimizer, State
+from xpnet.training.optimizers import Optimizer
 
 __all__ = ["Trainer", "flatten_parameters", "weight_mask", "with_parameters"]
 
@@ -89,19 +89,6 @@ class Trainer:
         """Whether all parameters are finite in the dtype of the network."""
         with without_warnings():
             return all_finite(self.objective.network.rounded(self.parameters, self._xp))
-
-    @property
-    def state(self) -> State:
-        """A copy of the optimizer's state, which steps may update in place."""
-        return self._copied(self._state)
-
-    @state.setter
-    def state(self, state: State) -> None:
-        self._state = self._copied(state)
-
-    def _copied(self, state: State) -> State:
-        vectors = tuple(self._xp.asarray(x, copy=True) for x in state.vectors)
-        return State(state.n_steps, vectors)
 
     def blas_limit(self, batch_size: int) -> AbstractContextManager[None]:
         """Limit NumPy's BLAS to one thread if the batches are small.
