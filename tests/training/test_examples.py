@@ -1,5 +1,6 @@
 """Tests of the validation of examples, and of batches."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,15 +13,17 @@ from xpnet.training.backward import Objective
 from xpnet.training.examples import Examples, as_examples, batches, split
 
 
-def objective_of(n_out, xp_backend=None, output="logits", loss=None, **options):
+def objective_of(n_out, xp_backend=None, output="logits", ending="identity", **options):
     network = xpnet.init_network([4, 3, n_out], activation="sigmoid", output=output)
-    if options:
-        network = xpnet.Network(network.layers, output=output, **options)
+    hidden, last = network.layers
+    layers = [hidden, replace(last, activation=ending)]
+    network = xpnet.Network(layers, output=output, **options)
     if xp_backend is not None:
         network = network.map_arrays(xp_backend.asarray)
-    return Objective(network, loss)
+    return Objective(network)
 
 
+SIGMOIDS = {"output": "probabilities", "ending": "sigmoid"}
 ROWS = np.arange(48, dtype=np.uint8).reshape(12, 4)
 
 
@@ -115,8 +118,8 @@ def test_host_examples_come_to_the_network(xp_backend):
         (1, {"output": "values"}, [3.5, -1.0], [[3.5], [-1]]),
         (1, {"output": "values"}, [[3], [-1]], [[3], [-1]]),
         (2, {"output": "values"}, [[3, 1], [-1, 0]], [[3, 1], [-1, 0]]),
-        (2, {"loss": "binary_cross_entropy"}, [[True, False]] * 2, [[1, 0]] * 2),
-        (2, {"loss": "binary_cross_entropy"}, [[0.25, 1.0]] * 2, [[0.25, 1]] * 2),
+        (2, SIGMOIDS, [[True, False]] * 2, [[1, 0]] * 2),
+        (2, SIGMOIDS, [[0.25, 1.0]] * 2, [[0.25, 1]] * 2),
     ],
 )
 def test_answers_of_every_kind(n_out, options, labels, expected):
@@ -143,12 +146,12 @@ def test_answers_of_every_kind(n_out, options, labels, expected):
         (1, {"output": "values"}, [1.0, 1j], TypeError, "`labels` must hold real numbers"),
         (
             2,
-            {"loss": "binary_cross_entropy"},
+            SIGMOIDS,
             [[0, 1], [2, 0]],
             ValueError,
             "`labels` must be from 0 to 1 in each column for the binary cross-entropy",
         ),
-        (2, {"loss": "binary_cross_entropy"}, [0, 1], ValueError, r"shape \(2, 2\)"),
+        (2, SIGMOIDS, [0, 1], ValueError, r"shape \(2, 2\)"),
         (3, {}, "ab", TypeError, "`labels` must be an array"),
     ],
 )

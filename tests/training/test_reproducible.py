@@ -47,7 +47,7 @@ N_FEW = 50
 OPTIONS = {
     "adamw": {"optimizer": "adamw", "schedule": "step"},
     "nesterov": {"optimizer": "nesterov"},
-    "binary": {"optimizer": xpnet.SGD(), "loss": "binary_cross_entropy"},
+    "binary": {"optimizer": xpnet.SGD()},
     "shifted": {"augment": 1, "schedule": xpnet.Cosine(warmup=0.1)},
     "weighted": {"sample_weight": np.linspace(0.0, 1.0, N_FEW)},
     "regression": {},
@@ -63,7 +63,11 @@ def arguments_of(case):
         answers = np.linspace(-1.0, 1.0, 10)[labels][:, None] * np.ones(10)
         return start("tanh", n_in, output="values"), images, answers, {}
     if case == "binary":
-        labels = np.eye(10, dtype=np.float32)[labels]
+        network = start("tanh", n_in)
+        hidden, last = network.layers
+        layers = [hidden, replace(last, activation="sigmoid")]
+        network = replace(network, layers=layers, output="probabilities")
+        return network, images, np.eye(10, dtype=np.float32)[labels], OPTIONS[case]
     activation = case if case in LEARNABLE else "sigmoid"
     network = start(activation, n_in, dtype="float64" if case == "nesterov" else "float32")
     return network, images, labels, OPTIONS.get(case, {"epochs": 1})

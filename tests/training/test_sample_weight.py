@@ -1,5 +1,7 @@
 """Tests of sample weights."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -88,16 +90,19 @@ def test_every_backend(xp_backend):
 
 
 KINDS = {
-    "classes": ("logits", None, IDS),
-    "questions": ("logits", "binary_cross_entropy", (X[:, :3] > 0).astype(float)),
-    "values": ("values", None, VALUES),
+    "classes": ("logits", "identity", IDS),
+    "questions": ("probabilities", "sigmoid", (X[:, :3] > 0).astype(float)),
+    "values": ("values", "identity", VALUES),
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_gradient_is_that_of_the_weighted_mean(kind):
-    output, loss, y = KINDS[kind]
-    objective = Objective(start(output=output), loss)
+    output, ending, y = KINDS[kind]
+    network = start(output="values" if kind == "values" else "logits")
+    *hidden, last = network.layers
+    layers = [*hidden, replace(last, activation=ending)]
+    objective = Objective(replace(network, layers=layers, output=output))
     network, weights = objective.network, np.random.default_rng(1).uniform(0.1, 9, (60, 1))
     targets, vector = objective.targets(y, np.float64, np), flatten_parameters(network)
 
@@ -106,7 +111,7 @@ def test_the_gradient_is_that_of_the_weighted_mean(kind):
         return loss_and_gradient(objective, pairs, X, targets, np, weights=weights)
 
     found, gradient = at(vector)
-    losses, _ = objective.row_losses(network(X), targets, np)
+    losses, _ = objective.row_losses(objective.scored(X), targets, np)
     assert found == pytest.approx(np.average(losses, weights=weights), rel=1e-13)
     h, random = 1e-6, np.random.default_rng(2)
     for _ in range(5):

@@ -1,7 +1,7 @@
 """Backward pass: the loss of a network and its gradient."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,8 +13,8 @@ from xpnet.networks.network import Network
 
 __all__ = ["Objective", "loss_and_gradient", "unflatten_parameters"]
 
-# Default loss by the output of a network or, for probabilities, by its last activation.
-_DEFAULT_LOSS = {
+# Loss by the output of a network or, for probabilities, by its last activation.
+_LOSS_OF = {
     "values": "mean_squared_error",
     "logits": "cross_entropy",
     "softmax": "cross_entropy",
@@ -24,39 +24,30 @@ _DEFAULT_LOSS = {
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """Loss function of a network, to be minimized.
+    """Loss of a network, to be minimized; its output decides which one.
 
-    `loss` is "cross_entropy" for two or more classes with one unit each; "binary_cross_entropy" for
-    a single unit, or for several units with independent yes/no targets; "mean_squared_error" for a
-    regression. The default depends on ``network.output``. Raise ValueError if the loss is unknown
-    or does not fit the network, or if an activation has no derivative.
+    "cross_entropy" for two or more classes with one unit each; "binary_cross_entropy" for a single
+    unit, or for several that end in sigmoid, with independent yes/no targets;
+    "mean_squared_error" for a regression. Raise ValueError if there is no loss for the network, or
+    an activation has no derivative.
     """
 
     network: Network
-    loss: str | None = None
+    loss: str = field(init=False)
 
     def __post_init__(self) -> None:
         network, kind = self.network, str(self.network.output)
         if kind == "probabilities":
             kind = network.layers[-1].activation
-        if kind not in _DEFAULT_LOSS:
+        if kind not in _LOSS_OF:
             msg = "`network` must end in softmax or sigmoid to be trained on probabilities;"
             msg += f" got {kind}"
             raise ValueError(msg)
-        is_single_logit = kind == "logits" and network.n_out == 1
-        default = "binary_cross_entropy" if is_single_logit else _DEFAULT_LOSS[kind]
-        loss = default if self.loss is None else self.loss
-        if loss not in LOSSES:
-            msg = f"`loss` must be one of {', '.join(LOSSES)}; got {loss!r}"
-            raise ValueError(msg)
-        allowed = {default, "binary_cross_entropy"} if kind == "logits" else {default}
-        if loss == "cross_entropy" and network.n_out == 1 and loss in allowed:
+        if kind == "softmax" and network.n_out == 1:
             msg = "`network` must have two or more units to be trained with a softmax; got 1"
             raise ValueError(msg)
-        if loss not in allowed:
-            case = f"output={network.output!r} with {network.n_out} units"
-            msg = f"`loss` must be {' or '.join(sorted(allowed))} for {case}; got {loss!r}"
-            raise ValueError(msg)
+        is_single_logit = kind == "logits" and network.n_out == 1
+        loss = _LOSS_OF["sigmoid" if is_single_logit else kind]
         object.__setattr__(self, "loss", loss)
         for layer in self.scored.layers:
             if not (row := ACTIVATIONS[layer.activation]).is_learnable:
@@ -108,7 +99,7 @@ class Objective:
 
     def row_losses(self, outputs: Any, targets: Any, xp: Any) -> tuple[Any, Any]:
         """Return the losses of the rows, of shape (n, 1), and their derivative by the outputs."""
-        loss, dtype = LOSSES[str(self.loss)], outputs.dtype
+        loss, dtype = LOSSES[self.loss], outputs.dtype
         if limits_of(dtype, xp).bits >= 32:
             return loss(outputs, targets, xp)
         outputs, targets = xp.astype(outputs, xp.float32), xp.astype(targets, xp.float32)

@@ -30,7 +30,6 @@ def train(
     *,
     epochs: int = 30,
     batch_size: int | None = None,
-    loss: str | None = None,
     optimizer: str | Optimizer = "adamw",
     learning_rate: float | None = None,
     schedule: str | Schedule = "cosine",
@@ -54,7 +53,8 @@ def train(
         NumPy images are copied to the network's device a few thousand at a time; images on it stay
         there, unless they are augmented. Or a data frame, as in `predict`.
     labels : array of shape (n,), or of shape (n, n_out)
-        Classes, matched by their text as in `evaluate`; for a regression, the target values. If the
+        Classes, matched by their text as in `evaluate`; for a regression, the target values; for
+        several sigmoids at the end of ``output="probabilities"``, 0 or 1 for each unit. If the
         network has no classes, labels other than 0 .. n - 1 become those of the trained network, in
         natural order: "class 2" before "class 10".
     epochs : int, default 30
@@ -62,10 +62,6 @@ def train(
         Images per step; by default an eighth of the images, but 8 to 100. On NumPy, up to 10^7
         multiplications (images times weights) use one BLAS thread; the last digits of larger steps
         depend on the number of threads.
-    loss : {"cross_entropy", "binary_cross_entropy", "mean_squared_error"}, optional
-        The default suits the network: the first for a classifier, the second for a single unit,
-        the third for a regression. For the second, several units take labels of shape (n, n_out),
-        each 0 or 1.
     optimizer : {"adam", "adamw", "momentum", "nesterov", "sgd"} or Optimizer, default "adamw"
         `xpnet.Adam`, `xpnet.AdamW` and `xpnet.SGD` take options of their own.
     learning_rate : float, optional
@@ -129,7 +125,7 @@ def train(
     images, labels = as_array(images, "images"), as_array(labels, "labels")
     warn_of_range(network, images, is_trained=True)
     network = declared(with_label_names(network, labels), images)
-    objective = Objective(network, loss)
+    objective = Objective(network)
     optimizer, schedule = as_optimizer(optimizer), as_schedule(schedule)
     rate = float(optimizer.usual_rate if learning_rate is None else learning_rate)
     _check_integers(1, epochs=epochs, batch_size=batch_size, patience=patience)
