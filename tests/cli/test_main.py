@@ -64,7 +64,7 @@ def test_help_names_every_command(xpnet, words):
         (
             ["train", "-o", "{}.npz", "--plot", "{}.npz"],
             2,
-            "{}.npz and {}.npz must be different files",
+            "{}.npz, {}.npz must be different files",
         ),
     ],
     ids=["data", "weights", "option", "repr", "several"],

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-import xpnet
-from xpnet.training.augmentation import Augmentation, has_blank_edges, image_shape
+from xpnet.training.augmentation import Augmentation, image_shape
 
 
 def shifted(rows, shape, pixels, seed=0, background=0.0):
@@ -66,41 +65,6 @@ def test_rows_that_are_no_square_have_no_shape():
     message = r"\(n, height, width\), or be square, for `augment`; got .*\(5, 785\)"
     with pytest.raises(ValueError, match=message):
         image_shape((5, 785))
-
-
-def framed(side, edge, dtype="uint8", shape=None):
-    """Return four square images of 200, whose outermost pixels are `edge`."""
-    images = np.full((4, side, side), edge, dtype)
-    images[:, 1:-1, 1:-1] = 200
-    return images if shape is None else images.reshape(shape)
-
-
-@pytest.mark.parametrize(
-    ("images", "expected"),
-    [
-        (framed(28, 0), True),
-        (framed(28, 0, shape=(4, 784)), True),
-        (framed(16, 0), True),
-        (framed(15, 0), False),  # too small
-        (framed(28, 10), True),
-        (framed(28, 30), False),
-        (framed(28, 255), False),  # a light background
-        (framed(28, 0, "float32"), False),  # the range of which is unknown
-        (framed(28, 0, shape=(8, 392)), False),  # no squares
-        (framed(28, 0, shape=(8, 14, 28)), False),  # lit at one edge
-        (framed(28, 0)[:0], False),
-        (np.zeros((4, 28, 28), np.uint8), False),
-        (np.eye(256, dtype=np.uint8), False),  # a table of yes and no
-    ],
-)
-def test_pictures_have_blank_edges_and_tables_have_none(images, expected):
-    assert has_blank_edges(images) is expected
-
-
-def test_the_digits_of_8_by_8_pixels_are_too_small():
-    datasets = pytest.importorskip("sklearn.datasets", reason="has the digits")
-    assert not has_blank_edges(datasets.load_digits().data.astype(np.uint8))
-    assert has_blank_edges(xpnet.sample()[0])
 
 
 def test_images_are_not_written_into():

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     stopwatch.switch("loading")
     images, labels = read_examples(data)
     n_images = len(images)
-    options, hint = options.completed(images)
+    options = options.completed(images)
     start = _untrained(data, options, images, labels)
     try:
         serialized(start, files.output)  # the format may not be able to hold the network
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         with (
             stopwatch.measure("computing"),
             computation_errors(data.path, options.batch_size),
-            _progress(options, n_images, hint) as callbacks,
+            _progress(options, n_images) as callbacks,
         ):
             trained = train(start, images, labels, **options.keywords(), **callbacks)
     except RunawayError as error:
@@ -138,13 +138,13 @@ def _untrained(data: Data, options: TrainArguments, images: Any, labels: Any) ->
 
 
 @contextmanager
-def _progress(options: TrainArguments, n_images: int, hint: str) -> Iterator[dict[str, Any]]:
+def _progress(options: TrainArguments, n_images: int) -> Iterator[dict[str, Any]]:
     """Yield the callbacks that show the progress: a bar on a terminal, and a line per epoch.
 
     The heading comes with the first epoch: an error of the data, before it, remains one line.
     """
     n_learned, n_epochs = n_images - options.n_held_out(n_images), options.epochs
-    lines = [f"training with {options_text(options.printed())}{hint}"]
+    lines = [f"training with {options_text(options.printed())}"]
     with progress_bar(total=n_epochs * n_learned, unit_scale=True) as bar:
 
         def show(epoch: "Epoch") -> None:

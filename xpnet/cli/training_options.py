@@ -32,16 +32,13 @@ _SAME_NAMES = (
     *("augment", "seed"),
 )
 _USUAL_SHARE, _FEW_ROWS = 0.1, 500
-_SHIFTED = " (images with blank edges: shifted in each epoch, unless --augment 0)"
-_NOT_SHIFTED = " (no images with blank edges: not shifted)"
 
 
 def _add_image_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options for the training images."""
     add = partial(add_option, parser)
-    text = "shift each image at random by up to N pixels in each epoch (default: 1 for bytes with"
-    text += " blank edges, else 0)"
-    add("--augment N", not_negative_integer, text)
+    text = "shift each image at random by up to N pixels in each epoch, such as 1 for digits"
+    add("--augment N", not_negative_integer, text, default=0)
     preprocessing = parser.add_mutually_exclusive_group()
     text = "subtract each input's mean, divide by its standard deviation: the default for tables"
     standardize: Any = {"action": "store_const", "const": "standardize", "dest": "preprocessing"}
@@ -137,7 +134,7 @@ class TrainArguments:
     validation: float | None
     patience: int | None
     seed: int
-    augment: int | None
+    augment: int
     classes: int | None
     preprocessing: Literal["standardize", "pca", "zca"] | None
     reproducible: bool
@@ -146,26 +143,21 @@ class TrainArguments:
         """Return the number of images that are held out."""
         return int((self.validation or 0.0) * n_images)
 
-    def completed(self, images: "NDArray[Any]") -> "tuple[TrainArguments, str]":
-        """Return the options with all defaults, and the reason for the default of --augment."""
-        from xpnet.training.augmentation import has_blank_edges
+    def completed(self, images: "NDArray[Any]") -> "TrainArguments":
+        """Return the options with all defaults."""
         from xpnet.training.optimizers import OPTIMIZERS
         from xpnet.training.train import usual_batch_size
 
         optimizer: Any = OPTIMIZERS[self.optimizer]
-        augment, hint = self.augment, ""
-        if augment is None:
-            augment = int(has_blank_edges(images))
-            hint = _SHIFTED if augment else _NOT_SHIFTED
         rate, decay = self.learning_rate, self.weight_decay
         rate = optimizer.usual_rate if rate is None else rate
         decay = optimizer.weight_decay if decay is None else decay
-        found: Any = {"learning_rate": rate, "weight_decay": decay, "augment": augment}
+        found: Any = {"learning_rate": rate, "weight_decay": decay}
         found["batch_size"] = self.batch_size or usual_batch_size(len(images))
         share = self.validation
         if share is None:  # a few rows would choose an epoch by chance
             share = 0.0 if is_table(images) and len(images) < _FEW_ROWS else _USUAL_SHARE
-        return replace(self, validation=share, **found), hint
+        return replace(self, validation=share, **found)
 
     def keywords(self) -> dict[str, Any]:
         """Return the arguments of `xpnet.train`."""

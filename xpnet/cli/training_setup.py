@@ -67,7 +67,7 @@ class TrainingFiles:
             msg = "--history must name a file; got -"
             raise UsageError(msg)
         if len({os.path.realpath(path) for path in paths}) < len(paths):
-            msg = f"{' and '.join(paths)} must be different files"
+            msg = f"{', '.join(paths)} must be different files"
             raise UsageError(msg)
         for path in paths:
             check_output(path, force=self.force, kind=kinds[path])

@@ -9,14 +9,10 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.memory import keep_freed_memory
 
-__all__ = ["Augmentation", "has_blank_edges", "image_shape"]
+__all__ = ["Augmentation", "image_shape"]
 
 # All intermediate results of this number of images fit in the cache.
 _ROWS_AT_A_TIME = 256
-# A shift improves digits of 16 x 16 pixels, and harms those of 8 x 8: a pixel is too much of them.
-_SMALLEST_SIDE = 16
-# On MNIST, the mean of the edges is 0.001 of that of all pixels; for a table, it is about 1.
-_BLANK = 0.1
 
 
 @dataclass(frozen=True)
@@ -68,20 +64,3 @@ def image_shape(shape: tuple[int, ...], /) -> tuple[int, int]:
         msg = f"`images` {rule}; got the shape {shape}"
         raise ValueError(msg)
     return side, side
-
-
-def has_blank_edges(images: NDArray[Any], /) -> bool:
-    """Return whether a shift by a pixel moves pictures against a blank background.
-
-    True for bytes, in rows of square images or of shape (n, height, width), of at least 16 x 16
-    pixels, whose outermost pixels are nearly all 0, unlike the columns of a table.
-    """
-    try:
-        shape = image_shape(images.shape)
-    except ValueError:
-        return False
-    if images.dtype != np.uint8 or min(shape) < _SMALLEST_SIDE or not len(images):
-        return False
-    means = images.reshape(len(images), -1).mean(axis=0).reshape(shape)
-    edges = means[0], means[-1], means[:, 0], means[:, -1]
-    return bool(np.concatenate(edges).mean() < _BLANK * means.mean())
