@@ -60,11 +60,6 @@ if TYPE_CHECKING:
         Run as Run,
         RunawayError as RunawayError,
     )
-    from xpnet.training.schedules import (
-        Constant as Constant,
-        Cosine as Cosine,
-        StepDecay as StepDecay,
-    )
     from xpnet.training.train import train as train
 
 # The public names of each module.
@@ -97,7 +92,6 @@ _PUBLIC = {
     "xpnet.pictures.images": "show",
     "xpnet.training.optimizers": "Adam AdamW SGD",
     "xpnet.training.run": "ChanceWarning Epoch Run RunawayError",
-    "xpnet.training.schedules": "Constant Cosine StepDecay",
     "xpnet.training.train": "train",
 }
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names.split()}

@@ -165,8 +165,6 @@ def test_the_same_again(xpnet, output, usual):
         ["--optimizer", "adam"],
         ["--weight-decay", "0.1"],
         ["--schedule", "constant"],
-        ["--schedule", "step"],
-        ["--warmup", "0.5"],
         ["--standardize"],
         ["--whiten"],
         ["--whiten", "pca"],
@@ -239,7 +237,8 @@ def test_a_training_that_runs_away_later_keeps_what_was_good(xpnet, output, monk
     from xpnet.training import schedules
 
     # The first epoch is fine; in the second one, everything is thrown away.
-    monkeypatch.setattr(schedules.Cosine, "_after_warmup", lambda _, n, __: 1.0 if n < 5 else 1e39)
+    diverging = {"cosine": lambda n_done, _: 1.0 if n_done < 5 else 1e39}
+    monkeypatch.setattr(schedules, "SCHEDULES", diverging)
     result = xpnet("train", *QUICK, "-o", output)
     assert result.code == 2
     assert " diverged in epoch 2" in result.err

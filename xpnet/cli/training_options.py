@@ -29,7 +29,7 @@ _PRINTED = (
 # Options that are arguments of `xpnet.train`.
 _SAME_NAMES = (
     *("epochs", "batch_size", "learning_rate", "validation", "patience"),
-    *("augment", "seed"),
+    *("augment", "schedule", "seed"),
 )
 _USUAL_SHARE, _FEW_ROWS = 0.1, 500
 
@@ -85,10 +85,8 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
         not_negative_number,
         "strength of weight decay (default: 0; adamw: 0.01)",
     )
-    text = f"schedule of the learning rate: {', '.join(SCHEDULES)}; cosine goes down to zero"
+    text = f"course of the learning rate: {' or '.join(SCHEDULES)}; cosine goes down to zero"
     add("--schedule NAME", str, text, choices=list(SCHEDULES), default="cosine")
-    text = "share of the steps in which the learning rate rises at the start, such as 0.1"
-    add("--warmup SHARE", fraction, text, default="0")
     text = "share of the images held out to choose the best epoch"
     text += f" (default: {_USUAL_SHARE}; 0 for tables of fewer than {_FEW_ROWS} rows)"
     add("--validation SHARE", fraction, text)
@@ -128,7 +126,6 @@ class TrainArguments:
     learning_rate: float | None
     weight_decay: float | None
     schedule: str
-    warmup: float
     epochs: int
     batch_size: int | None
     validation: float | None
@@ -162,13 +159,11 @@ class TrainArguments:
     def keywords(self) -> dict[str, Any]:
         """Return the arguments of `xpnet.train`."""
         from xpnet.training.optimizers import OPTIMIZERS
-        from xpnet.training.schedules import SCHEDULES
 
         optimizer: Any = OPTIMIZERS[self.optimizer]
         return {
             **{name: getattr(self, name) for name in _SAME_NAMES},
             "optimizer": replace(optimizer, weight_decay=self.weight_decay),
-            "schedule": SCHEDULES[self.schedule](warmup=self.warmup),
         }
 
     def printed(self) -> dict[str, Any]:

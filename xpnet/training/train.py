@@ -16,7 +16,7 @@ from xpnet.training.examples import as_examples, as_sample_weight, split
 from xpnet.training.loop import Loop, TrainingOptions
 from xpnet.training.optimizers import Optimizer, as_optimizer
 from xpnet.training.run import Epoch, Run
-from xpnet.training.schedules import Cosine, ReproducibleCosine, Schedule, as_schedule
+from xpnet.training.schedules import SCHEDULES, Schedule, as_schedule
 from xpnet.training.trainer import Trainer
 
 __all__ = ["train", "usual_batch_size"]
@@ -48,7 +48,7 @@ def train(
     network : Network
         Initial network, on the device that computes; it is not modified. With a `reproducible`
         one, the trained network and its scores have the same bits everywhere. This needs an
-        optimizer and a schedule of xpnet.
+        optimizer of xpnet and a schedule with a name.
     images : array of shape (n, n_in), (n, height, width) ...
         NumPy images are copied to the network's device a few thousand at a time; images on it stay
         there, unless they are augmented. Or a data frame, as in `predict`.
@@ -66,9 +66,9 @@ def train(
         `xpnet.Adam`, `xpnet.AdamW` and `xpnet.SGD` take options of their own.
     learning_rate : float, optional
         Highest learning rate; the default is 0.005 for Adam and AdamW, 0.1 for SGD.
-    schedule : {"cosine", "constant", "step"} or callable, default "cosine"
-        `xpnet.Cosine`, `xpnet.Constant`, `xpnet.StepDecay`, or a function ``schedule(n_done,
-        n_steps)`` that returns the factor of the learning rate for a step.
+    schedule : {"cosine", "constant"} or callable, default "cosine"
+        Course of the learning rate. "cosine" falls to zero along half a period; or a function
+        ``schedule(n_done, n_steps)`` that returns the factor of the rate for a step.
     validation : float or (images, labels), default 0
         Share of the examples to hold out, from 0 to below 1, or separate held-out examples. The
         result is the network of the epoch with the best score on them.
@@ -133,8 +133,6 @@ def train(
     _check_numbers(rate, validation)
     if network.is_reproducible:
         _check_reproducible(optimizer, schedule)
-        if type(schedule) is Cosine:
-            schedule = ReproducibleCosine(warmup=schedule.warmup)
     n = images.shape[0] if images.ndim else 0
     batch_size = usual_batch_size(n) if batch_size is None else int(batch_size)
     shape = image_shape(tuple(images.shape)) if augment else None
@@ -169,11 +167,14 @@ def usual_batch_size(n_images: int) -> int:
 
 def _check_reproducible(optimizer: Optimizer, schedule: Schedule) -> None:
     """Raise TypeError for what cannot promise the same bits everywhere."""
-    for name, value in (("optimizer", optimizer), ("schedule", schedule)):
-        if type(value).__module__.partition(".")[0] != "xpnet":
-            kind = type(value).__name__
-            msg = f"`{name}` must be one of xpnet for a reproducible network; got {kind}"
-            raise TypeError(msg)
+    if type(optimizer).__module__.partition(".")[0] != "xpnet":
+        kind = type(optimizer).__name__
+        msg = f"`optimizer` must be one of xpnet for a reproducible network; got {kind}"
+        raise TypeError(msg)
+    if schedule not in SCHEDULES.values():
+        names = " or ".join(SCHEDULES)
+        msg = f"`schedule` must be {names} for a reproducible network; got a function"
+        raise TypeError(msg)
 
 
 def _check_integers(least: int, /, **options: int | None) -> None:
