@@ -365,7 +365,7 @@ def test_a_step_never_synchronizes(name, kind):
         loss, gradient = loss_and_gradient(objective, pairs, rows, targets, xp)
         decayed = weight_mask(objective.network, vector, xp)
         state, update = optimizer.step(
-            State(3, vectors), gradient, vector, rate=0.1, decayed=decayed
+            State(3, vectors), gradient, vector, rate=0.1, decayed=decayed, xp=xp
         )
         return loss, state.vectors, vector + update
 

@@ -5,6 +5,7 @@ from math import inf, nan
 import numpy as np
 import pytest
 
+from xpnet.arrays.namespace import array_namespace
 from xpnet.training.optimizers import OPTIMIZERS, SGD, Adam, AdamW, State
 
 # Each optimizer beside the name and options of torch's.
@@ -46,7 +47,12 @@ def steps(optimizer, start, gradient_at, decayed=1.0, rates=RATES):
     state, parameters, seen = optimizer.start(start), start, []
     for i, rate in enumerate(rates):
         state, update = optimizer.step(
-            state, gradient_at(i, parameters), parameters, rate=rate, decayed=decayed
+            state,
+            gradient_at(i, parameters),
+            parameters,
+            rate=rate,
+            decayed=decayed,
+            xp=array_namespace(start),
         )
         parameters = parameters + update
         seen.append(parameters)
@@ -133,10 +139,12 @@ def test_only_the_state_is_modified(case):
     for value in (0.5, -3.0):
         same = State(state.n_steps, tuple(x.copy() for x in state.vectors))
         gradient, decayed = frozen([value, 1.0]), frozen([1.0, 0.0])
-        after, update = optimizer.step(state, gradient, parameters, rate=0.1, decayed=decayed)
+        after, update = optimizer.step(
+            state, gradient, parameters, rate=0.1, decayed=decayed, xp=np
+        )
         assert after.n_steps == state.n_steps + 1
         assert not any(np.may_share_memory(update, x) for x in (*after.vectors, gradient))
-        again = optimizer.step(same, gradient, parameters, rate=0.1, decayed=decayed)
+        again = optimizer.step(same, gradient, parameters, rate=0.1, decayed=decayed, xp=np)
         np.testing.assert_array_equal(update, again[1])
         state = after
 

@@ -1,13 +1,10 @@
 """Optimizers as functions: (state, gradient) -> (state, update)."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf, sqrt
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple, Protocol
-
-from xpnet.arrays.namespace import array_namespace
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 __all__ = ["OPTIMIZERS", "SGD", "Adam", "AdamW", "Optimizer", "State", "as_optimizer"]
 
@@ -19,6 +16,7 @@ class State(NamedTuple):
     vectors: tuple[Any, ...]
 
 
+@runtime_checkable
 class Optimizer(Protocol):
     """Interface of an optimizer for `xpnet.train`; ``usual_rate`` is its default learning rate."""
 
@@ -27,65 +25,20 @@ class Optimizer(Protocol):
     def start(self, parameters: Any) -> State:
         """Return the state before the first step."""
 
-    @abstractmethod
     def step(
-        self, state: State, gradient: Any, parameters: Any, *, rate: float, decayed: Any = 1.0
+        self, state: State, gradient: Any, parameters: Any, *, rate: float, decayed: Any, xp: Any
     ) -> tuple[State, Any]:
         """Return the state after a step, and the update to add to the parameters, a new array.
 
         The vectors of the given state may be updated in place, so that a step stays in the cache:
-        only the returned state is valid. Gradient and parameters have the shape (n,). `decayed`, a
-        number or an array of this shape, is a factor of the weight decay: 1 for weights, 0 for
-        biases.
+        only the returned state is valid. Gradient and parameters have the shape (n,). `decayed`, of
+        this shape, is a factor of the weight decay: 1 for weights, 0 for biases. `xp` is the
+        namespace of the arrays.
         """
-
-
-class _Descent(ABC):
-    """Step common to the optimizers of xpnet: weight decay around an update of their own."""
-
-    weight_decay: float
-    # Whether the decay is a part of the update rather than of the gradient.
-    _is_decoupled: ClassVar[bool] = False
-
-    def step(
-        self,
-        state: State,
-        gradient: Any,
-        parameters: Any,
-        *,
-        rate: float,
-        decayed: Any = 1.0,
-        xp: Any = None,
-    ) -> tuple[State, Any]:
-        """As `Optimizer.step`; the default of `xp` is the namespace of the vectors."""
-        decay = self.weight_decay
-        if decay and not self._is_decoupled:
-            gradient = gradient + decay * (decayed * parameters)
-        state, update = self._update(state, gradient, rate, xp)
-        if decay and self._is_decoupled:
-            update = update + -rate * decay * (decayed * parameters)
-        return state, update
-
-    @abstractmethod
-    def _update(self, state: State, gradient: Any, rate: float, xp: Any) -> tuple[State, Any]:
-        """Return the state after a step, and the update without decoupled weight decay."""
-
-    def _check_options(self, **rules: tuple[bool, str]) -> None:
-        """Raise ValueError if an option is invalid; convert the options to Python floats.
-
-        A Python float, unlike a NumPy scalar, never changes the dtype of an array operand.
-        """
-        rules["weight_decay"] = (0.0 <= self.weight_decay < inf, "0 or more")
-        for name, (is_valid, rule) in rules.items():
-            value = getattr(self, name)
-            if not is_valid:
-                msg = f"`{name}` must be {rule}; got {value}"
-                raise ValueError(msg)
-            object.__setattr__(self, name, float(value))
 
 
 @dataclass(frozen=True, kw_only=True)
-class SGD(_Descent):
+class SGD:
     """Stochastic gradient descent, optionally with momentum.
 
     Sutskever et al., "On the importance of initialization and momentum in deep learning",
@@ -109,7 +62,7 @@ class SGD(_Descent):
     usual_rate: ClassVar[float] = 0.1
 
     def __post_init__(self) -> None:
-        self._check_options(momentum=(0.0 <= self.momentum < 1.0, "from 0 to below 1"))
+        _check_options(self, momentum=_SHARE, weight_decay=_NOT_NEGATIVE)
         if self.nesterov and self.momentum == 0.0:
             msg = "`momentum` must be above 0 for nesterov=True; got 0"
             raise ValueError(msg)
@@ -118,8 +71,13 @@ class SGD(_Descent):
         """Return the state before the first step, without vectors if there is no momentum."""
         return State(0, (parameters * 0.0,) if self.momentum else ())
 
-    def _update(self, state: State, gradient: Any, rate: float, xp: Any) -> tuple[State, Any]:
+    def step(
+        self, state: State, gradient: Any, parameters: Any, *, rate: float, decayed: Any, xp: Any
+    ) -> tuple[State, Any]:
+        """As `Optimizer.step`."""
         del xp  # products and sums are the same in all namespaces
+        if self.weight_decay:
+            gradient = gradient + self.weight_decay * (decayed * parameters)
         if not self.momentum:
             return State(state.n_steps + 1, ()), -rate * gradient
         (total,) = state.vectors
@@ -130,7 +88,7 @@ class SGD(_Descent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adam(_Descent):
+class Adam:
     """Adam: running mean of the gradient over the root of its running mean square.
 
     Kingma, Ba, "Adam: a method for stochastic optimization", arXiv 1412.6980.
@@ -153,17 +111,23 @@ class Adam(_Descent):
     usual_rate: ClassVar[float] = 0.005
 
     def __post_init__(self) -> None:
-        self._check_options(
-            beta1=(0.0 <= self.beta1 < 1.0, "from 0 to below 1"),
-            beta2=(0.0 <= self.beta2 < 1.0, "from 0 to below 1"),
-            epsilon=(0.0 < self.epsilon < inf, "positive"),
-        )
+        rules = {"beta1": _SHARE, "beta2": _SHARE, "weight_decay": _NOT_NEGATIVE}
+        _check_options(self, epsilon=_POSITIVE, **rules)
 
     def start(self, parameters: Any) -> State:
         """Return the state before the first step."""
         return State(0, (parameters * 0.0, parameters * 0.0))
 
-    def _update(self, state: State, gradient: Any, rate: float, xp: Any) -> tuple[State, Any]:
+    def step(
+        self, state: State, gradient: Any, parameters: Any, *, rate: float, decayed: Any, xp: Any
+    ) -> tuple[State, Any]:
+        """As `Optimizer.step`."""
+        if self.weight_decay:
+            gradient = gradient + self.weight_decay * (decayed * parameters)
+        return self._step(state, gradient, rate, xp)
+
+    def _step(self, state: State, gradient: Any, rate: float, xp: Any) -> tuple[State, Any]:
+        """As `step`, without weight decay."""
         n_steps = state.n_steps + 1
         total, squares = state.vectors
         total *= self.beta1
@@ -171,10 +135,8 @@ class Adam(_Descent):
         squares *= self.beta2
         squares += gradient * gradient
         # The factors of the means and of their bias correction are applied to scalars.
-        power = _power if xp else pow  # the C library's power differs from machine to machine
-        mean_factor = (1.0 - self.beta1) / (1.0 - power(self.beta1, n_steps))
-        root_factor = sqrt((1.0 - self.beta2) / (1.0 - power(self.beta2, n_steps)))
-        xp = xp or array_namespace(squares)
+        mean_factor = (1.0 - self.beta1) / (1.0 - _power(self.beta1, n_steps))
+        root_factor = sqrt((1.0 - self.beta2) / (1.0 - _power(self.beta2, n_steps)))
         root = xp.sqrt(squares)
         root += self.epsilon / root_factor
         update = xp.divide(total, root)
@@ -198,11 +160,36 @@ class AdamW(Adam):
 
     weight_decay: float = 0.01
 
-    _is_decoupled: ClassVar[bool] = True
+    def step(
+        self, state: State, gradient: Any, parameters: Any, *, rate: float, decayed: Any, xp: Any
+    ) -> tuple[State, Any]:
+        """As `Optimizer.step`."""
+        state, update = self._step(state, gradient, rate, xp)
+        if self.weight_decay:
+            update = update + -rate * self.weight_decay * (decayed * parameters)
+        return state, update
+
+
+_SHARE = (lambda x: 0.0 <= x < 1.0), "from 0 to below 1"
+_NOT_NEGATIVE = (lambda x: 0.0 <= x < inf), "0 or more"
+_POSITIVE = (lambda x: 0.0 < x < inf), "positive"
+
+
+def _check_options(optimizer: Any, **rules: tuple[Any, str]) -> None:
+    """Raise ValueError if an option is invalid; convert the options to Python floats.
+
+    A Python float, unlike a NumPy scalar, never changes the dtype of an array operand.
+    """
+    for name, (is_valid, rule) in rules.items():
+        value = getattr(optimizer, name)
+        if not is_valid(value):
+            msg = f"`{name}` must be {rule}; got {value}"
+            raise ValueError(msg)
+        object.__setattr__(optimizer, name, float(value))
 
 
 def _power(x: float, n: int) -> float:
-    """Return x to the power of n by products alone, which have the same bits everywhere."""
+    """Return x to the power of n by products, as the C library's differs between machines."""
     y = 1.0
     while n:
         y = y * x if n % 2 else y
@@ -223,13 +210,12 @@ OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
 
 def as_optimizer(optimizer: str | Optimizer) -> Optimizer:
     """Return the optimizer of this name, or the given one; raise an error for anything else."""
-    if isinstance(optimizer, str):
-        if optimizer not in OPTIMIZERS:
-            names = ", ".join(OPTIMIZERS)
-            msg = f"`optimizer` must be one of {names}, or an Optimizer; got {optimizer!r}"
-            raise ValueError(msg)
-        return OPTIMIZERS[optimizer]
-    if isinstance(optimizer, type) or not hasattr(optimizer, "step"):
-        msg = f"`optimizer` must be a name, or an optimizer such as Adam(); got {optimizer!r}"
-        raise TypeError(msg)
-    return optimizer
+    if not isinstance(optimizer, str):
+        if isinstance(optimizer, type) or not isinstance(optimizer, Optimizer):
+            msg = f"`optimizer` must be a name, or an optimizer such as Adam(); got {optimizer!r}"
+            raise TypeError(msg)
+        return optimizer
+    if optimizer not in OPTIMIZERS:
+        msg = f"`optimizer` must be one of {', '.join(OPTIMIZERS)}, or Adam(...); got {optimizer!r}"
+        raise ValueError(msg)
+    return OPTIMIZERS[optimizer]

@@ -63,21 +63,17 @@ class Trainer:
     """A network in training: its parameters, and the state of the optimizer.
 
     The objective's network provides the initial parameters. A step creates new ones and never
-    writes into old ones. `parameters` and `is_weight`, 1 for weights and 0 for biases, are vectors
-    on the network's device.
+    writes into old ones. `parameters` is a vector on the network's device.
     """
 
     def __init__(self, objective: Objective, optimizer: Optimizer) -> None:
         self.objective, self._optimizer = objective, optimizer
         network = objective.network
-        xp = array_namespace(network.layers[0].weight)
         self._xp = network.functions(network.layers[0].weight)
-        # Custom optimizers take no namespace.
-        self._options = {} if self._xp is xp else {"xp": self._xp}
         keep_freed_memory()
         self.parameters = flatten_parameters(network)
         self._state = optimizer.start(self.parameters)
-        self.is_weight = weight_mask(network, self.parameters, self._xp)
+        self._is_weight = weight_mask(network, self.parameters, self._xp)
 
     @property
     def n_steps(self) -> int:
@@ -111,7 +107,7 @@ class Trainer:
             )
             loss, gradient = without_graph(loss), without_graph(gradient)
             gradient = cast(gradient, self.parameters.dtype, xp)
-            options = {"rate": rate, "decayed": self.is_weight, **self._options}
+            options = {"rate": rate, "decayed": self._is_weight, "xp": xp}
             self._state, update = self._optimizer.step(
                 self._state, gradient, self.parameters, **options
             )
