@@ -252,7 +252,7 @@ def test_a_bar_on_a_terminal(xpnet, output, monkeypatch):
     result = xpnet("train", *QUICK, "-o", output)
     assert result.code == 0
     assert "epoch 1/2: loss " in result.err
-    assert "/72.0" in result.err  # 36 of 40 images to learn from, twice
+    assert "0/2 [" in result.err
 
 
 def test_history_and_plot(xpnet, output):

@@ -1,7 +1,6 @@
 """``xpnet train``: training of a network on labelled images."""
 
 import argparse
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -26,6 +25,8 @@ from xpnet.cli.training_setup import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from xpnet.arrays.device import Device
     from xpnet.networks.network import Network
     from xpnet.training.run import Epoch, Run
@@ -78,9 +79,9 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         with (
             stopwatch.measure("computing"),
             computation_errors(data.path, options.batch_size),
-            _progress(options, n_images) as callbacks,
+            _progress(options) as on_epoch,
         ):
-            trained = train(start, images, labels, **options.keywords(), **callbacks)
+            trained = train(start, images, labels, **options.keywords(), on_epoch=on_epoch)
     except RunawayError as error:
         trained, diverged = error.run, error
     if trained.best is not None:
@@ -138,28 +139,25 @@ def _untrained(data: Data, options: TrainArguments, images: Any, labels: Any) ->
 
 
 @contextmanager
-def _progress(options: TrainArguments, n_images: int) -> Iterator[dict[str, Any]]:
-    """Yield the callbacks that show the progress: a bar on a terminal, and a line per epoch.
+def _progress(options: TrainArguments) -> "Iterator[Callable[[Epoch], None]]":
+    """Yield a function that shows an epoch: a line, and on a terminal a bar of epochs.
 
     The heading comes with the first epoch: an error of the data, before it, remains one line.
     """
-    n_learned, n_epochs = n_images - options.n_held_out(n_images), options.epochs
     lines = [f"training with {options_text(options.printed())}"]
-    with progress_bar(total=n_epochs * n_learned, unit_scale=True) as bar:
+    with progress_bar(unit=" epochs", total=options.epochs) as bar:
 
         def show(epoch: "Epoch") -> None:
-            lines.append(str(epoch).replace(":", f"/{n_epochs}:", 1))
+            lines.append(str(epoch).replace(":", f"/{options.epochs}:", 1))
             text = "\n".join(lines)
             lines.clear()
             if bar is None:
                 write_error_text(f"{text}\n")
-                return
-            bar.write(text, file=bar.fp)
-            held_out = epoch.validation_accuracy
-            accuracy = epoch.accuracy if held_out is None else held_out
-            bar.set_postfix_str(f"loss {epoch.loss:.4f}, accuracy {accuracy:.4f}")
+            else:
+                bar.write(text, file=bar.fp)
+                bar.update()
 
-        yield {"progress": None if bar is None else bar.update, "on_epoch": show}
+        yield show
 
 
 def _outcome(

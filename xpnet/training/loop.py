@@ -94,11 +94,9 @@ class Loop:
         """The best of the completed epochs."""
         return self.history[self._end.best - 1] if self.history else None
 
-    def run(
-        self, on_epoch: Callable[[Epoch], None] | None, progress: Callable[[int], None] | None
-    ) -> Run:
+    def run(self, on_epoch: Callable[[Epoch], None] | None) -> Run:
         """Train until all epochs are done or patience is exhausted."""
-        for epoch in self.epochs(progress):
+        for epoch in self.epochs():
             if on_epoch is not None:
                 on_epoch(epoch)
         is_classifier = self._trainer.objective.has_classes
@@ -106,14 +104,14 @@ class Loop:
             self._warn_of_chance(self.best)
         return self.result()
 
-    def epochs(self, progress: Callable[[int], None] | None = None) -> Iterator[Epoch]:
+    def epochs(self) -> Iterator[Epoch]:
         """Train for an epoch at a time, and yield its scores."""
         options, trainer = self._options, self._trainer
         batch_size = min(options.batch_size, len(self._kept))
         while not self._is_done():
             # The end of the epoch reports overflow.
             with without_warnings(), trainer.blas_limit(batch_size):
-                loss, rate = self.run_batches(progress)
+                loss, rate = self.run_batches()
             self.end_epoch(loss, rate)
             yield self.history[-1]
 
@@ -122,7 +120,7 @@ class Loop:
         is_exhausted = patience is not None and n_done - self._end.best >= patience
         return n_done >= self._options.epochs or is_exhausted
 
-    def run_batches(self, progress: Callable[[int], None] | None) -> tuple[float, float]:
+    def run_batches(self) -> tuple[float, float]:
         """Train on each batch of an epoch; return the mean loss and the last learning rate."""
         options, trainer = self._options, self._trainer
         random = np.random.default_rng([options.seed, len(self.history) + 1])
@@ -135,8 +133,6 @@ class Loop:
             rate = float(options.rate * options.schedule(trainer.n_steps, self.n_steps))
             loss = trainer.step(batch, rate)
             total = total + loss * batch.total_weight
-            if progress is not None:
-                progress(batch.rows.shape[0])
         return float(to_numpy(total)) / self._total_weight, rate
 
     def end_epoch(self, loss: float, rate: float) -> None:

@@ -38,7 +38,6 @@ def train(
     augment: int = 0,
     seed: int = 0,
     on_epoch: Callable[[Epoch], None] | None = None,
-    progress: Callable[[int], None] | None = None,
     sample_weight: Any = None,
 ) -> Run:
     """Train a network on labelled examples by mini-batches.
@@ -81,8 +80,6 @@ def train(
         same on every device.
     on_epoch : callable, optional
         Called with each `Epoch`, with BLAS's usual number of threads.
-    progress : callable, optional
-        Called after each batch with its number of images.
     sample_weight : array of shape (n,), optional
         Weight of each image, finite and 0 or more; only ratios matter. Losses and accuracies are
         weighted means, except of separate held-out examples. An image of weight 0, or of less than
@@ -157,7 +154,7 @@ def train(
     options = TrainingOptions(epochs, batch_size, rate, schedule, patience, augmentation, seed)
     trainer = Trainer(objective, optimizer)
     loop = Loop(trainer, examples, kept, held_out, options=options)
-    return loop.run(on_epoch, progress)
+    return loop.run(on_epoch)
 
 
 def usual_batch_size(n_images: int) -> int:
