@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from xpnet.pictures.images import show as show
     from xpnet.training.optimizers import SGD as SGD, Adam as Adam, AdamW as AdamW
     from xpnet.training.run import (
-        ChanceWarning as ChanceWarning,
         Epoch as Epoch,
         Run as Run,
         RunawayError as RunawayError,
@@ -91,7 +90,7 @@ _PUBLIC = {
     "xpnet.pictures.activation_curves": "plot",
     "xpnet.pictures.images": "show",
     "xpnet.training.optimizers": "Adam AdamW SGD",
-    "xpnet.training.run": "ChanceWarning Epoch Run RunawayError",
+    "xpnet.training.run": "Epoch Run RunawayError",
     "xpnet.training.train": "train",
 }
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names.split()}

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import xpnet
@@ -44,26 +45,58 @@ def test_the_error_holds_the_result():
     assert (str(error), error.run) == ("the loss diverged", run)
 
 
+NOTHING_HELD_OUT = {"validation_accuracy": None, "validation_loss": None}
+
+
 @pytest.mark.parametrize(
-    ("changes", "text"),
+    ("changes", "baseline", "text"),
     [
-        ({}, "2 epochs, best 1: 0.700"),
-        ({"validation_accuracy": None, "accuracy": None}, "2 epochs, best 1: loss 0.6"),
+        ({}, 0.11, "0.700, most frequent class 0.110"),
+        (NOTHING_HELD_OUT, 0.11, "0.800 in training, most frequent class 0.110"),
+        ({"accuracy": None, "validation_accuracy": None}, 0.8, "loss 0.6, R2 0.25"),
+        ({"accuracy": None, **NOTHING_HELD_OUT}, 0.4, "loss 0.5, R2 -0.25 in training"),
+        ({"accuracy": None, **NOTHING_HELD_OUT}, 0.0, "loss 0.5 in training"),
         (
-            {"validation_accuracy": None, "validation_loss": None},
-            "2 epochs, best 1: 0.800 in training",
-        ),
-        (
-            {"accuracy": None, "validation_accuracy": None, "validation_loss": None},
-            "2 epochs, best 1: loss 0.5 in training",
+            {"accuracy": None, "loss": 14054.1, **NOTHING_HELD_OUT},
+            5929.9,
+            "loss 14,054, R2 -1.37 in training",
         ),
     ],
-    ids=["held out", "regression", "nothing held out", "regression, nothing held out"],
 )
-def test_a_run_in_a_line(changes, text):
+def test_a_run_in_a_line(changes, baseline, text):
     best = replace(EPOCH, **changes)
-    run = Run(xpnet.init_network([2, 2]), (best, replace(best, number=2)), best)
-    assert str(run) == repr(run) == f"Run({text})"
+    run = Run(xpnet.init_network([2, 2]), (best, replace(best, number=2)), best, baseline)
+    assert str(run) == repr(run) == f"Run(2 epochs, best 1: {text})"
+
+
+def test_the_baseline_is_the_best_score_without_inputs():
+    random = np.random.default_rng(0)
+    x, weights = random.normal(size=(40, 2)), random.integers(1, 4, 40)
+    ids, values = np.arange(40) % 7 // 3, random.normal(size=(40, 2)) * [1.0, 9.0]
+    classes = xpnet.init_network([2, 3])
+    layer = xpnet.Dense(np.ones((2, 2)), np.zeros(2), "sigmoid")
+    yes_or_no = xpnet.Network([layer], output="probabilities")
+    regression = xpnet.init_network([2, 2], output="values", dtype="float64")
+    held_out = (x[:10], values[:10])
+    share = np.bincount(ids, weights).max() / weights.sum()
+    pairs = np.column_stack([ids > 0, ids > 1])
+    mean = np.average(values, axis=0, weights=weights)
+    for network, y, options, expected in [
+        (classes, ids, {}, np.bincount(ids).max() / 40),
+        (classes, ids, {"sample_weight": weights}, share),
+        (classes, ids, {"validation": (x[:2], [1, 1])}, 1.0),
+        (yes_or_no, pairs, {"sample_weight": weights}, share),
+        (regression, values, {}, np.mean(values.var(axis=0))),
+        (regression, values, {"validation": held_out}, np.mean(values[:10].var(axis=0))),
+        (
+            regression,
+            values,
+            {"sample_weight": weights},
+            np.mean(np.average((values - mean) ** 2, axis=0, weights=weights)),
+        ),
+    ]:
+        run = xpnet.train(network, x, y, epochs=1, **options)
+        assert run.baseline == pytest.approx(expected)
 
 
 def test_a_run_without_epochs_in_a_line():
@@ -84,3 +117,11 @@ def test_a_run_without_epochs_in_a_line():
 )
 def test_an_epoch_in_a_line(changes, text):
     assert str(replace(EPOCH, **changes)) == f"epoch 1: loss 0.5000, {text}, 2.0 s"
+
+
+def test_a_loss_of_held_out_rows_that_overflows_is_an_error():
+    network = xpnet.init_network([1, 3, 1], output="values")
+    x, y = np.ones((20, 1)), np.ones(20)
+    held_out = np.full((2, 1), 1e30), np.ones(2)
+    with pytest.raises(RunawayError, match="held-out images"):
+        xpnet.train(network, x, y, validation=held_out)

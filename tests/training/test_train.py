@@ -2,7 +2,6 @@
 
 import dataclasses
 import pickle
-import warnings
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -675,48 +674,6 @@ def test_pixels_without_scaling(dtype, shape):
 def test_numbers_that_are_no_pixels_of_255(rows):
     run = xpnet.train(xpnet.init_network([rows.shape[1], 10]), rows, LABELS, epochs=1)
     assert run.network.metadata == {}
-
-
-CHANCE = r"accuracy on training images is 0\.\d+, and 0\.107 of them are of the most frequent class"
-
-
-@pytest.mark.parametrize(
-    ("network", "options"),
-    [
-        ({"activation": "sigmoid", "scheme": "normal"}, {"epochs": 2}),
-        ({}, {"learning_rate": 1e-30}),
-        ({}, {"learning_rate": 30.0, "optimizer": "sgd", "schedule": "constant"}),
-    ],
-    ids=["small weights", "low rate", "high rate"],
-)
-def test_training_that_ends_near_chance(network, options):
-    scale = xpnet.Scale(1 / 255)
-    start = xpnet.init_network([784, 50, 100, 10], preprocessing=scale, **network)
-    with pytest.warns(xpnet.ChanceWarning, match=CHANCE) as caught:
-        xpnet.train(start, SAMPLE, LABELS, validation=0.2, **{"epochs": 3, **options})
-    assert [Path(each.filename) for each in caught] == [Path(__file__)]
-
-
-@pytest.mark.filterwarnings("error::xpnet.ChanceWarning")
-@pytest.mark.parametrize("n", [2, 3, 20, 1000])
-def test_training_that_does_not_end_near_chance(n):
-    start = xpnet.init_network([784, 50, 10], preprocessing=xpnet.Scale(1 / 255))
-    labels = LABELS[:n] if n > 3 else np.arange(n)
-    xpnet.train(start, SAMPLE[:n], labels, epochs=20)
-
-
-def test_how_near_chance_is():
-    # Of 100 rows, 60 are of the first class: 0.6 + 3 sqrt(0.6 * 0.4 / 100) = 0.747.
-    labels = np.arange(100) // 60
-    network = xpnet.Network([xpnet.Dense([[1.0]], [0.0])])
-    for n_right, is_told in ((74, True), (75, False)):
-        rows = labels[:, None] - 0.5
-        rows[n_right:] *= -1.0
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            run = xpnet.train(network, rows, labels, epochs=1, learning_rate=1e-30)
-        assert run.best.accuracy == n_right / 100
-        assert [each.category for each in caught] == [xpnet.ChanceWarning] * is_told
 
 
 NAMES = np.asarray(["setosa", "versicolor", "virginica"])

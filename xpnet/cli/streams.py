@@ -41,9 +41,8 @@ def print_note(message: str) -> None:
 def data_warnings_as_notes() -> Iterator[None]:
     """Print each warning about data or their preprocessing as a note, whatever the filters."""
     from xpnet.networks.input_range import ScalingWarning
-    from xpnet.training.run import ChanceWarning
 
-    kinds = DataWarning, ScalingWarning, ChanceWarning
+    kinds = DataWarning, ScalingWarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         if issubclass(category, kinds):

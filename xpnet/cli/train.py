@@ -179,6 +179,7 @@ def _outcome(
         "accuracy": best.accuracy,
         "validation_loss": best.validation_loss,
         "validation_accuracy": accuracy,
+        "baseline": trained.baseline,
         "best_epoch": best.number,
         "epochs": len(trained.history),
         "device": device.name,
@@ -191,7 +192,7 @@ def _outcome(
         epoch += ", the best on held-out images"
         learned = f"{accuracy:.4f} on held-out images, {learned}"
     rows = {
-        "accuracy": learned,
+        "accuracy": f"{learned} (the most frequent class: {trained.baseline:.3f})",
         "loss": f"{best.loss:.4f} nats on the training images",
         "epoch": epoch,
         "wrote": output,

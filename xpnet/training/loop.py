@@ -1,10 +1,9 @@
 """Training loop over epochs: batches and evaluation."""
 
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from math import isfinite, sqrt
+from math import isfinite
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -12,12 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.threads import one_blas_thread
-from xpnet.arrays.namespace import (
-    array_namespace,
-    cast,
-    device_of,
-    without_warnings,
-)
+from xpnet.arrays.namespace import array_namespace, without_warnings
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.class_labels import stay_together
 from xpnet.inference.predict import argmax_ids, outputs_of
@@ -25,163 +19,128 @@ from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augmentation
 from xpnet.training.backward import Objective
 from xpnet.training.examples import Examples, batches, weight_column
-from xpnet.training.run import MOST_MEASURED, ChanceWarning, Epoch, Run, RunawayError
+from xpnet.training.run import MOST_MEASURED, Epoch, Run, RunawayError
 from xpnet.training.schedules import Schedule
 from xpnet.training.trainer import Trainer
 
-__all__ = ["Loop", "TrainingOptions", "loss_and_accuracy"]
+__all__ = ["Loop", "loss_and_accuracy"]
 
 
-@dataclass(frozen=True)
-class TrainingOptions:
-    """Options of the training loop, as for `xpnet.train`."""
+class _End(NamedTuple):
+    """State at the end of an epoch: the history, and the best epoch with its parameters."""
 
+    history: tuple[Epoch, ...] = ()
+    best: Epoch | None = None
+    parameters: Any = None
+
+
+@dataclass(eq=False)
+class Loop:
+    """Training loop over epochs, with the options of `xpnet.train`.
+
+    `kept` holds the indices of the training examples. Unless `held_out` is empty, it determines the
+    best epoch.
+    """
+
+    trainer: Trainer
+    examples: Examples
+    kept: NDArray[np.int64]
+    held_out: Examples
     epochs: int
     batch_size: int
     rate: float
     schedule: Schedule
-    patience: int | None = None
-    augmentation: Augmentation | None = None
-    seed: int = 0
+    patience: int | None
+    augment: Augmentation | None
+    seed: int
 
-
-class _End(NamedTuple):
-    """State at the end of an epoch: the history, and the number and parameters of the best one."""
-
-    history: tuple[Epoch, ...] = ()
-    best: int = 0
-    parameters: Any = None
-
-
-class Loop:
-    """Training loop over epochs, of ``n_steps`` batches in all.
-
-    `kept` holds the indices of the training examples. Unless `held_out` is empty, it determines the
-    best epoch. If `shuffle` is false, each epoch has the order of `kept`. The accuracy of each
-    epoch is measured on `n_measured` training examples at most.
-    """
-
-    def __init__(
-        self,
-        trainer: Trainer,
-        examples: Examples,
-        kept: NDArray[np.int64],
-        held_out: Examples,
-        *,
-        options: TrainingOptions,
-        shuffle: bool = True,
-        n_measured: int = MOST_MEASURED,
-    ) -> None:
-        self._trainer, self._options = trainer, options
-        self._examples, self._kept, self._held_out = examples, kept, held_out
-        self._shuffle = shuffle
-        self.n_steps = options.epochs * -(-len(kept) // options.batch_size)
-        self._measured = examples.take(kept[:n_measured])
-        weights = examples.weights
-        self._total_weight = float(len(kept) if weights is None else weights[kept].sum())
-        # State at the end of the last epoch, replaced by a single assignment: an interrupt leaves
-        # either the old epoch or the new one.
+    def __post_init__(self) -> None:
+        self._measured = self.examples.take(self.kept[:MOST_MEASURED])
+        # Replaced by a single assignment: an interrupt leaves either the old epoch or the new one.
         self._end = _End()
         self._start = perf_counter()
 
-    @property
-    def history(self) -> tuple[Epoch, ...]:
-        """The completed epochs."""
-        return self._end.history
-
-    @property
-    def best(self) -> Epoch | None:
-        """The best of the completed epochs."""
-        return self.history[self._end.best - 1] if self.history else None
-
     def run(self, on_epoch: Callable[[Epoch], None] | None) -> Run:
         """Train until all epochs are done or patience is exhausted."""
-        for epoch in self.epochs():
-            if on_epoch is not None:
-                on_epoch(epoch)
-        is_classifier = self._trainer.objective.has_classes
-        if self.best is not None and is_classifier and self._measured.weights is None:
-            self._warn_of_chance(self.best)
-        return self.result()
-
-    def epochs(self) -> Iterator[Epoch]:
-        """Train for an epoch at a time, and yield its scores."""
-        options, trainer = self._options, self._trainer
-        batch_size = min(options.batch_size, len(self._kept))
         while not self._is_done():
-            # The end of the epoch reports overflow.
-            with without_warnings(), trainer.blas_limit(batch_size):
-                loss, rate = self.run_batches()
-            self.end_epoch(loss, rate)
-            yield self.history[-1]
+            self._end = self._next_end()
+            if on_epoch is not None:
+                on_epoch(self._end.history[-1])
+        return self._result()
 
     def _is_done(self) -> bool:
-        n_done, patience = len(self.history), self._options.patience
-        is_exhausted = patience is not None and n_done - self._end.best >= patience
-        return n_done >= self._options.epochs or is_exhausted
+        history, best, _ = self._end
+        n_worse = len(history) - best.number if best else 0
+        is_exhausted = self.patience is not None and n_worse >= self.patience
+        return len(history) >= self.epochs or is_exhausted
 
-    def run_batches(self) -> tuple[float, float]:
-        """Train on each batch of an epoch; return the mean loss and the last learning rate."""
-        options, trainer = self._options, self._trainer
-        random = np.random.default_rng([options.seed, len(self.history) + 1])
-        order = random.permutation(self._kept) if self._shuffle else self._kept
-        total: Any = 0.0
-        rate = 0.0
-        augment = partial(options.augmentation, random=random) if options.augmentation else None
-        objective, size = trainer.objective, options.batch_size
-        for batch in batches(self._examples, order, objective, size, augment=augment):
-            rate = float(options.rate * options.schedule(trainer.n_steps, self.n_steps))
-            loss = trainer.step(batch, rate)
-            total = total + loss * batch.total_weight
-        return float(to_numpy(total)) / self._total_weight, rate
-
-    def end_epoch(self, loss: float, rate: float) -> None:
-        """Evaluate the network and add the epoch to the history, or raise RunawayError."""
-        trainer, number = self._trainer, len(self.history) + 1
-        if not (isfinite(loss) and trainer.is_finite):
-            what = "the weights" if isfinite(loss) else f"the loss ({loss})"
-            msg = f"{what} diverged in epoch {number}: a lower learning rate may help"
-            raise RunawayError(msg, self.result())
+    def _next_end(self) -> _End:
+        """Train for an epoch and return its end, or raise RunawayError."""
+        trainer, objective = self.trainer, self.trainer.objective
+        history, best, parameters = self._end
+        # The end of the epoch reports overflow.
+        with without_warnings(), trainer.blas_limit(min(self.batch_size, len(self.kept))):
+            loss, rate = self._run_batches()
+        self._check(f"the loss ({loss})", is_finite=isfinite(loss))
+        self._check("the weights", is_finite=trainer.is_finite)
         network = trainer.scored_network()
-        objective = trainer.objective
-        validation_loss, validation_accuracy = loss_and_accuracy(objective, network, self._held_out)
+        held_out = loss_and_accuracy(objective, network, self.held_out)
+        what = f"the loss of the held-out images ({held_out[0]})"
+        self._check(what, is_finite=isfinite(held_out[0] or 0.0))
         _, accuracy = loss_and_accuracy(objective, network, self._measured)
         seconds = perf_counter() - self._start
-        epoch = Epoch(number, loss, accuracy, validation_loss, validation_accuracy, rate, seconds)
-        if validation_loss is None or epoch.is_better_than(self.best):
-            best, parameters = number, trainer.parameters
-        else:
-            _, best, parameters = self._end
-        self._end = _End((*self.history, epoch), best, parameters)
+        epoch = Epoch(len(history) + 1, loss, accuracy, *held_out, rate, seconds)
+        if held_out[0] is None or epoch.is_better_than(best):
+            best, parameters = epoch, trainer.parameters
+        return _End((*history, epoch), best, parameters)
 
-    def _warn_of_chance(self, epoch: Epoch) -> None:
-        """Warn the caller of `xpnet.train` if the training accuracy of an epoch may be chance.
+    def _run_batches(self) -> tuple[float, float]:
+        """Train on each batch of an epoch; return the mean loss and the last learning rate."""
+        trainer, n_batches = self.trainer, -(-len(self.kept) // self.batch_size)
+        random = np.random.default_rng([self.seed, len(self._end.history) + 1])
+        order = random.permutation(self.kept)
+        total: Any = 0.0  # on the network's device
+        total_weight = rate = 0.0
+        augment = partial(self.augment, random=random) if self.augment else None
+        given = self.examples, order, trainer.objective, self.batch_size
+        for batch in batches(*given, augment=augment):
+            rate = float(self.rate * self.schedule(trainer.n_steps, self.epochs * n_batches))
+            total = total + trainer.step(batch, rate) * batch.total_weight
+            total_weight += batch.total_weight
+        return float(to_numpy(total)) / total_weight, rate
 
-        Without learning, it is at most the share p of the most frequent class. On n examples, it
-        exceeds p by three standard deviations, 3 sqrt(p (1 - p) / n), once in 700 times. If the sum
-        is 1 or more, there are too few examples for a warning.
-        """
-        answers, n_classes = self._measured.answers, self._trainer.objective.network.n_classes
-        xp, n = array_namespace(answers), answers.shape[0]
-        # One number is copied from a device.
-        ids = xp.arange(n_classes, dtype=answers.dtype, device=device_of(answers))
-        counts = xp.sum(cast(answers[:, None] == ids[None, :], answers.dtype, xp), axis=0)
-        share = int(to_numpy(xp.max(counts))) / n
-        if epoch.accuracy <= share + 3.0 * sqrt(share * (1.0 - share) / n) < 1.0:
-            msg = (
-                "the network has learned little or nothing: its accuracy on training images is"
-                f" {epoch.accuracy:.3f}, and {share:.3f} of them are of the most frequent class."
-                " Usual causes: few epochs, a learning rate that is too high or too low, unscaled"
-                " inputs, small initial weights, or labels of other images"
-            )
-            warnings.warn(msg, ChanceWarning, stacklevel=4)
+    def _check(self, what: str, *, is_finite: bool) -> None:
+        if not is_finite:
+            number = len(self._end.history) + 1
+            msg = f"{what} diverged in epoch {number}: a lower learning rate may help"
+            raise RunawayError(msg, self._result())
 
-    def result(self) -> Run:
+    def _result(self) -> Run:
         """Return the result so far: the initial network if no epoch is completed."""
-        network = self._trainer.objective.network.ordinary
-        if self.history:
-            network = self._trainer.network(self._end.parameters)
-        return Run(network, self.history, self.best)
+        history, best, parameters = self._end
+        network = self.trainer.objective.network.ordinary
+        if best is None:
+            return Run(network, history)
+        answers, weights = to_numpy(self.held_out.answers), self.held_out.weights
+        if not len(answers):
+            answers, weights = to_numpy(self.examples.answers)[self.kept], self.examples.weights
+            weights = None if weights is None else weights[self.kept]
+        baseline = _baseline(self.trainer.objective, answers, weights)
+        return Run(self.trainer.network(parameters), history, best, baseline)
+
+
+def _baseline(
+    objective: Objective, answers: NDArray[Any], weights: NDArray[np.float64] | None
+) -> float:
+    """Return the best score without inputs: see `Run`."""
+    if objective.network.output == "values":
+        answers = answers.astype(np.float64)
+        squares = (answers - np.average(answers, axis=0, weights=weights)) ** 2
+        return float(np.mean(np.average(squares, axis=0, weights=weights)))
+    answers = answers if objective.has_classes else answers > 0.5
+    _, index = np.unique(answers, axis=0, return_inverse=True)
+    counts = np.bincount(index.reshape(-1), weights)
+    return float(counts.max() / counts.sum())
 
 
 def loss_and_accuracy(

@@ -4,14 +4,10 @@ from dataclasses import dataclass
 
 from xpnet.networks.network import Network
 
-__all__ = ["MOST_MEASURED", "ChanceWarning", "Epoch", "Run", "RunawayError"]
+__all__ = ["MOST_MEASURED", "Epoch", "Run", "RunawayError"]
 
 # Training accuracy is measured on this number of examples at most.
 MOST_MEASURED = 2000
-
-
-class ChanceWarning(UserWarning):
-    """Training has ended, and the network is about as good as one that ignores its inputs."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +71,16 @@ class Run:
         Epoch with the highest validation accuracy; among equals, or for a regression, the one with
         the lowest validation loss. Without held-out examples, the last epoch. ``None`` if no epoch
         was completed.
+    baseline : float or None
+        Score without looking at inputs, on the examples that determine the best epoch: the share of
+        the most frequent class or, for a regression, the mean squared error of the mean value. A
+        network that has learned something is better. ``None`` if no epoch was completed.
     """
 
     network: Network
     history: tuple[Epoch, ...]
     best: Epoch | None = None
+    baseline: float | None = None
 
     def __repr__(self) -> str:
         return f"Run({self._summary()})"
@@ -88,11 +89,17 @@ class Run:
         best, n_epochs = self.best, len(self.history)
         if best is None:
             return "no epoch completed"
-        scores = best.validation_accuracy, best.validation_loss
-        place = " in training" if scores[1] is None else ""
-        accuracy, loss = (best.accuracy, best.loss) if place else scores
-        score = f"loss {loss:.4g}" if accuracy is None else f"{accuracy:.3f}"
-        return f"{n_epochs:,} epoch{'s' * (n_epochs != 1)}, best {best.number}: {score}{place}"
+        place = " in training" if best.validation_loss is None else ""
+        accuracy, loss = best.validation_accuracy, best.validation_loss
+        if loss is None:
+            accuracy, loss = best.accuracy, best.loss
+        if accuracy is not None:
+            score = f"{accuracy:.3f}{place}"
+            score += f", most frequent class {self.baseline:.3f}" if self.baseline else ""
+        else:
+            score = f"loss {loss:,.0f}" if loss >= 1000.0 else f"loss {loss:.4g}"
+            score += f", R2 {1.0 - loss / self.baseline:.2f}{place}" if self.baseline else place
+        return f"{n_epochs:,} epoch{'s' * (n_epochs != 1)}, best {best.number}: {score}"
 
     def _repr_html_(self) -> str:
         from xpnet.pictures.results import draw_learning, result_as_html

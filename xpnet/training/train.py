@@ -13,7 +13,7 @@ from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augmentation, image_shape
 from xpnet.training.backward import Objective
 from xpnet.training.examples import as_examples, as_sample_weight, split
-from xpnet.training.loop import Loop, TrainingOptions
+from xpnet.training.loop import Loop
 from xpnet.training.optimizers import SGD, Adam, AdamW, Optimizer, as_optimizer
 from xpnet.training.run import Epoch, Run
 from xpnet.training.schedules import SCHEDULES, Schedule, as_schedule
@@ -107,9 +107,6 @@ def train(
     ScalingWarning
         As by `xpnet.predict`; also if the first 256 images are numbers up to 255, and the network
         has no preprocessing.
-    ChanceWarning
-        If, without `sample_weight`, the accuracy on the training examples, in the best epoch, is
-        not above the share of their most frequent class by more than three standard deviations.
 
     Examples
     --------
@@ -151,10 +148,9 @@ def train(
     augmentation = None
     if shape is not None:
         augmentation = Augmentation(shape, augment, float(examples.rows.min()))
-    options = TrainingOptions(epochs, batch_size, rate, schedule, patience, augmentation, seed)
     trainer = Trainer(objective, optimizer)
-    loop = Loop(trainer, examples, kept, held_out, options=options)
-    return loop.run(on_epoch)
+    options = epochs, batch_size, rate, schedule, patience, augmentation, seed
+    return Loop(trainer, examples, kept, held_out, *options).run(on_epoch)
 
 
 def usual_batch_size(n_images: int) -> int:
