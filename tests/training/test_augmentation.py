@@ -4,18 +4,19 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from xpnet.training.augmentation import Augmentation, image_shape
+from xpnet.training.augmentation import image_shape, shifted
 
 
-def shifted(rows, shape, pixels, seed=0, background=0.0):
-    return Augmentation(shape, pixels, background)(rows, np.random.default_rng(seed))
+def moved_by(rows, shape, pixels, seed=0, background=0.0):
+    random = np.random.default_rng(seed)
+    return shifted(rows, random, shape=shape, pixels=pixels, background=background)
 
 
 @given(st.integers(0, 3), st.integers(0, 2**32 - 1))
 def test_each_image_moves_as_a_whole(pixels, seed):
     images = np.random.default_rng(0).integers(1, 255, (5, 6, 4)).astype(np.uint8)
     rows = images.reshape(5, -1)
-    moved = shifted(rows, (6, 4), pixels, seed, background=255)
+    moved = moved_by(rows, (6, 4), pixels, seed, background=255)
     assert (moved.shape, moved.dtype) == (rows.shape, np.uint8)
     padded = np.pad(images, [(0, 0), *[(pixels, pixels)] * 2], constant_values=255)
     for i, image in enumerate(moved.reshape(5, 6, 4)):
@@ -30,7 +31,7 @@ def test_each_image_moves_as_a_whole(pixels, seed):
 
 def test_images_move_differently_and_by_the_seed():
     rows = np.tile(np.arange(16, dtype=np.uint8), (100, 1))
-    first, same, other = (shifted(rows, (4, 4), 1, seed) for seed in (1, 1, 2))
+    first, same, other = (moved_by(rows, (4, 4), 1, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, same)
     assert not np.array_equal(first, other)
     assert len(np.unique(first, axis=0)) == 9
@@ -38,7 +39,7 @@ def test_images_move_differently_and_by_the_seed():
 
 def test_each_move_is_as_likely_as_any_other():
     rows = np.tile(np.arange(1, 17, dtype=np.uint8), (9000, 1))
-    moved = shifted(rows, (4, 4), 1, seed=3)
+    moved = moved_by(rows, (4, 4), 1, seed=3)
     _, counts = np.unique(moved, axis=0, return_counts=True)
     assert len(counts) == 9
     # Of 9,000, each of nine is met 1,000 times, give or take five deviations of 30.
@@ -49,7 +50,7 @@ def test_each_move_is_as_likely_as_any_other():
 def test_moves_keep_the_dtype_and_the_rows(dtype):
     rows = np.ones((3, 12), dtype)
     rows.flags.writeable = False
-    moved = shifted(rows, (3, 4), 2)
+    moved = moved_by(rows, (3, 4), 2)
     assert (moved.dtype, moved.shape) == (np.dtype(dtype), (3, 12))
 
 
@@ -58,19 +59,19 @@ def test_moves_keep_the_dtype_and_the_rows(dtype):
     [((5, 28, 28), (28, 28)), ((5, 784), (28, 28)), ((0, 6, 4), (6, 4)), ((2, 1), (1, 1))],
 )
 def test_the_shape_of_images(shape, expected):
-    assert image_shape(shape) == expected
+    assert image_shape(shape, 0) == expected
 
 
 def test_rows_that_are_no_square_have_no_shape():
     message = r"\(n, height, width\), or be square, for `augment`; got .*\(5, 785\)"
     with pytest.raises(ValueError, match=message):
-        image_shape((5, 785))
+        image_shape((5, 785), 1)
 
 
 def test_images_are_not_written_into():
     rows = np.random.default_rng(0).integers(1, 200, (4, 20), np.uint8)
     kept = rows.copy()
     rows.flags.writeable = False
-    result = shifted(rows, (4, 5), 1)
+    result = moved_by(rows, (4, 5), 1)
     assert not np.may_share_memory(result, rows)
     np.testing.assert_array_equal(rows, kept)

@@ -148,6 +148,19 @@ def test_augmentation_changes_images(digits):
     assert plain != moved
 
 
+def test_an_augmentation_of_ones_own(digits, assert_same_bits):
+    def darker(rows, random):
+        return rows * random.choice([0, 1], size=(len(rows), 1))
+
+    options = {"epochs": 2, "validation": 0.2}
+    runs = [xpnet.train(start(), *digits, augment=f, **options) for f in (darker, darker, 0)]
+    assert_same_bits(runs[0], runs[1])
+    assert runs[0].history[-1].loss > runs[2].history[-1].loss
+    assert_same_bits(xpnet.train(start(), *digits, augment=lambda x, _: x, **options), runs[2])
+    with pytest.raises(ValueError, match="`augment`"):
+        xpnet.train(start(), *digits, augment=lambda rows, _: rows[:-1], **options)
+
+
 def there(network, xp_backend, dtype="float32"):
     if xp_backend.name == "dask":
         pytest.skip("Dask arrays are lazy: training would build an endless graph")
@@ -253,14 +266,16 @@ def test_every_optimizer_learns(digits, optimizer, options):
     assert run.history[-1].accuracy > 0.9
 
 
-def test_held_out_images_are_not_trained_on(digits):
-    images, labels = digits
+@pytest.mark.parametrize("augment", [0, 1])
+def test_held_out_images_are_not_trained_on(digits, augment):
+    images, labels = digits[0] // 2 + 1, digits[1]
     # Their values do not change the trained weights.
     held_out = np.random.default_rng(0).permutation(300)[:150]
     others = images.copy()
-    others[held_out] = 255 - others[held_out]
+    others[held_out] = 0  # nor are they the background of the others
     one, other = (
-        xpnet.train(start(), x, labels, epochs=1, validation=0.5) for x in (images, others)
+        xpnet.train(start(), x, labels, epochs=1, validation=0.5, augment=augment)
+        for x in (images, others)
     )
     np.testing.assert_array_equal(arrays(one)[0], arrays(other)[0])
     assert one.history[0].validation_loss != other.history[0].validation_loss
@@ -552,7 +567,7 @@ def test_torchs_graph_does_not_grow():
         ({"validation": 1.0}, ValueError, "from 0 to below 1; got 1.0"),
         ({"validation": -0.1}, ValueError, "from 0 to below 1; got -0.1"),
         ({"augment": -1}, ValueError, "`augment` must be at least 0; got -1"),
-        ({"augment": 28}, ValueError, "`augment` .* to below 28 pixels, the image size; got 28"),
+        ({"augment": 28}, ValueError, "`augment` .* below 28 pixels, the image size; got 28"),
         ({"seed": -1}, ValueError, "`seed` must be at least 0; got -1"),
         ({"validation": (1, 2, 3)}, ValueError, r"must be a pair, \(images, labels\); got 3 items"),
         ({"patience": 3}, ValueError, "held-out images: `validation` must be larger"),

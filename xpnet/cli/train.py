@@ -105,12 +105,11 @@ def _untrained(data: Data, options: TrainArguments, images: Any, labels: Any) ->
     from xpnet.files.hashes import RowsFingerprint
     from xpnet.inference.class_labels import with_label_names
     from xpnet.networks.initializers import init_network
-    from xpnet.training.augmentation import Augmentation, image_shape
+    from xpnet.training.augmentation import image_shape
 
     if options.augment:
-        shape = as_data_error(data.path, image_shape, images.shape)
         try:
-            Augmentation(shape, options.augment)
+            image_shape(images.shape, options.augment)
         except ValueError as error:
             raise UsageError(str(error)) from error
     if options.reproducible and options.preprocessing:

@@ -1,6 +1,6 @@
 """Training examples as rows, and their division into mini-batches."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from xpnet.inference.chunks import on_network_device
 from xpnet.inference.class_labels import as_class_ids, stay_together
 from xpnet.inference.rows import as_rows
 from xpnet.networks.network import Network
+from xpnet.training.augmentation import Augment
 from xpnet.training.backward import Objective
 
 __all__ = ["Batch", "Examples", "all_finite", "as_examples", "as_sample_weight", "batches"]
@@ -187,7 +188,8 @@ def batches(
     objective: Objective,
     batch_size: int,
     *,
-    augment: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
+    augment: Augment | None = None,
+    random: Any = None,
 ) -> Iterator[Batch]:
     """Yield the examples in this order as batches on the device, `augment` applied on the host."""
     network = objective.network
@@ -195,7 +197,10 @@ def batches(
     for start in range(0, len(order), n_at_a_time):
         rows, answers, weights = examples.take(order[start : start + n_at_a_time])
         if augment is not None:
-            rows = augment(rows)
+            shape, rows = rows.shape, np.asarray(augment(rows, random))
+            if rows.shape != shape:
+                msg = f"`augment` must return rows of the shape {shape}; got {rows.shape}"
+                raise ValueError(msg)
         rows, answers = (on_network_device(network, x) for x in (rows, answers))
         targets = objective.targets(answers, network.dtype, array_namespace(rows))
         column = None if weights is None else weight_column(weights, targets)

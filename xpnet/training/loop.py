@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from math import isfinite
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.class_labels import stay_together
 from xpnet.inference.predict import argmax_ids, outputs_of
 from xpnet.networks.network import Network
-from xpnet.training.augmentation import Augmentation
+from xpnet.training.augmentation import Augment
 from xpnet.training.backward import Objective
 from xpnet.training.examples import Examples, batches, weight_column
 from xpnet.training.run import MOST_MEASURED, Epoch, Run, RunawayError
@@ -51,7 +50,7 @@ class Loop:
     rate: float
     schedule: Schedule
     patience: int | None
-    augment: Augmentation | None
+    augment: Augment | None
     seed: int
 
     def __post_init__(self) -> None:
@@ -101,9 +100,8 @@ class Loop:
         order = random.permutation(self.kept)
         total: Any = 0.0  # on the network's device
         total_weight = rate = 0.0
-        augment = partial(self.augment, random=random) if self.augment else None
         given = self.examples, order, trainer.objective, self.batch_size
-        for batch in batches(*given, augment=augment):
+        for batch in batches(*given, augment=self.augment, random=random):
             rate = float(self.rate * self.schedule(trainer.n_steps, self.epochs * n_batches))
             total = total + trainer.step(batch, rate) * batch.total_weight
             total_weight += batch.total_weight

@@ -1,6 +1,7 @@
 """Training of a network by mini-batches, in the same order on every device."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from xpnet.inference.class_labels import with_label_names
 from xpnet.inference.rows import check_integer
 from xpnet.networks.input_range import declared, warn_of_range
 from xpnet.networks.network import Network
-from xpnet.training.augmentation import Augmentation, image_shape
+from xpnet.training.augmentation import Augment, image_shape, shifted
 from xpnet.training.backward import Objective
 from xpnet.training.examples import as_examples, as_sample_weight, split
 from xpnet.training.loop import Loop
@@ -35,7 +36,7 @@ def train(
     schedule: str | Schedule = "cosine",
     validation: float | tuple[Any, Any] = 0.0,
     patience: int | None = None,
-    augment: int = 0,
+    augment: int | Augment = 0,
     seed: int = 0,
     on_epoch: Callable[[Epoch], None] | None = None,
     sample_weight: Any = None,
@@ -73,8 +74,10 @@ def train(
         result is the network of the epoch with the best score on them.
     patience : int, optional
         Stop after this number of epochs without improvement; by default, run all epochs.
-    augment : int, default 0
-        Shift each image in each epoch by up to this number of pixels in both directions.
+    augment : int or callable, default 0
+        Shift each image in each epoch by up to this number of pixels in both directions. Or a
+        function ``augment(rows, random)`` that returns changed rows of shape (n, n_in) for some
+        NumPy rows, copies of the given images, by a ``numpy.random.Generator``.
     seed : int, default 0
         Random seed of the held-out images, the order of the others, and their augmentation; the
         same on every device.
@@ -123,13 +126,12 @@ def train(
     optimizer, schedule = as_optimizer(optimizer), as_schedule(schedule)
     rate = float(optimizer.usual_rate if learning_rate is None else learning_rate)
     _check_integers(1, epochs=epochs, batch_size=batch_size, patience=patience)
-    _check_integers(0, augment=augment, seed=seed)
+    _check_integers(0, seed=seed, augment=None if callable(augment) else augment)
     _check_numbers(rate, validation)
     if network.is_reproducible:
         _check_reproducible(optimizer, schedule)
     n = images.shape[0] if images.ndim else 0
     batch_size = usual_batch_size(n) if batch_size is None else int(batch_size)
-    shape = image_shape(tuple(images.shape)) if augment else None
     weights = as_sample_weight(sample_weight, n)
     examples = as_examples(objective, images, labels, weights=weights, on_host=bool(augment))
     used = np.arange(n) if weights is None else np.flatnonzero(weights)
@@ -145,11 +147,15 @@ def train(
     if patience is not None and not held_out.rows.shape[0]:
         msg = "`patience` needs held-out images: `validation` must be larger"
         raise ValueError(msg)
-    augmentation = None
-    if shape is not None:
-        augmentation = Augmentation(shape, augment, float(examples.rows.min()))
+    change: Augment | None = None
+    if callable(augment):
+        change = augment
+    elif augment:
+        shape = image_shape(tuple(images.shape), augment)
+        background = float(examples.rows.min(axis=1)[kept].min())
+        change = partial(shifted, shape=shape, pixels=augment, background=background)
     trainer = Trainer(objective, optimizer)
-    options = epochs, batch_size, rate, schedule, patience, augmentation, seed
+    options = epochs, batch_size, rate, schedule, patience, change, seed
     return Loop(trainer, examples, kept, held_out, *options).run(on_epoch)
 
 
