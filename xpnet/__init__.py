@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         Epoch as Epoch,
         Run as Run,
         RunawayError as RunawayError,
+        TrainingInterrupted as TrainingInterrupted,
     )
     from xpnet.training.train import train as train
 
@@ -90,7 +91,7 @@ _PUBLIC = {
     "xpnet.pictures.activation_curves": "plot",
     "xpnet.pictures.images": "show",
     "xpnet.training.optimizers": "Adam AdamW SGD",
-    "xpnet.training.run": "Epoch Run RunawayError",
+    "xpnet.training.run": "Epoch Run RunawayError TrainingInterrupted",
     "xpnet.training.train": "train",
 }
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names.split()}

@@ -2,7 +2,11 @@
 
 import inspect
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -236,18 +240,79 @@ def test_a_training_that_runs_away_at_once(refused, output):
     assert list(output.parent.iterdir()) == []
 
 
-def test_a_training_that_runs_away_later_keeps_what_was_good(xpnet, output, monkeypatch):
-    from xpnet.training import schedules
+@pytest.fixture
+def stop_later(monkeypatch):
+    """Return a function: stop trainings in their second epoch, by divergence or an interrupt."""
 
-    # The first epoch is fine; in the second one, everything is thrown away.
-    diverging = {"cosine": lambda n_done, _: 1.0 if n_done < 5 else 1e39}
-    monkeypatch.setattr(schedules, "SCHEDULES", diverging)
-    result = xpnet("train", *QUICK, "-o", output)
-    assert result.code == 2
-    assert " diverged in epoch 2" in result.err
-    assert f"; {output} holds the weights of epoch 1\n" in result.err
+    def stop(kind):
+        def schedule(n_done, _):
+            if n_done < 5:
+                return 1.0
+            if kind == "interrupt":
+                raise KeyboardInterrupt
+            return 1e39
+
+        monkeypatch.setattr("xpnet.training.schedules.SCHEDULES", {"cosine": schedule})
+
+    return stop
+
+
+@pytest.mark.parametrize("kind", ["divergence", "interrupt"])
+def test_a_training_that_stops_writes_its_best_epoch_where_no_file_was(
+    xpnet, output, stop_later, kind
+):
+    history, plot = output.with_name("history.json"), output.with_name("curve.png")
+    words = ["train", *QUICK, "-o", output, "--history", history, "--plot", plot]
+    expected = output.with_name("expected.npz")
+    same = ["--schedule", "constant", "--epochs", "1"]
+    assert xpnet("train", *QUICK, *same, "-o", expected).code == 0
+    code = 130 if kind == "interrupt" else 2
+    stop_later(kind)
+    result = xpnet(*words)
+    assert result.code == code
+    assert f"{output} holds the weights of epoch 1" in result.err
+    assert len(json.loads(history.read_text())) == 1
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    for ours, other in zip(load(output).layers, load(expected).layers, strict=True):
+        np.testing.assert_array_equal(ours.weight, other.weight)
+    output.write_bytes(b"precious")
+    history.unlink()
+    result = xpnet(*words, "--force")
+    assert result.code == code
+    assert f"kept as before: {output}, {plot}" in result.err
+    assert "holds the weights" not in result.err
+    assert (output.read_bytes(), history.exists()) == (b"precious", True)
+    assert len(list(output.parent.iterdir())) == 4
+
+
+def test_an_interrupt_in_the_first_epoch_writes_nothing(refused, output, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("xpnet.training.schedules.SCHEDULES", {"cosine": interrupt})
+    assert refused("train", *QUICK, "-o", output) == (130, "xpnet: interrupted\n")
+    assert list(output.parent.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+@pytest.mark.parametrize("is_new", [True, False])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_training_with_whole_files(output, is_new, number):
+    if not is_new:
+        output.write_bytes(b"precious")
+    words = ["train", "--epochs", "100000", "--hidden", "5", "-o", str(output), "--force"]
+    command = [sys.executable, "-m", "xpnet", *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not process.stderr.readline().startswith("epoch 1/"):
+            assert process.poll() is None
+        process.send_signal(number)
+        process.stderr.read()
+    assert process.returncode == 128 + number
     assert list(output.parent.iterdir()) == [output]
-    assert load(output).n_in == 784
+    if is_new:
+        assert load(output).n_in == 784
+    else:
+        assert output.read_bytes() == b"precious"
 
 
 def test_a_bar_on_a_terminal(xpnet, output, monkeypatch):

@@ -1,12 +1,14 @@
 """Tests of the result of a training run."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import xpnet
-from xpnet.training.run import Epoch, Run, RunawayError
+from xpnet.training import loop, trainer
+from xpnet.training.run import Epoch, Run, RunawayError, TrainingInterrupted
 
 EPOCH = Epoch(1, 0.5, 0.8, 0.6, 0.7, 0.01, 2.0)
 
@@ -125,3 +127,47 @@ def test_a_loss_of_held_out_rows_that_overflows_is_an_error():
     held_out = np.full((2, 1), 1e30), np.ones(2)
     with pytest.raises(RunawayError, match="held-out images"):
         xpnet.train(network, x, y, validation=held_out)
+
+
+def test_an_interrupt_before_any_line_leaves_the_last_complete_epoch(
+    interrupted_at, assert_same_bits
+):
+    x, y = np.random.default_rng(0).normal(size=(12, 2)), np.arange(12) % 2
+    network = xpnet.init_network([2, 2])
+    options = {"batch_size": 6, "schedule": "constant", "validation": 0.25}
+    runs = [xpnet.train(network, x, y, epochs=n, **options) for n in (1, 2)]
+    n_complete = set()
+    for n in range(1, 1000):
+        with interrupted_at(n, loop, trainer) as lines:
+            try:
+                assert_same_bits(xpnet.train(network, x, y, epochs=2, **options), runs[1])
+            except TrainingInterrupted as error:
+                n_complete.add(len(error.run.history))
+                assert_same_bits(error.run, runs[len(error.run.history) - 1])
+            except KeyboardInterrupt:
+                n_complete.add(0)
+        if len(lines) < n:
+            break
+    assert n_complete == {0, 1, 2}
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_an_interrupt_in_on_epoch(n, assert_same_bits):
+    def interrupt(run):
+        if len(run.history) == n:
+            raise KeyboardInterrupt
+
+    given = xpnet.init_network([2, 2]), np.ones((6, 2)), np.arange(6) % 2
+    with pytest.raises(TrainingInterrupted) as caught:
+        xpnet.train(*given, epochs=2, schedule="constant", on_epoch=interrupt)
+    run = pickle.loads(pickle.dumps(caught.value)).run
+    assert_same_bits(run, xpnet.train(*given, epochs=n, schedule="constant"))
+    assert isinstance(caught.value, KeyboardInterrupt)
+
+
+def test_on_epoch_may_save_the_best_network_so_far(assert_same_bits):
+    given = xpnet.init_network([2, 2]), np.ones((6, 2)), np.arange(6) % 2
+    options, runs = {"schedule": "constant", "validation": 0.5}, []
+    xpnet.train(*given, epochs=3, on_epoch=runs.append, **options)
+    for n, run in enumerate(runs, 1):
+        assert_same_bits(run, xpnet.train(*given, epochs=n, **options))

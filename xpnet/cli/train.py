@@ -16,7 +16,7 @@ from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, co
 from xpnet.cli.device_argument import add_device_argument
 from xpnet.cli.device_choice import DeviceOptions, open_device
 from xpnet.cli.report import Outcome, Stopwatch, network_text
-from xpnet.cli.streams import progress_bar, write_error_text
+from xpnet.cli.streams import print_note, progress_bar, write_error_text
 from xpnet.cli.training_options import TrainArguments, add_training_arguments, options_text
 from xpnet.cli.training_setup import (
     TrainingFiles,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from xpnet.arrays.device import Device
     from xpnet.networks.network import Network
-    from xpnet.training.run import Epoch, Run
+    from xpnet.training.run import Run
 
 
 def add_parser(commands: Any) -> None:
@@ -54,12 +54,11 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
     from xpnet.formats.load_save import serialized
     from xpnet.networks.reproducible import reproducible
-    from xpnet.training.run import MOST_MEASURED, RunawayError
+    from xpnet.training.run import MOST_MEASURED, RunawayError, TrainingInterrupted
     from xpnet.training.train import train
 
     data, options = Data.from_args(args, args.path), from_args(TrainArguments, args)
     files, place = from_args(TrainingFiles, args), DeviceOptions(args.device)
-    diverged: RunawayError | None = None
     files.check()
     device = open_device(place, stopwatch)  # its errors come first
     stopwatch.switch("loading")
@@ -82,15 +81,13 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
             _progress(options) as on_epoch,
         ):
             trained = train(start, images, labels, **options.keywords(), on_epoch=on_epoch)
-    except RunawayError as error:
-        trained, diverged = error.run, error
-    if trained.best is not None:
-        files.write(trained)
-    if diverged is not None:
-        best = trained.best
-        kept = "" if best is None else f"; {files.output} holds the weights of epoch {best.number}"
-        msg = f"{diverged}{kept}"
-        raise UsageError(msg) from diverged
+    except (RunawayError, TrainingInterrupted) as error:
+        message = f"{error}{files.write_best(error.run)}"
+        if isinstance(error, TrainingInterrupted):
+            print_note(message)
+            raise
+        raise UsageError(message) from error
+    files.write(trained)
     n_learned = n_images - options.n_held_out(n_images)
     part = f"{MOST_MEASURED:,} of " if n_learned > MOST_MEASURED else ""
     measured = f"{part}the training images"
@@ -138,7 +135,7 @@ def _untrained(data: Data, options: TrainArguments, images: Any, labels: Any) ->
 
 
 @contextmanager
-def _progress(options: TrainArguments) -> "Iterator[Callable[[Epoch], None]]":
+def _progress(options: TrainArguments) -> "Iterator[Callable[[Run], None]]":
     """Yield a function that shows an epoch: a line, and on a terminal a bar of epochs.
 
     The heading comes with the first epoch: an error of the data, before it, remains one line.
@@ -146,8 +143,8 @@ def _progress(options: TrainArguments) -> "Iterator[Callable[[Epoch], None]]":
     lines = [f"training with {options_text(options.printed())}"]
     with progress_bar(unit=" epochs", total=options.epochs) as bar:
 
-        def show(epoch: "Epoch") -> None:
-            lines.append(str(epoch).replace(":", f"/{options.epochs}:", 1))
+        def show(run: "Run") -> None:
+            lines.append(str(run.history[-1]).replace(":", f"/{options.epochs}:", 1))
             text = "\n".join(lines)
             lines.clear()
             if bar is None:

@@ -72,18 +72,52 @@ class TrainingFiles:
         for path in paths:
             check_output(path, force=self.force, kind=kinds[path])
 
-    def write(self, trained: "Run") -> None:
-        """Write the model, its history and its picture."""
-        from xpnet.formats.load_save import save
+    def write(self, trained: "Run", *, only_new: bool = False) -> list[str]:
+        """Write the model, its history and its picture; return the paths that were kept.
 
-        save(trained.network, self.output, force=self.force)
-        if self.history is not None:
-            with atomic_write(self.history, force=self.force) as stream:
-                epochs = [asdict(epoch) for epoch in trained.history]
-                stream.write(json.dumps(epochs, indent=1).encode() + b"\n")
-        if self.plot is not None:
-            from xpnet.pictures.figures import save_figure
-            from xpnet.pictures.results import draw_learning
+        If `only_new`, existing files are kept, with --force or without.
+        """
+        kept, force = [], self.force and not only_new
+        writers = {
+            self.output: _write_model,
+            self.history: _write_history,
+            self.plot: _write_plot,
+        }
+        for path, write in writers.items():
+            try:
+                if path is not None:
+                    write(trained, path, force=force)
+            except FileExistsError:
+                if not only_new:
+                    raise
+                kept.append(str(path))
+        return kept
 
-            title = network_text(trained.network)
-            save_figure(draw_learning(trained.history, title=title), self.plot, force=self.force)
+    def write_best(self, trained: "Run") -> str:
+        """Write new files after a training that was stopped; return the end of its message."""
+        if trained.best is None:
+            return ""
+        kept = self.write(trained, only_new=True)
+        text = f"; {self.output} holds the weights of epoch {trained.best.number}"
+        text = "" if self.output in kept else text
+        return f"{text}; kept as before: {', '.join(kept)}" if kept else text
+
+
+def _write_model(trained: "Run", path: str, *, force: bool) -> None:
+    from xpnet.formats.load_save import save
+
+    save(trained.network, path, force=force)
+
+
+def _write_history(trained: "Run", path: str, *, force: bool) -> None:
+    with atomic_write(path, force=force) as stream:
+        epochs = [asdict(epoch) for epoch in trained.history]
+        stream.write(json.dumps(epochs, indent=1).encode() + b"\n")
+
+
+def _write_plot(trained: "Run", path: str, *, force: bool) -> None:
+    from xpnet.pictures.figures import save_figure
+    from xpnet.pictures.results import draw_learning
+
+    figure = draw_learning(trained.history, title=network_text(trained.network))
+    save_figure(figure, path, force=force)

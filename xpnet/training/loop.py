@@ -18,7 +18,7 @@ from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augment
 from xpnet.training.backward import Objective
 from xpnet.training.examples import Examples, batches, weight_column
-from xpnet.training.run import MOST_MEASURED, Epoch, Run, RunawayError
+from xpnet.training.run import MOST_MEASURED, Epoch, Run, RunawayError, TrainingInterrupted
 from xpnet.training.schedules import Schedule
 from xpnet.training.trainer import Trainer
 
@@ -55,17 +55,28 @@ class Loop:
 
     def __post_init__(self) -> None:
         self._measured = self.examples.take(self.kept[:MOST_MEASURED])
+        answers, weights = to_numpy(self.held_out.answers), self.held_out.weights
+        if not len(answers):
+            answers, weights = to_numpy(self.examples.answers)[self.kept], self.examples.weights
+            weights = None if weights is None else weights[self.kept]
+        self._baseline = _baseline(self.trainer.objective, answers, weights)
         # Replaced by a single assignment: an interrupt leaves either the old epoch or the new one.
         self._end = _End()
         self._start = perf_counter()
 
-    def run(self, on_epoch: Callable[[Epoch], None] | None) -> Run:
+    def run(self, on_epoch: Callable[[Run], None] | None) -> Run:
         """Train until all epochs are done or patience is exhausted."""
-        while not self._is_done():
-            self._end = self._next_end()
-            if on_epoch is not None:
-                on_epoch(self._end.history[-1])
-        return self._result()
+        try:
+            while not self._is_done():
+                self._end = self._next_end()
+                if on_epoch is not None:
+                    on_epoch(self._result())
+            return self._result()
+        except KeyboardInterrupt as error:
+            if not self._end.history:
+                raise
+            msg = f"training was interrupted after epoch {len(self._end.history)}"
+            raise TrainingInterrupted(msg, self._result()) from error
 
     def _is_done(self) -> bool:
         history, best, _ = self._end
@@ -119,12 +130,7 @@ class Loop:
         network = self.trainer.objective.network.ordinary
         if best is None:
             return Run(network, history)
-        answers, weights = to_numpy(self.held_out.answers), self.held_out.weights
-        if not len(answers):
-            answers, weights = to_numpy(self.examples.answers)[self.kept], self.examples.weights
-            weights = None if weights is None else weights[self.kept]
-        baseline = _baseline(self.trainer.objective, answers, weights)
-        return Run(self.trainer.network(parameters), history, best, baseline)
+        return Run(self.trainer.network(parameters), history, best, self._baseline)
 
 
 def _baseline(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from xpnet.networks.network import Network
 
-__all__ = ["MOST_MEASURED", "Epoch", "Run", "RunawayError"]
+__all__ = ["MOST_MEASURED", "Epoch", "Run", "RunawayError", "TrainingInterrupted"]
 
 # Training accuracy is measured on this number of examples at most.
 MOST_MEASURED = 2000
@@ -108,7 +108,19 @@ class Run:
         return result_as_html(rows, draw_learning, self.history)
 
 
-class RunawayError(FloatingPointError):
+class _StoppedError(BaseException):
+    """End of a training before its time, with the result so far."""
+
+    def __init__(self, message: str, run: Run) -> None:
+        super().__init__(message)
+        self.run = run
+
+    def __reduce__(self) -> tuple[type["_StoppedError"], tuple[str, Run]]:
+        """Return both arguments, so that the error can be pickled."""
+        return type(self), (str(self), self.run)
+
+
+class RunawayError(_StoppedError, FloatingPointError):
     """Raised if the loss or a parameter becomes NaN or infinite.
 
     Attributes
@@ -117,10 +129,12 @@ class RunawayError(FloatingPointError):
         Result up to the last finite epoch.
     """
 
-    def __init__(self, message: str, run: Run) -> None:
-        super().__init__(message)
-        self.run = run
 
-    def __reduce__(self) -> tuple[type["RunawayError"], tuple[str, Run]]:
-        """Return both arguments, so that the error can be pickled."""
-        return type(self), (str(self), self.run)
+class TrainingInterrupted(_StoppedError, KeyboardInterrupt):  # noqa: N818 (as KeyboardInterrupt)
+    """Raised if the user interrupts a training, by Ctrl-C, after its first epoch.
+
+    Attributes
+    ----------
+    run : Run
+        Result up to the last complete epoch.
+    """

@@ -16,7 +16,7 @@ from xpnet.training.backward import Objective
 from xpnet.training.examples import as_examples, as_sample_weight, split
 from xpnet.training.loop import Loop
 from xpnet.training.optimizers import SGD, Adam, AdamW, Optimizer, as_optimizer
-from xpnet.training.run import Epoch, Run
+from xpnet.training.run import Run
 from xpnet.training.schedules import SCHEDULES, Schedule, as_schedule
 from xpnet.training.trainer import Trainer
 
@@ -38,7 +38,7 @@ def train(
     patience: int | None = None,
     augment: int | Augment = 0,
     seed: int = 0,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    on_epoch: Callable[[Run], None] | None = None,
     sample_weight: Any = None,
 ) -> Run:
     """Train a network on labelled examples by mini-batches.
@@ -82,7 +82,8 @@ def train(
         Random seed of the held-out images, the order of the others, and their augmentation; the
         same on every device.
     on_epoch : callable, optional
-        Called with each `Epoch`, with BLAS's usual number of threads.
+        Called after each epoch with the `Run` so far, with BLAS's usual number of threads. Its last
+        epoch is ``run.history[-1]``.
     sample_weight : array of shape (n,), optional
         Weight of each image, finite and 0 or more; only ratios matter. Losses and accuracies are
         weighted means, except of separate held-out examples. An image of weight 0, or of less than
@@ -104,6 +105,9 @@ def train(
     RunawayError
         If the loss or a parameter becomes NaN or infinite: a FloatingPointError whose ``.run``
         holds the result up to the last finite epoch.
+    TrainingInterrupted
+        If Ctrl-C interrupts the training after the first epoch: a KeyboardInterrupt whose ``.run``
+        holds the result up to the last complete epoch.
 
     Warns
     -----
