@@ -1,6 +1,6 @@
 """Tests of gradients: against finite differences, and against torch in both precisions."""
 
-from itertools import cycle, pairwise
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -227,117 +227,6 @@ def test_any_shape_equals_torchs(kind, subtests):
             np.testing.assert_allclose(ours[1], gradient, rtol=1e-10, atol=1e-13 * largest)
 
 
-# How steep each activation and its derivative are at most.
-STEEPEST = {
-    "identity": (1.0, 0.0),
-    "sigmoid": (0.25, 0.0963),
-    "silu": (1.1, 0.501),
-    "softplus": (1.0, 0.25),
-    "softsign": (1.0, 2.0),
-    "tanh": (1.0, 0.770),
-}
-ROUNDING = 2.0**-24
-# Error of an activation and of its derivative, relative to the larger of its value and 1.
-FUNCTION = 16 * ROUNDING
-
-
-def product(x, x_error, y, y_error):
-    """Return the error bound of x @ y in float32, for x and y with errors."""
-    gamma = (x.shape[1] + 2) * ROUNDING * 1.01  # Higham's; 2 for a bias or a division
-    x, y = np.abs(x), np.abs(y)
-    return x_error @ y + (x + x_error) @ y_error + gamma * ((x + x_error) @ (y + y_error))
-
-
-def float32_bound(objective, rows, answers):
-    """Return the error bound of each element of the gradient in float32.
-
-    The errors of the forward and the backward pass are carried along beside the numbers: each
-    operation adds its own rounding to what it was given, as of `product`; an activation lets
-    through as much as it is steep.
-    """
-    network = objective.scored
-    x, x_error = 0.5 * rows, np.zeros_like(rows)  # a half is exact
-    stages = []
-    for layer in network.layers:
-        steep, curved = STEEPEST[layer.activation]
-        z = x @ layer.weight + layer.bias
-        z_error = product(x, x_error, layer.weight, np.zeros_like(layer.weight))
-        z_error += 2 * ROUNDING * np.abs(layer.bias)
-        row = ACTIVATIONS[layer.activation]
-        y = row.function(z, np)
-        slope = row.derivative(z, y, np) if layer.activation != "identity" else np.ones_like(z)
-        slope_error = curved * z_error + (FUNCTION * np.maximum(1, np.abs(y)) if curved else 0.0)
-        stages.append((x, x_error, slope, slope_error, layer))
-        x, x_error = y, steep * z_error + FUNCTION * np.maximum(1, np.abs(y)) * bool(curved)
-    targets = objective.targets(answers, rows.dtype, np)
-    _, g = objective.mean_loss(x, targets, np)
-    if objective.loss == "cross_entropy":
-        # Logits that are off by e change no probability by more than the factor exp(2 e).
-        off = np.expm1(2 * x_error.max(axis=1, keepdims=True)) + (x.shape[1] + 16) * ROUNDING
-        g_error = off / len(x) * np.ones_like(x)
-    elif objective.loss == "binary_cross_entropy":
-        g_error = (x_error / 4 + FUNCTION) / x.size
-    else:
-        g_error = (2 * x_error + 4 * ROUNDING * np.abs(x - targets)) / x.size
-    parts = []
-    for x, x_error, slope, slope_error, layer in reversed(stages):
-        off = g_error * (np.abs(slope) + slope_error) + np.abs(g) * slope_error
-        g = g * slope
-        g_error = off + 2 * ROUNDING * np.abs(g)
-        ones = np.ones((1, len(x)))
-        parts[:0] = [
-            product(x.T, x_error.T, g, g_error),
-            product(ones, np.zeros_like(ones), g, g_error),
-        ]
-        g_error = product(g, g_error, layer.weight.T, np.zeros_like(layer.weight.T))
-        g = g @ layer.weight.T
-    return np.concatenate([part.reshape(-1) for part in parts])
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_float32_is_as_near_as_its_roundings(kind, subtests):
-    cases = [(activation, {}) for activation in STEEPEST]
-    for seed, first in enumerate(cases * 3):
-        with subtests.test(activation=first[0], seed=seed):
-            random = np.random.default_rng([14, seed])
-            assert_rounded_as_bounded(*any_shape(kind, first, cases, random))
-
-
-def assert_rounded_as_bounded(objective, rows, answers):
-    # The same numbers in both precisions.
-    network = objective.network.map_arrays(lambda x: x.astype(np.float32).astype(np.float64))
-    objective = Objective(network)
-    rows = rows.astype(np.float32).astype(np.float64)
-    if not objective.has_classes:
-        answers = answers.astype(np.float32).astype(np.float64)
-    _, exact = gradient_here(objective, rows, answers)
-    narrow = Objective(network.map_arrays(lambda x: x.astype(np.float32)))
-    _, gradient = gradient_here(narrow, rows.astype(np.float32), answers)
-    assert gradient.dtype == np.float32
-    bound = float32_bound(objective, rows, answers)
-    assert np.all(np.abs(gradient - exact) <= bound)
-    # The bound is small enough to detect errors.
-    assert bound.max() < 1e-3 * max(1.0, np.abs(exact).max())
-
-
-def test_the_order_of_the_gradient_is_that_of_the_layout():
-    objective, rows, answers = draw("classes", [2, (4, "tanh", {})], 5, np.random.default_rng(1))
-    _, gradient = gradient_here(objective, rows, answers)
-    (weight1, bias1), (weight2, bias2) = unflatten_parameters(objective.network, gradient, np)
-    # By hand, once more.
-    (w1, b1), (w2, b2) = pairs_of(objective.network)
-    x = 0.5 * rows
-    hidden = np.tanh(x @ w1 + b1)
-    slope = xpnet.softmax(hidden @ w2 + b2, axis=1)
-    slope[np.arange(5), answers] -= 1
-    slope /= 5
-    np.testing.assert_allclose(weight2, hidden.T @ slope, rtol=1e-12)
-    np.testing.assert_allclose(bias2, slope.sum(axis=0), rtol=1e-12)
-    slope = (slope @ w2.T) * (1 - hidden**2)
-    np.testing.assert_allclose(weight1, x.T @ slope, rtol=1e-12)
-    np.testing.assert_allclose(bias1, slope.sum(axis=0), rtol=1e-12)
-
-
 def test_the_given_parameters_are_used():
     objective, rows, answers = draw("values", [3, (4, "tanh", {})], 6, np.random.default_rng(3))
     other, _, _ = draw("values", [3, (4, "tanh", {})], 6, np.random.default_rng(4))
@@ -451,32 +340,3 @@ def of(n_out, output="logits", activation="identity"):
 def test_networks_without_a_loss(network, word):
     with pytest.raises(ValueError, match=word):
         Objective(network)
-
-
-@pytest.mark.parametrize(
-    ("network", "loss", "has_classes"),
-    [
-        (of(3), "cross_entropy", True),
-        (of(1), "binary_cross_entropy", True),
-        (of(1, "values"), "mean_squared_error", False),
-        (of(3, "probabilities", "softmax"), "cross_entropy", True),
-        (of(1, "probabilities", "sigmoid"), "binary_cross_entropy", True),
-        (of(2, "probabilities", "sigmoid"), "binary_cross_entropy", False),
-    ],
-)
-def test_the_default_loss(network, loss, has_classes):
-    objective = Objective(network)
-    assert (objective.loss, objective.has_classes) == (loss, has_classes)
-
-
-def test_layers_of_different_widths():
-    # All widths differ, so that no weight fits in the place of another one.
-    objective, rows, answers = draw(
-        "sigmoids",
-        [7, (5, "silu", {}), (3, "tanh", {}), (2, "softsign", {})],
-        6,
-        np.random.default_rng(8),
-    )
-    _, gradient = gradient_here(objective, rows, answers)
-    shapes = [weight.shape for weight, _ in unflatten_parameters(objective.network, gradient, np)]
-    assert shapes == list(pairwise([7, 5, 3, 2, 4]))

@@ -117,16 +117,10 @@ class OwnOptimizer(xpnet.SGD):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (
-            {"optimizer": OwnOptimizer()},
-            "`optimizer` .* for a reproducible network; got OwnOptimizer",
-        ),
-        ({"schedule": lambda _done, _all: 1.0}, "`schedule` .* got a function"),
-    ],
+    "options",
+    [{"optimizer": OwnOptimizer()}, {"schedule": lambda _done, _all: 1.0}],
     ids=["optimizer", "schedule"],
 )
-def test_what_cannot_be_promised(digits, options, message):
-    with pytest.raises(TypeError, match=message):
+def test_what_cannot_be_promised(digits, options):
+    with pytest.raises(TypeError, match="reproducible"):
         result_of(start(), *digits, **options)

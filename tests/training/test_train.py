@@ -80,13 +80,6 @@ def test_the_loss_is_the_mean_over_all_examples(digits):
     assert run.history[0].loss == pytest.approx(float(xpnet.cross_entropy(logits, digits[1])), 1e-5)
 
 
-def test_the_schedule_sets_the_learning_rate(digits):
-    options = {"epochs": 4, "batch_size": 150, "learning_rate": 0.01}
-    run = xpnet.train(start(), *digits, schedule=lambda i, n: (i + 1) / n, **options)
-    rates = [epoch.learning_rate for epoch in run.history]
-    assert rates == pytest.approx([0.0025, 0.005, 0.0075, 0.01])
-
-
 @pytest.mark.parametrize("number", [np.float64, np.float32, np.float16])
 def test_numpy_scalars_as_rates(digits, number, assert_same_bits):
     run = xpnet.train(
@@ -95,14 +88,6 @@ def test_numpy_scalars_as_rates(digits, number, assert_same_bits):
     expected = xpnet.train(start(), *digits, epochs=1, learning_rate=0.25, schedule=lambda *_: 0.5)
     assert_same_bits(run, expected)
     assert type(run.history[0].learning_rate) is float
-
-
-def test_the_initial_network_is_not_modified(digits):
-    network = start()
-    copy = network.layers[0].weight.copy()
-    run = xpnet.train(network, *digits, epochs=1)
-    np.testing.assert_array_equal(network.layers[0].weight, copy)
-    assert not np.array_equal(run.network.layers[0].weight, copy)
 
 
 def test_preprocessing_and_classes_are_kept(digits, assert_same_bits):
@@ -141,13 +126,6 @@ def test_each_epoch_has_its_own_order(monkeypatch):
     assert [sorted(order) for order in orders] == [[*range(30)]] * 3
 
 
-def test_augmentation_changes_images(digits):
-    plain, moved = (
-        xpnet.train(start(), *digits, epochs=1, augment=n).history[0].loss for n in (0, 2)
-    )
-    assert plain != moved
-
-
 def test_an_augmentation_of_ones_own(digits, assert_same_bits):
     def darker(rows, random):
         return rows * random.choice([0, 1], size=(len(rows), 1))
@@ -167,41 +145,6 @@ def there(network, xp_backend, dtype="float32"):
     return network.map_arrays(lambda x: xp_backend.asarray(x, dtype))
 
 
-ROUNDING = 2.0**-24
-
-
-def bound_of_descent(rows, targets, layer, rate, n_steps):
-    """Return parameters after steps of gradient descent, and the error bounds of float32.
-
-    A classifier of one layer, all examples at once. Beside the numbers of float64 their errors
-    are carried along: a product of n numbers is off by gamma(n), an exponential by a few
-    roundings, and logits that are off by e change no share by more than the factor exp(2 e).
-    """
-    n, n_in = rows.shape
-    weight, bias = layer.weight.astype(float), layer.bias.astype(float)
-    w_off, b_off = np.zeros_like(weight), np.zeros_like(bias)
-
-    def gamma(k):
-        return (k + 2) * ROUNDING * 1.01
-
-    x_off = 2 * ROUNDING * rows  # the scale, and the product with it
-    for _ in range(n_steps):
-        logits = rows @ weight + bias
-        off = (rows + x_off) @ w_off + x_off @ np.abs(weight) + b_off
-        off += gamma(n_in + 1) * (rows @ np.abs(weight) + np.abs(bias) + off)
-        p = xpnet.softmax(logits, axis=1)
-        slope = (p - targets) / n
-        share_off = np.expm1(2 * off.max(axis=1, keepdims=True)) + (weight.shape[1] + 16) * ROUNDING
-        slope_off = (p * share_off + 2 * ROUNDING) / n
-        w_slope_off = rows.T @ slope_off + x_off.T @ (np.abs(slope) + slope_off)
-        w_slope_off += gamma(n) * (rows.T @ (np.abs(slope) + slope_off))
-        b_slope_off = slope_off.sum(axis=0) + gamma(n) * (np.abs(slope) + slope_off).sum(axis=0)
-        weight, bias = weight - rate * rows.T @ slope, bias - rate * slope.sum(axis=0)
-        w_off += rate * w_slope_off + 4 * ROUNDING * (np.abs(weight) + rate)
-        b_off += rate * b_slope_off + 4 * ROUNDING * (np.abs(bias) + rate)
-    return (weight, bias), (w_off, b_off)
-
-
 def test_every_backend_descends_alike(xp_backend, digits):
     images, labels = digits[0][:60], digits[1][:60]
     host = start((784, 10))
@@ -211,15 +154,15 @@ def test_every_backend_descends_alike(xp_backend, digits):
     run = xpnet.train(network, images, labels, epochs=5, batch_size=60, **options)
     (layer,) = host.layers
     rows, targets = images.reshape(60, -1) / 255, np.eye(10)[labels]
-    expected, off = bound_of_descent(rows, targets, layer, 0.1, 5)
+    weight, bias = layer.weight.astype(float), layer.bias.astype(float)
+    for _ in range(5):
+        slope = (xpnet.softmax(rows @ weight + bias, axis=1) - targets) / 60
+        weight, bias = weight - 0.1 * rows.T @ slope, bias - 0.1 * slope.sum(axis=0)
     (made,) = run.network.layers
-    found = made.weight, made.bias
-    for x, truth, bound in zip(found, expected, off, strict=True):
+    for x, truth in ((made.weight, weight), (made.bias, bias)):
         values = xp_backend.check(x, dtype="float32", shape=truth.shape)
-        assert np.all(np.abs(values - truth) <= bound)
-    assert max(bound.max() for bound in off) < 1e-3
-    moved = np.abs(expected[0] - layer.weight)
-    assert moved.max() > 100 * off[0].max()  # so that a wrong step would be seen
+        np.testing.assert_allclose(values, truth, rtol=0, atol=2e-6)
+    assert np.abs(weight - layer.weight).max() > 1e-2  # so that a wrong step would be seen
 
 
 def test_every_backend_learns_alike(xp_backend, digits):
@@ -334,15 +277,6 @@ def test_patience_stops_training_without_improvement(patience):
     np.testing.assert_array_equal(arrays(run)[0], arrays(worsening()[0])[0])
 
 
-def test_patience_continues_with_improvement():
-    x = np.random.default_rng(0).normal(size=(60, 3))
-    network = xpnet.init_network([3, 1], output="values", dtype="float64")
-    run = xpnet.train(
-        network, x, x[:, 0], epochs=20, optimizer="sgd", validation=(x, x[:, 0]), patience=1
-    )
-    assert len(run.history) == 20
-
-
 @pytest.fixture
 def threads_of_blas():
     """Give BLAS two threads, and return a function that returns their number."""
@@ -393,25 +327,6 @@ def test_an_error_in_a_callback_restores_the_threads(digits, threads_of_blas, ca
     assert threads_of_blas() == {2}
 
 
-@pytest.mark.parametrize(
-    ("n", "batch_size", "counts"),
-    [(5, 100, [5]), (1, 100, [1]), (1, 1, [1]), (7, 3, [3, 3, 1]), (6, 3, [3, 3]), (3, 1, [1] * 3)],
-)
-def test_sizes_of_batches(digits, monkeypatch, n, batch_size, counts):
-    seen, epochs, step = [], [], Trainer.step
-
-    def recorded(self, batch, rate):
-        seen.append(batch.rows.shape[0])
-        return step(self, batch, rate)
-
-    monkeypatch.setattr(Trainer, "step", recorded)
-    options = {"epochs": 2, "batch_size": batch_size, "on_epoch": epochs.append}
-    run = xpnet.train(start(), digits[0][:n], digits[1][:n], **options)
-    assert seen == counts * 2
-    assert [x.history for x in epochs] == [run.history[:1], run.history]
-    assert np.isfinite(run.history[0].loss)
-
-
 def test_a_regression_learns_a_sine():
     x = np.linspace(-3, 3, 200)[:, None]
     network = xpnet.init_network([1, 20, 1], activation="tanh", scheme="he", output="values")
@@ -424,14 +339,17 @@ def test_a_regression_learns_a_sine():
     assert run.best is min(run.history, key=lambda epoch: epoch.validation_loss)
 
 
-def test_several_values_at_once():
-    x = np.random.default_rng(0).normal(size=(100, 3))
-    truth = x @ [[1.0, 2.0], [0.0, -1.0], [0.5, 0.0]] + [1.0, -1.0]
-    network = xpnet.init_network([3, 2], output="values", dtype="float64")
-    run = xpnet.train(
-        network, x, truth, epochs=100, batch_size=20, optimizer="sgd", learning_rate=0.3
-    )
-    assert run.history[-1].loss < 1e-10
+def test_values_of_float64_on_every_device(xp_backend):
+    x = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+    y = (x[:, 0] - x[:, 1]).astype(np.float64)
+    host = xpnet.init_network([2, 1], output="values")
+    options = {"epochs": 2, "validation": (x, y)}
+    run = xpnet.train(there(host, xp_backend), x, y, **options)
+    expected = xpnet.train(host, x, y, **options)
+    for ours, other in zip(run.history, expected.history, strict=True):
+        assert ours.loss == pytest.approx(other.loss, rel=1e-4)
+        assert ours.validation_loss == pytest.approx(other.validation_loss, rel=1e-4)
+    assert run.baseline == pytest.approx(y.var(), rel=1e-6)
 
 
 XOR = np.asarray([[0, 0], [0, 1], [1, 0], [1, 1]]), np.asarray([0, 1, 1, 0])
@@ -475,17 +393,6 @@ def test_independent_units():
     assert run.history[-1].accuracy > 0.9
     right = np.all((run.network(rows) > 0.5) == answers, axis=1)
     assert run.history[-1].accuracy == pytest.approx(np.mean(right))
-
-
-def test_a_softmax_at_the_end_learns_as_logits_do(digits, assert_same_bits):
-    old = start()
-    *hidden, last = old.layers
-    ending = xpnet.Dense(last.weight, last.bias, "softmax")
-    network = xpnet.Network([*hidden, ending], old.preprocessing, output="probabilities")
-    run = xpnet.train(network, *digits, epochs=2, validation=0.2)
-    assert_same_bits(run, xpnet.train(old, *digits, epochs=2, validation=0.2))
-    assert run.network.layers[-1].activation == "softmax"
-    np.testing.assert_allclose(xpnet.predict_proba(run.network, digits[0]).sum(axis=1), 1, 1e-5)
 
 
 def test_a_network_of_float16_learns(digits):
@@ -556,63 +463,74 @@ def test_torchs_graph_does_not_grow():
         assert not x.requires_grad
 
 
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        ({"epochs": 0}, ValueError, "`epochs` must be at least 1; got 0"),
-        ({"batch_size": 0}, ValueError, "`batch_size` must be at least 1; got 0"),
-        ({"learning_rate": 0}, ValueError, "`learning_rate` must be positive and finite; got 0"),
-        ({"learning_rate": np.nan}, ValueError, "`learning_rate` must be positive.*; got nan"),
-        ({"learning_rate": np.inf}, ValueError, "`learning_rate` must be positive.*; got inf"),
-        ({"validation": 1.0}, ValueError, "from 0 to below 1; got 1.0"),
-        ({"validation": -0.1}, ValueError, "from 0 to below 1; got -0.1"),
-        ({"augment": -1}, ValueError, "`augment` must be at least 0; got -1"),
-        ({"augment": 28}, ValueError, "`augment` .* below 28 pixels, the image size; got 28"),
-        ({"seed": -1}, ValueError, "`seed` must be at least 0; got -1"),
-        ({"validation": (1, 2, 3)}, ValueError, r"must be a pair, \(images, labels\); got 3 items"),
-        ({"patience": 3}, ValueError, "held-out images: `validation` must be larger"),
-        ({"patience": 3, "validation": 0.001}, ValueError, "`patience` needs held-out images"),
-        ({"patience": 0, "validation": 0.5}, ValueError, "`patience` must be at least 1; got 0"),
-        ({"optimizer": "lion"}, ValueError, "adam, adamw, momentum, nesterov, sgd, .*'lion'"),
-        ({"schedule": "linear"}, ValueError, "'linear'"),
-        ({"epochs": 1.5}, TypeError, "`epochs` must be an integer; got 1.5"),
-        ({"epochs": True}, TypeError, "`epochs` must be an integer; got True"),
-        ({"augment": 1.5}, TypeError, "`augment` must be an integer; got 1.5"),
-        ({"seed": "one"}, TypeError, "`seed` must be an integer; got 'one'"),
-        ({"validation": [1, 2]}, TypeError, r"a share, or a pair \(images, labels\); got list"),
-        ({"optimizer": xpnet.Adam}, TypeError, r"a name, or an optimizer such as Adam\(\)"),
-        ({"optimizer": 3}, TypeError, "a name, or an optimizer"),
-        ({"optimizer": SimpleNamespace(step=print)}, TypeError, "a name, or an optimizer"),
-        ({"schedule": None}, TypeError, "a name, or a function"),
-    ],
-    ids=str,
-)
-def test_wrong_options(digits, options, error, message):
-    with pytest.raises(error, match=message):
-        xpnet.train(start(), *digits, **options)
+WRONG = [
+    ("epochs", 0, ValueError, "at least 1"),
+    ("epochs", 1.5, TypeError, "integer"),
+    ("epochs", True, TypeError, "integer"),
+    ("batch_size", 0, ValueError, "at least 1"),
+    *(("learning_rate", x, ValueError, "positive") for x in (0, np.nan, np.inf)),
+    *(("validation", x, ValueError, "share") for x in (1.0, -0.1, (1, 2, 3))),
+    ("validation", [1, 2], TypeError, "pair"),
+    *(("augment", x, ValueError, "augment") for x in (-1, 28)),
+    ("augment", 1.5, TypeError, "integer"),
+    ("seed", -1, ValueError, "seed"),
+    ("seed", "one", TypeError, "seed"),
+    ("patience", 3, ValueError, "held-out"),
+    ("patience", 0, ValueError, "at least 1"),
+    ("optimizer", "lion", ValueError, "lion"),
+    *(("optimizer", x, TypeError, "Adam") for x in (Adam, 3, SimpleNamespace(step=print))),
+    ("schedule", "linear", ValueError, "linear"),
+    ("schedule", None, TypeError, "name"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "error", "word"), WRONG)
+def test_wrong_options(digits, name, value, error, word):
+    with pytest.raises(error, match=word):
+        xpnet.train(start(), *digits, **{name: value})
 
 
 @pytest.mark.parametrize(
-    ("images", "labels", "error", "message"),
+    ("images", "error", "word"),
     [
-        (np.zeros((2, 64)), [0, 1], ValueError, "rows of 784 values"),
-        (np.zeros((0, 784)), np.zeros(0, int), ValueError, "at least one image to train on"),
-        ("digits", [0], TypeError, "`images` must be an array"),
+        (np.zeros((2, 64)), ValueError, "784"),
+        (np.zeros((0, 784)), ValueError, "at least one image"),
+        (np.zeros((2, 784)) * 1j, TypeError, "complex128"),
+        ("digits", TypeError, "images"),
     ],
 )
-def test_examples_that_do_not_fit(images, labels, error, message):
-    with pytest.raises(error, match=message):
-        xpnet.train(start(), images, labels)
+def test_images_that_do_not_fit(images, error, word):
+    with pytest.raises(error, match=word):
+        xpnet.train(start(), images, np.zeros(len(images) % 6, int))
+
+
+@pytest.mark.parametrize(("n", "sizes"), [(1, [1]), (7, [3, 3, 1]), (6, [3, 3])])
+def test_sizes_of_batches(digits, monkeypatch, n, sizes):
+    seen, step = [], Trainer.step
+
+    def recorded(self, batch, rate):
+        seen.append((batch.rows.shape[0], rate))
+        return step(self, batch, rate)
+
+    monkeypatch.setattr(Trainer, "step", recorded)
+    options = {"batch_size": 3, "schedule": lambda done, n_steps: (done + 1) / n_steps}
+    rows = digits[0][:n], digits[1][:n]
+    run = xpnet.train(start(), *rows, epochs=2, learning_rate=0.01, **options)
+    n_steps = 2 * len(sizes)
+    expected = [0.01 * (i + 1) / n_steps for i in range(n_steps)]
+    assert [size for size, _ in seen] == sizes * 2
+    assert [rate for _, rate in seen] == pytest.approx(expected)
+    assert run.history[-1].learning_rate == pytest.approx(0.01)
 
 
 def test_a_nan_loss_stops_training():
     steep = xpnet.init_network([2, 2]).map_arrays(lambda x: x * np.float32(1e30))
-    with pytest.raises(RunawayError, match=r"the loss \(nan\) diverged in epoch 1: a lower") as it:
+    with pytest.raises(RunawayError, match=r"nan.* epoch 1") as it:
         xpnet.train(steep, np.asarray([[1e30, 1e30]]), [0])
-    assert it.value.run.history == ()
-    assert it.value.run.best is None
-    kept = it.value.run.network.layers[0].weight
-    np.testing.assert_array_equal(kept, steep.layers[0].weight)
+    again = pickle.loads(pickle.dumps(it.value))
+    assert str(again) == str(it.value)
+    assert (again.run.history, again.run.best) == ((), None)
+    np.testing.assert_array_equal(again.run.network.layers[0].weight, steep.layers[0].weight)
 
 
 @pytest.mark.parametrize(
@@ -638,25 +556,6 @@ def test_the_finite_epochs_are_kept(digits, assert_same_bits):
         xpnet.train(start(), *digits, epochs=9, **options)
     assert_same_bits(caught.value.run, xpnet.train(start(), *digits, epochs=2, **options))
     assert len(caught.value.run.history) == 2
-
-
-def test_complex_images(digits):
-    with pytest.raises(TypeError, match="`images` must hold real numbers; got dtype complex128"):
-        xpnet.train(start(), digits[0] * 1j, digits[1])
-
-
-def test_an_error_can_be_pickled():
-    with pytest.raises(RunawayError) as caught:
-        xpnet.train(xpnet.init_network([2, 2]), np.ones((3, 2)), [0, 1, 1], learning_rate=1e39)
-    again = pickle.loads(pickle.dumps(caught.value))
-    assert str(again) == str(caught.value)
-    assert repr(again.run.network) == repr(caught.value.run.network)
-
-
-def test_images_in_another_range_than_the_network_takes():
-    start = xpnet.init_network([784, 10], preprocessing=xpnet.Scale(1 / 255))
-    with pytest.warns(xpnet.ScalingWarning, match="0..255"):
-        xpnet.train(start, SAMPLE[:20] / 255, LABELS[:20], epochs=1)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
@@ -712,15 +611,3 @@ def test_labels_that_are_names(convert):
 def test_names_of_two_classes_for_one_unit():
     run = xpnet.train(xpnet.init_network([1, 1]), [[1.0], [-1.0]], ["yes", "no"], epochs=1)
     assert run.network.classes == ("no", "yes")
-
-
-def test_names_of_more_classes_than_a_byte_counts():
-    names = np.asarray([f"class {i}" for i in range(300)])
-    run = xpnet.train(xpnet.init_network([1, 300]), np.ones((300, 1)), names, epochs=1)
-    assert run.network.classes == tuple(names)
-
-
-@pytest.mark.parametrize("kind", [xpnet.SGD, xpnet.Adam, xpnet.AdamW])
-def test_no_option_is_taken_for_a_learning_rate(kind):
-    with pytest.raises(TypeError, match="positional argument"):
-        kind(0.1)

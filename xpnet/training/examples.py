@@ -10,6 +10,7 @@ from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
     as_floating,
+    cast,
     device_of,
     dtype_name,
     is_real,
@@ -33,32 +34,26 @@ _ROWS_AT_A_TIME = 4096
 
 
 class Examples(NamedTuple):
-    """Rows, their answers and their weights.
+    """Rows, answers and weights of examples.
 
-    Rows, of shape (n, n_in), and answers, class ids of shape (n,) or
-    values of shape (n, n_out), are on the network's device or on the host. Weights of the rows in
-    the loss, of shape (n,), are on the host.
+    Rows, of shape (n, n_in), and answers, class ids of shape (n,) or values of shape (n, n_out),
+    are on the network's device or on the host. Weights of the rows in the loss are on the host.
     """
 
     rows: Any
     answers: Any
     weights: NDArray[np.float64] | None = None
 
-    @property
-    def arrays(self) -> list[Any]:
-        """The fields that are set."""
-        return [x for x in self if x is not None]
-
     def take(self, order: NDArray[np.int64]) -> "Examples":
         """Return the examples with these indices, in this order."""
-        moved: Any = order
-        taken = []
-        for x in self.arrays:
-            xp, index = array_namespace(x), order
-            if xp is not np:
-                index = moved = move(moved, xp, device_of(x))  # once for rows and answers
-            taken.append(xp.take(x, index, axis=0))  # with NumPy, faster than x[index]
+        taken = [None if x is None else _take(x, order) for x in self]
         return Examples(*taken)
+
+
+def _take(x: Any, order: NDArray[np.int64]) -> Any:
+    xp = array_namespace(x)
+    index: Any = order if xp is np else move(order, xp, device_of(x))
+    return xp.take(x, index, axis=0)  # with NumPy, faster than x[index]
 
 
 class Batch(NamedTuple):
@@ -106,8 +101,13 @@ def _values(labels: Any, objective: Objective) -> Any:
     values, xp = as_floating(labels, "labels")
     if values.ndim == 1 and objective.network.n_out == 1:
         values = xp.reshape(values, (-1, 1))
+    weight = objective.network.layers[0].weight
+    if limits_of(weight.dtype, array_namespace(weight)).bits < 64:
+        # The network's device may lack float64.
+        with without_warnings():
+            values = cast(values, xp.float32, xp)
     if not all_finite(values):
-        msg = "`labels` must be finite; got NaN or infinity"
+        msg = "`labels` must be finite in the dtype of the network; got NaN or infinity"
         raise ValueError(msg)
     is_wrong = (values < 0.0) | (values > 1.0)
     if objective.loss == "binary_cross_entropy" and bool(to_numpy(xp.any(is_wrong))):
@@ -130,16 +130,13 @@ def as_sample_weight(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
         raise TypeError(msg)
     weights = np.asarray(to_numpy(given), np.float64)
     if weights.shape != (n,):
-        found = weights.shape
-        msg = f"`sample_weight` must have the shape ({n},), one weight per row; got {found}"
+        msg = f"`sample_weight` must have the shape ({n},); got {weights.shape}"
         raise ValueError(msg)
     is_wrong = ~np.isfinite(weights) | (weights < 0.0)
-    if is_wrong.any():
+    if is_wrong.any() or (n and not weights.any()):
         i = int(np.argmax(is_wrong))
-        msg = f"`sample_weight` must be finite and 0 or more; got {weights[i]} at index {i}"
-        raise ValueError(msg)
-    if n and not weights.any():
-        msg = "`sample_weight` must be above 0 for at least one row; got zero for all"
+        rule = "finite, 0 or more, and above 0 for at least one row"
+        msg = f"`sample_weight` must be {rule}; got {weights[i]} at index {i}"
         raise ValueError(msg)
     weights = weights / weights.max(initial=np.finfo(np.float64).smallest_subnormal)
     return np.where(weights < np.finfo(np.float32).tiny, 0.0, weights)

@@ -37,8 +37,7 @@ class _End(NamedTuple):
 class Loop:
     """Training loop over epochs, with the options of `xpnet.train`.
 
-    `kept` holds the indices of the training examples. Unless `held_out` is empty, it determines the
-    best epoch.
+    `kept` are the indices of the training examples; `held_out`, if any, determine the best epoch.
     """
 
     trainer: Trainer

@@ -62,7 +62,7 @@ class SGD:
     usual_rate: ClassVar[float] = 0.1
 
     def __post_init__(self) -> None:
-        _check_options(self, momentum=_SHARE, weight_decay=_NOT_NEGATIVE)
+        _check_options(self)
         if self.nesterov and self.momentum == 0.0:
             msg = "`momentum` must be above 0 for nesterov=True; got 0"
             raise ValueError(msg)
@@ -111,8 +111,7 @@ class Adam:
     usual_rate: ClassVar[float] = 0.005
 
     def __post_init__(self) -> None:
-        rules = {"beta1": _SHARE, "beta2": _SHARE, "weight_decay": _NOT_NEGATIVE}
-        _check_options(self, epsilon=_POSITIVE, **rules)
+        _check_options(self)
 
     def start(self, parameters: Any) -> State:
         """Return the state before the first step."""
@@ -170,22 +169,27 @@ class AdamW(Adam):
         return state, update
 
 
-_SHARE = (lambda x: 0.0 <= x < 1.0), "from 0 to below 1"
-_NOT_NEGATIVE = (lambda x: 0.0 <= x < inf), "0 or more"
-_POSITIVE = (lambda x: 0.0 < x < inf), "positive"
+# The least value of each option, and the value that it must be below.
+_RANGES = {
+    "momentum": (0.0, 1.0),
+    "beta1": (0.0, 1.0),
+    "beta2": (0.0, 1.0),
+    "epsilon": (1e-300, inf),
+    "weight_decay": (0.0, inf),
+}
 
 
-def _check_options(optimizer: Any, **rules: tuple[Any, str]) -> None:
+def _check_options(optimizer: Any) -> None:
     """Raise ValueError if an option is invalid; convert the options to Python floats.
 
     A Python float, unlike a NumPy scalar, never changes the dtype of an array operand.
     """
-    for name, (is_valid, rule) in rules.items():
-        value = getattr(optimizer, name)
-        if not is_valid(value):
-            msg = f"`{name}` must be {rule}; got {value}"
+    for name in _RANGES.keys() & vars(optimizer).keys():
+        value, (least, most) = float(getattr(optimizer, name)), _RANGES[name]
+        if not least <= value < most:
+            msg = f"`{name}` must be from {least:g} to below {most:g}; got {value}"
             raise ValueError(msg)
-        object.__setattr__(optimizer, name, float(value))
+        object.__setattr__(optimizer, name, value)
 
 
 def _power(x: float, n: int) -> float:

@@ -170,13 +170,9 @@ def usual_batch_size(n_images: int) -> int:
 
 def _check_reproducible(optimizer: Optimizer, schedule: Schedule) -> None:
     """Raise TypeError for what cannot promise the same bits everywhere."""
-    if type(optimizer) not in {SGD, Adam, AdamW}:
-        kind = type(optimizer).__name__
-        msg = f"`optimizer` must be one of xpnet for a reproducible network; got {kind}"
-        raise TypeError(msg)
-    if schedule not in SCHEDULES.values():
-        names = " or ".join(SCHEDULES)
-        msg = f"`schedule` must be {names} for a reproducible network; got a function"
+    if type(optimizer) not in {SGD, Adam, AdamW} or schedule not in SCHEDULES.values():
+        needed = "an optimizer of xpnet, and a `schedule` with a name"
+        msg = f"a reproducible network needs {needed}; got {optimizer!r} and {schedule!r}"
         raise TypeError(msg)
 
 
@@ -192,14 +188,10 @@ def _check_numbers(learning_rate: float, validation: float | tuple[Any, Any]) ->
     if not 0 < learning_rate < float("inf"):
         msg = f"`learning_rate` must be positive and finite; got {learning_rate}"
         raise ValueError(msg)
-    if isinstance(validation, tuple):
-        if len(validation) != 2:
-            msg = f"`validation` must be a pair, (images, labels); got {len(validation)} items"
-            raise ValueError(msg)
-    elif not isinstance(validation, int | float):
-        kind = type(validation).__name__
-        msg = f"`validation` must be a share, or a pair (images, labels); got {kind}"
+    rule = "`validation` must be a share, from 0 to below 1, or a pair (images, labels)"
+    if not isinstance(validation, int | float | tuple):
+        msg = f"{rule}; got {type(validation).__name__}"
         raise TypeError(msg)
-    elif not 0 <= validation < 1:
-        msg = f"`validation` must be a share of the images, from 0 to below 1; got {validation}"
+    if not (len(validation) == 2 if isinstance(validation, tuple) else 0 <= validation < 1):
+        msg = f"{rule}; got {validation}"
         raise ValueError(msg)
