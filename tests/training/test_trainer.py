@@ -100,7 +100,7 @@ def test_a_step_by_hand(xp_backend):
     )
     values = xp_backend.check(trainer.parameters, dtype="float32", shape=(8,))
     np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-6)
-    (made,) = trainer.network().layers
+    (made,) = trainer.network(trainer.parameters).layers
     weight = xp_backend.check(made.weight, dtype="float32", shape=(3, 2))
     np.testing.assert_array_equal(weight.reshape(-1), values[:6])
 
@@ -108,10 +108,13 @@ def test_a_step_by_hand(xp_backend):
 def test_steps_do_not_modify_earlier_arrays():
     objective = Objective(xpnet.Network([layer()], output="values"))
     trainer = Trainer(objective, Adam())
-    kept, copies = [(trainer.parameters, trainer.network())], [trainer.parameters.copy()]
+    kept, copies = (
+        [(trainer.parameters, trainer.network(trainer.parameters))],
+        [trainer.parameters.copy()],
+    )
     for _ in range(3):
         step(trainer, ROWS, np.ones((8, 2), np.float32), 0.1)
-        kept.append((trainer.parameters, trainer.network()))
+        kept.append((trainer.parameters, trainer.network(trainer.parameters)))
         copies.append(trainer.parameters.copy())
     for (parameters, network), copy in zip(kept, copies, strict=True):
         np.testing.assert_array_equal(parameters, copy)
@@ -125,8 +128,12 @@ def test_biases_do_not_decay():
     y = network(ROWS)
     step(trainer, ROWS, y, 0.1)  # no error: only the decay is left
     before = layer()
-    np.testing.assert_allclose(trainer.network().layers[0].weight, 0.95 * before.weight, rtol=1e-5)
-    np.testing.assert_allclose(trainer.network().layers[0].bias, before.bias, rtol=1e-6)
+    np.testing.assert_allclose(
+        trainer.network(trainer.parameters).layers[0].weight, 0.95 * before.weight, rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        trainer.network(trainer.parameters).layers[0].bias, before.bias, rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
@@ -141,8 +148,8 @@ def test_small_steps_add_up(dtype):
     moved = trainer.parameters[-2:] - layer().bias
     np.testing.assert_allclose(moved, -0.01, rtol=0.05)
     assert trainer.parameters.dtype == ("float64" if dtype == "float64" else "float32")
-    assert trainer.network().dtype == dtype
-    assert np.all(trainer.network().layers[0].bias != layer(dtype=dtype).bias)
+    assert trainer.network(trainer.parameters).dtype == dtype
+    assert np.all(trainer.network(trainer.parameters).layers[0].bias != layer(dtype=dtype).bias)
 
 
 def test_infinity_and_nan_are_found(xp_backend):

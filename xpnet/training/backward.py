@@ -36,18 +36,14 @@ class Objective:
     loss: str = field(init=False)
 
     def __post_init__(self) -> None:
-        network, kind = self.network, str(self.network.output)
+        kind, n_out = str(self.network.output), self.network.n_out
         if kind == "probabilities":
-            kind = network.layers[-1].activation
-        if kind not in _LOSS_OF:
-            msg = "`network` must end in softmax or sigmoid to be trained on probabilities;"
-            msg += f" got {kind}"
+            kind = self.network.layers[-1].activation
+        if kind not in _LOSS_OF or (kind == "softmax" and n_out == 1):
+            rule = "must end in a sigmoid, or a softmax of two or more units, for probabilities"
+            msg = f"`network` {rule}; got {kind} of {n_out}"
             raise ValueError(msg)
-        if kind == "softmax" and network.n_out == 1:
-            msg = "`network` must have two or more units to be trained with a softmax; got 1"
-            raise ValueError(msg)
-        is_single_logit = kind == "logits" and network.n_out == 1
-        loss = _LOSS_OF["sigmoid" if is_single_logit else kind]
+        loss = _LOSS_OF["sigmoid" if kind == "logits" and n_out == 1 else kind]
         object.__setattr__(self, "loss", loss)
         for layer in self.scored.layers:
             if not (row := ACTIVATIONS[layer.activation]).is_learnable:
@@ -57,7 +53,7 @@ class Objective:
     @cached_property
     def has_classes(self) -> bool:
         """Whether targets are class ids, one per row."""
-        is_single = self.loss == "binary_cross_entropy" and self.network.n_out == 1
+        is_single = self.network.n_out == 1 and self.network.output != "values"
         return self.loss == "cross_entropy" or is_single
 
     @cached_property
@@ -130,14 +126,12 @@ def loss_and_gradient(
 ) -> tuple[Any, Any]:
     """Return the mean loss of a batch and its gradient with respect to all parameters.
 
-    `parameters` are the weight and bias of each layer, used instead of those of the network.
-    `targets` are the result of `Objective.targets`; `weights` are as for `Objective.mean_loss`. The
+    `parameters` are the weight and bias of each layer, used instead of those of the network. The
     loss is 0-dimensional, on the device: reading its value synchronizes. The gradient has the shape
     (n_parameters,), in the order of `flatten_parameters`.
     """
     network = objective.scored
-    inputs = network.inputs(rows, xp)
-    stages = [(rows, inputs), *network.layer_results(rows, xp, parameters)]
+    stages = [(rows, network.inputs(rows, xp)), *network.layer_results(rows, xp, parameters)]
     loss, slope = objective.mean_loss(stages[-1][1], targets, xp, weights)
     ones = xp.ones((rows.shape[0],), dtype=slope.dtype, device=device_of(slope))
     gradient = None

@@ -6,17 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.namespace import (
-    array_namespace,
-    as_array,
-    as_floating,
-    cast,
-    device_of,
-    dtype_name,
-    is_real,
-    limits_of,
-    without_warnings,
-)
+from xpnet.arrays import namespace as ns
+from xpnet.arrays.namespace import array_namespace, cast, device_of, limits_of, without_warnings
 from xpnet.arrays.transfer import move, to_numpy
 from xpnet.files.errors import DataError
 from xpnet.inference.chunks import on_network_device
@@ -57,15 +48,12 @@ def _take(x: Any, order: NDArray[np.int64]) -> Any:
 
 
 class Batch(NamedTuple):
-    """A mini-batch on the network's device: arguments of `loss_and_gradient`.
-
-    ``total_weight`` is the sum of the weights or, without weights, the number of rows.
-    """
+    """A mini-batch on the network's device: arguments of `loss_and_gradient`."""
 
     rows: Any
     targets: Any
     weights: Any | None
-    total_weight: float
+    total_weight: float  # without weights, the number of rows
 
 
 def as_examples(
@@ -76,14 +64,12 @@ def as_examples(
     weights: NDArray[np.float64] | None = None,
     on_host: bool = False,
 ) -> Examples:
-    """Validate images and labels, and return them as rows and class ids or values.
+    """Return images and labels, validated as for `xpnet.train`, as rows and class ids or values.
 
-    Arguments and errors are as for `xpnet.train`; `weights` come from `as_sample_weight`. If
-    `on_host`, images are copied to the host.
+    `weights` come from `as_sample_weight`. If `on_host`, images are copied to the host.
     """
-    network = objective.network
-    weight = network.layers[0].weight
-    labels = as_array(labels, "labels")
+    network, weight = objective.network, objective.network.layers[0].weight
+    labels = ns.as_array(labels, "labels")
     rows = as_rows(images, network.n_in)
     answers = as_class_ids(network, labels) if objective.has_classes else _values(labels, objective)
     shape = (rows.shape[0],) if objective.has_classes else (rows.shape[0], network.n_out)
@@ -98,7 +84,7 @@ def as_examples(
 
 def _values(labels: Any, objective: Objective) -> Any:
     """Validate targets that are not class ids: those of a regression, or independent yes/no."""
-    values, xp = as_floating(labels, "labels")
+    values, xp = ns.as_floating(labels, "labels")
     if values.ndim == 1 and objective.network.n_out == 1:
         values = xp.reshape(values, (-1, 1))
     weight = objective.network.layers[0].weight
@@ -124,8 +110,8 @@ def as_sample_weight(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
     """
     if sample_weight is None:
         return None
-    given = as_array(sample_weight, "sample_weight")
-    if not is_real(given, array_namespace(given)):
+    given = ns.as_array(sample_weight, "sample_weight")
+    if not ns.is_real(given, array_namespace(given)):
         msg = f"`sample_weight` must hold real numbers; got dtype {given.dtype}"
         raise TypeError(msg)
     weights = np.asarray(to_numpy(given), np.float64)
@@ -167,15 +153,14 @@ def _check_inputs(network: Network, rows: Any) -> None:
         if not all_finite(inputs):
             i = int(np.argmin(np.isfinite(to_numpy(inputs)).all(axis=1)))
             is_given = not np.isfinite(to_numpy(part)[i]).all()
-            fault = f"overflows in {dtype_name(network.dtype)}: scale the images"
+            fault = f"overflows in {ns.dtype_name(network.dtype)}: scale the images"
             msg = f"row {start + i} (from 0) {'holds NaN or infinity' if is_given else fault}"
             raise DataError(msg)
 
 
 def split(n: int, validation: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the indices of training and held-out examples, both in a seeded random order."""
-    order = np.random.default_rng(seed).permutation(n)
-    n_held_out = int(validation * n)
+    order, n_held_out = np.random.default_rng(seed).permutation(n), int(validation * n)
     return order[n_held_out:], order[:n_held_out]
 
 
@@ -200,10 +185,10 @@ def batches(
                 raise ValueError(msg)
         rows, answers = (on_network_device(network, x) for x in (rows, answers))
         targets = objective.targets(answers, network.dtype, array_namespace(rows))
-        column = None if weights is None else weight_column(weights, targets)
         for first in range(0, rows.shape[0], batch_size):
             # The array API standard leaves slices beyond the end of an axis undefined.
             part = slice(first, min(first + batch_size, rows.shape[0]))
-            total = float(part.stop - first if weights is None else weights[part].sum())
-            of_part = None if column is None else column[part, :]
-            yield Batch(rows[part, :], targets[part, :], of_part, total)
+            column, total = None, float(part.stop - first)
+            if weights is not None:
+                column, total = weight_column(weights[part], targets), float(weights[part].sum())
+            yield Batch(rows[part, :], targets[part, :], column, total)

@@ -126,15 +126,12 @@ class Loop:
     def _result(self) -> Run:
         """Return the result so far: the initial network if no epoch is completed."""
         history, best, parameters = self._end
-        network = self.trainer.objective.network.ordinary
         if best is None:
-            return Run(network, history)
+            return Run(self.trainer.objective.network.ordinary, history)
         return Run(self.trainer.network(parameters), history, best, self._baseline)
 
 
-def _baseline(
-    objective: Objective, answers: NDArray[Any], weights: NDArray[np.float64] | None
-) -> float:
+def _baseline(objective: Objective, answers: NDArray[Any], weights: Any) -> float:
     """Return the best score without inputs: see `Run`."""
     if objective.network.output == "values":
         answers = answers.astype(np.float64)

@@ -30,10 +30,8 @@ class Optimizer(Protocol):
     ) -> tuple[State, Any]:
         """Return the state after a step, and the update to add to the parameters, a new array.
 
-        The vectors of the given state may be updated in place, so that a step stays in the cache:
-        only the returned state is valid. Gradient and parameters have the shape (n,). `decayed`, of
-        this shape, is a factor of the weight decay: 1 for weights, 0 for biases. `xp` is the
-        namespace of the arrays.
+        The vectors of the given state may be updated in place: only the returned state is valid.
+        `decayed` is 1 for weights and 0 for biases. `xp` is the namespace of the arrays, (n,).
         """
 
 
@@ -170,13 +168,8 @@ class AdamW(Adam):
 
 
 # The least value of each option, and the value that it must be below.
-_RANGES = {
-    "momentum": (0.0, 1.0),
-    "beta1": (0.0, 1.0),
-    "beta2": (0.0, 1.0),
-    "epsilon": (1e-300, inf),
-    "weight_decay": (0.0, inf),
-}
+_RANGES = dict.fromkeys(("momentum", "beta1", "beta2"), (0.0, 1.0))
+_RANGES |= {"epsilon": (1e-300, inf), "weight_decay": (0.0, inf)}
 
 
 def _check_options(optimizer: Any) -> None:
@@ -201,15 +194,8 @@ def _power(x: float, n: int) -> float:
     return y
 
 
-OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
-    {
-        "adam": Adam(),
-        "adamw": AdamW(),
-        "momentum": SGD(momentum=0.9),
-        "nesterov": SGD(momentum=0.9, nesterov=True),
-        "sgd": SGD(),
-    }
-)
+_SGD = {"momentum": SGD(momentum=0.9), "nesterov": SGD(momentum=0.9, nesterov=True), "sgd": SGD()}
+OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType({"adam": Adam(), "adamw": AdamW(), **_SGD})
 
 
 def as_optimizer(optimizer: str | Optimizer) -> Optimizer:

@@ -50,11 +50,10 @@ class Epoch:
         """Return whether validation accuracy is higher, or equal at a lower validation loss."""
         if other is None:
             return True
-        scores = [
-            (epoch.validation_accuracy or 0.0, -(epoch.validation_loss or 0.0))
-            for epoch in (self, other)
-        ]
-        return scores[0] > scores[1]
+        score, best = (
+            (x.validation_accuracy or 0.0, -(x.validation_loss or 0.0)) for x in (self, other)
+        )
+        return score > best
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -123,18 +122,12 @@ class _StoppedError(BaseException):
 class RunawayError(_StoppedError, FloatingPointError):
     """Raised if the loss or a parameter becomes NaN or infinite.
 
-    Attributes
-    ----------
-    run : Run
-        Result up to the last finite epoch.
+    Its ``.run`` is the `Run` up to the last finite epoch.
     """
 
 
 class TrainingInterrupted(_StoppedError, KeyboardInterrupt):  # noqa: N818 (as KeyboardInterrupt)
     """Raised if the user interrupts a training, by Ctrl-C, after its first epoch.
 
-    Attributes
-    ----------
-    run : Run
-        Result up to the last complete epoch.
+    Its ``.run`` is the `Run` up to the last complete epoch.
     """

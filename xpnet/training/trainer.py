@@ -9,13 +9,7 @@ from typing import Any
 
 from xpnet.arrays.cpu.memory import keep_freed_memory
 from xpnet.arrays.cpu.threads import one_blas_thread
-from xpnet.arrays.namespace import (
-    array_namespace,
-    cast,
-    device_of,
-    limits_of,
-    without_warnings,
-)
+from xpnet.arrays.namespace import array_namespace, cast, device_of, limits_of, without_warnings
 from xpnet.arrays.transfer import without_graph
 from xpnet.networks.network import Network
 from xpnet.training.backward import Objective, loss_and_gradient, unflatten_parameters
@@ -51,19 +45,18 @@ def with_parameters(network: Network, vector: Any, xp: Any) -> Network:
 
 def weight_mask(network: Network, vector: Any, xp: Any) -> Any:
     """Return a vector of 1 at each weight and 0 at each bias, in the dtype of `vector`."""
-    parts = [
-        xp.full((n,), value, dtype=vector.dtype, device=device_of(vector))
-        for layer in network.layers
-        for n, value in ((layer.n_in * layer.n_out, 1.0), (layer.n_out, 0.0))
-    ]
+    options = {"dtype": vector.dtype, "device": device_of(vector)}
+    parts: list[Any] = []
+    for layer in network.layers:
+        parts += [xp.ones(layer.n_in * layer.n_out, **options), xp.zeros(layer.n_out, **options)]
     return xp.concat(parts)
 
 
 class Trainer:
     """A network in training: its parameters, and the state of the optimizer.
 
-    The objective's network provides the initial parameters. A step creates new ones and never
-    writes into old ones. `parameters` is a vector on the network's device.
+    The objective's network provides the initial `parameters`, a vector on its device. A step
+    creates new ones and never writes into old ones.
     """
 
     def __init__(self, objective: Objective, optimizer: Optimizer) -> None:
@@ -102,10 +95,8 @@ class Trainer:
         with without_warnings():
             pairs = unflatten_parameters(network, self.parameters, xp)
             weights = None if batch.weights is None else network.widened(batch.weights, xp)
-            loss, gradient = loss_and_gradient(
-                self.objective, pairs, batch.rows, batch.targets, xp, weights=weights
-            )
-            loss, gradient = without_graph(loss), without_graph(gradient)
+            given = self.objective, pairs, batch.rows, batch.targets, xp
+            loss, gradient = map(without_graph, loss_and_gradient(*given, weights=weights))
             gradient = cast(gradient, self.parameters.dtype, xp)
             options = {"rate": rate, "decayed": self._is_weight, "xp": xp}
             self._state, update = self._optimizer.step(
@@ -120,9 +111,8 @@ class Trainer:
         xp = array_namespace(self.parameters)
         return with_parameters(self.objective.scored, self.parameters, xp)
 
-    def network(self, parameters: Any | None = None) -> Network:
-        """Return the ordinary network with its current parameters, or with the given ones."""
-        parameters = self.parameters if parameters is None else parameters
+    def network(self, parameters: Any) -> Network:
+        """Return the ordinary network with these parameters."""
         network = self.objective.network
         parameters = network.rounded(parameters, self._xp)
         return with_parameters(network.ordinary, parameters, self._xp)
