@@ -154,8 +154,7 @@ def loss_and_accuracy(
     """
     if not examples.rows.shape[0]:
         return None, None
-    outputs = outputs_of(network, examples.rows)
-    answers = examples.answers
+    outputs, answers = outputs_of(network, examples.rows), examples.answers
     if not stay_together(outputs, answers):
         outputs, answers = to_numpy(outputs), to_numpy(answers)
     xp, weights = array_namespace(outputs), examples.weights

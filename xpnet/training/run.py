@@ -25,11 +25,9 @@ class Epoch:
         Share of correct predictions at the end of the epoch, 0..1, on at most 2,000 of the
         training examples, without augmentation. ``None`` for a regression.
     validation_loss, validation_accuracy : float or None
-        The same on the held-out examples; ``None`` without held-out examples.
-    learning_rate : float
-        Learning rate of the last step.
-    seconds : float
-        Time since the start of training.
+        The same on the held-out examples, if any.
+    learning_rate, seconds : float
+        Learning rate of the last step, and time since the start of training.
     """
 
     number: int
@@ -50,10 +48,9 @@ class Epoch:
         """Return whether validation accuracy is higher, or equal at a lower validation loss."""
         if other is None:
             return True
-        score, best = (
-            (x.validation_accuracy or 0.0, -(x.validation_loss or 0.0)) for x in (self, other)
-        )
-        return score > best
+        accuracy, best = self.validation_accuracy or 0.0, other.validation_accuracy or 0.0
+        losses = self.validation_loss or 0.0, other.validation_loss or 0.0
+        return accuracy > best or (accuracy == best and losses[0] < losses[1])
 
 
 @dataclass(frozen=True, eq=False, repr=False)

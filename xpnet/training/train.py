@@ -60,8 +60,7 @@ def train(
     epochs : int, default 30
     batch_size : int, optional
         Images per step; by default an eighth of the images, but 8 to 100. On NumPy, up to 10^7
-        multiplications (images times weights) use one BLAS thread; the last digits of larger steps
-        depend on the number of threads.
+        multiplications (images times weights) use one BLAS thread; larger steps use all.
     optimizer : {"adam", "adamw", "momentum", "nesterov", "sgd"} or Optimizer, default "adamw"
         `xpnet.Adam`, `xpnet.AdamW` and `xpnet.SGD` take options of their own.
     learning_rate : float, optional
@@ -82,19 +81,16 @@ def train(
         Random seed of the held-out images, the order of the others, and their augmentation; the
         same on every device.
     on_epoch : callable, optional
-        Called after each epoch with the `Run` so far, with BLAS's usual number of threads. Its last
-        epoch is ``run.history[-1]``.
+        Called after each epoch with the `Run` so far, which ends with the `Epoch` ``history[-1]``.
     sample_weight : array of shape (n,), optional
         Weight of each image, finite and 0 or more; only ratios matter. Losses and accuracies are
-        weighted means, except of separate held-out examples. An image of weight 0, or of less than
-        1.2e-38 times the largest weight, is left out.
+        weighted means, except of separate held-out examples. An image of weight 0 is left out.
 
     Returns
     -------
     Run
-        With ``.network``, an ordinary one, ``.history`` and ``.best``. On one machine, a seed gives
-        one network. If it was trained on bytes and no step is for them, its metadata say so:
-        ``input_range`` 0..255.
+        With ``.network``, ``.history`` and ``.best``. On one machine, a seed gives one network. If
+        it was trained on bytes and no step is for them, its metadata say so: ``input_range``.
 
     Raises
     ------
@@ -103,11 +99,10 @@ def train(
         to train on, or an activation has no derivative. A DataError, which is a ValueError, if
         images hold NaN or infinity, or overflow in the preprocessing.
     RunawayError
-        If the loss or a parameter becomes NaN or infinite: a FloatingPointError whose ``.run``
-        holds the result up to the last finite epoch.
+        If a loss or a parameter becomes NaN or infinite: a FloatingPointError, whose ``.run`` holds
+        the result up to the last finite epoch.
     TrainingInterrupted
-        If Ctrl-C interrupts the training after the first epoch: a KeyboardInterrupt whose ``.run``
-        holds the result up to the last complete epoch.
+        After Ctrl-C, from the second epoch on: a KeyboardInterrupt with the same attribute.
 
     Warns
     -----
@@ -129,8 +124,10 @@ def train(
     objective = Objective(network)
     optimizer, schedule = as_optimizer(optimizer), as_schedule(schedule)
     rate = float(optimizer.usual_rate if learning_rate is None else learning_rate)
-    _check_integers(1, epochs=epochs, batch_size=batch_size, patience=patience)
-    _check_integers(0, seed=seed, augment=None if callable(augment) else augment)
+    counts = {"epochs": epochs, "batch_size": batch_size, "patience": patience, "seed": seed}
+    for name, number in {**counts, "augment": 0 if callable(augment) else augment}.items():
+        if number is not None:
+            check_integer(name, number, int(name not in {"seed", "augment"}))
     _check_numbers(rate, validation)
     if network.is_reproducible:
         _check_reproducible(optimizer, schedule)
@@ -174,13 +171,6 @@ def _check_reproducible(optimizer: Optimizer, schedule: Schedule) -> None:
         needed = "an optimizer of xpnet, and a `schedule` with a name"
         msg = f"a reproducible network needs {needed}; got {optimizer!r} and {schedule!r}"
         raise TypeError(msg)
-
-
-def _check_integers(least: int, /, **options: int | None) -> None:
-    """Raise TypeError if an option is not an integer or None, ValueError if it is too small."""
-    for name, number in options.items():
-        if number is not None:
-            check_integer(name, number, least)
 
 
 def _check_numbers(learning_rate: float, validation: float | tuple[Any, Any]) -> None:
