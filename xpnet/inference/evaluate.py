@@ -13,6 +13,7 @@ from xpnet.files.errors import DataError
 from xpnet.inference.chunks import run
 from xpnet.inference.class_labels import as_class_ids, confusion_of
 from xpnet.inference.predict import check_ids, class_ids, predict_blocks
+from xpnet.inference.rows import array_in_order
 from xpnet.networks.input_range import warn_of_range
 from xpnet.networks.network import Network
 
@@ -161,7 +162,7 @@ def _predicted(
     first_row: int = 0,
 ) -> Any:
     """Return class ids, on the device of the images; raise DataError as `check_ids` on the host."""
-    images = as_array(images, "images")
+    images = array_in_order(network, images)
     warn_of_range(network, images, stacklevel=3)
     ids = run(network, images, class_ids, batch_size, threads)
     if isinstance(ids, np.ndarray):

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.dask_blocks import is_dask, map_blocks
-from xpnet.arrays.namespace import array_namespace, as_array, dtype_name, without_warnings
+from xpnet.arrays.namespace import array_namespace, dtype_name, without_warnings
 from xpnet.files.errors import DataError
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.inference.chunks import run
 from xpnet.inference.class_labels import labels_of
-from xpnet.inference.rows import as_rows
+from xpnet.inference.rows import array_in_order, as_rows
 from xpnet.networks.input_range import warn_of_range
 from xpnet.networks.network import Network
 
@@ -39,8 +39,9 @@ def predict(
         NumPy images are copied to the network's device chunk by chunk, ``uint8`` without
         conversion, and the results back; images of another library must be on that device, and of
         their results only strings are copied. Dask images give a Dask array with the same chunks
-        along the rows. Data frames without missing values count as arrays; the names of their
-        columns are ignored. The cast to the network's dtype is that of `forward`.
+        along the rows. Data frames without missing values count as arrays. If the network was
+        trained on columns with names, columns of a data frame are put in their order; rows without
+        names are taken by position. The cast to the network's dtype is that of `forward`.
     batch_size : int, optional
         Rows of a chunk; by default 1,024 on the host, and as many as suit a device.
     threads : int, optional
@@ -65,9 +66,9 @@ def predict(
     TypeError
         If `images` is not an array, or belongs to another library than the network.
     ValueError
-        If an image does not have the network's number of inputs, `batch_size` or `threads` is below
-        1, labels exceed the default integer dtype, or strings are the labels of images traced by
-        ``jax.jit``.
+        If an image does not have the network's number of inputs, a data frame has other columns
+        than the training, `batch_size` or `threads` is below 1, labels exceed the default integer
+        dtype, or strings are the labels of images traced by ``jax.jit``.
     DataError
         If the largest output of a NumPy image is NaN or infinite: a ValueError with the first such
         row, their number, and whether its inputs are not finite or a layer overflows. Results that
@@ -98,7 +99,7 @@ def predict(
     array(['low', 'high'], dtype='<U4')
     """
     if type(images) is not np.ndarray:
-        images = as_array(images, "images")
+        images = array_in_order(network, images)
         if is_dask(images):
             return predict_blocks(predict, network, images, batch_size, threads)
     warn_of_range(network, images)
@@ -163,7 +164,7 @@ def predict_proba(
     if network.output == "values":
         msg = "`network` must classify; got output='values', a regression: use predict"
         raise ValueError(msg)
-    images = as_array(images, "images")
+    images = array_in_order(network, images)
     if is_dask(images):
         return predict_blocks(predict_proba, network, images, batch_size, threads)
     warn_of_range(network, images)

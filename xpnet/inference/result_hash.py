@@ -3,10 +3,10 @@
 from typing import Any
 
 from xpnet.arrays.dask_blocks import is_dask
-from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import to_numpy
 from xpnet.files.hashes import ResultHash
 from xpnet.inference.predict import outputs_of, predict_blocks
+from xpnet.inference.rows import array_in_order
 from xpnet.networks.network import Network
 from xpnet.networks.reproducible import reproducible
 
@@ -47,7 +47,7 @@ def result_hash(
     >>> xpnet.result_hash(xpnet.load("sample"), images)
     '9189-73c3-8a45-d0ab'
     """
-    network, images = reproducible(network), as_array(images, "images")
+    network, images = reproducible(network), array_in_order(network, images)
     if is_dask(images):
         y = predict_blocks(outputs_of, network, images, batch_size, threads)
     else:

@@ -6,8 +6,15 @@ from typing import Any
 import numpy as np
 
 from xpnet.arrays.namespace import array_namespace, as_array, is_real
+from xpnet.networks.column_names import in_order
+from xpnet.networks.network import Network
 
-__all__ = ["as_rows", "check_integer"]
+__all__ = ["array_in_order", "as_rows", "check_integer"]
+
+
+def array_in_order(network: Network, images: Any) -> Any:
+    """Return images as an array, the columns of a data frame in the order of the inputs."""
+    return as_array(in_order(network, images), "images")
 
 
 def as_rows(images: Any, n_in: int, name: str = "images") -> Any:

@@ -19,6 +19,7 @@ from xpnet.arrays.namespace import (
     without_warnings,
 )
 from xpnet.arrays.transfer import is_numpy, is_usual
+from xpnet.networks.column_names import in_order, input_names
 from xpnet.networks.dense import Dense, over_rows
 from xpnet.networks.network_arguments import (
     check_layers,
@@ -60,8 +61,9 @@ class Network:
     classes : sequence of str or int, optional
         Names of the classes 0, 1, 2 ...; by default their ids.
     metadata : mapping of str to str, optional
-        Facts that files of the network keep, and the results do not depend on: ``input_range``,
-        the range of the inputs; ``trained_on``, a hash of the training data.
+        Facts that files of the network keep: ``input_range``, the range of the inputs;
+        ``trained_on``, a hash of the training data; ``inputs``, a JSON list of the names of the
+        inputs. Results for arrays do not depend on them.
 
     Raises
     ------
@@ -69,8 +71,8 @@ class Network:
         If libraries or dtypes differ, or an argument is of another type.
     ValueError
         If `layers` is empty, widths or numbers of inputs do not fit, devices differ, `output` is
-        unknown, or `classes` does not name each class once, or the dtype of the layers is too
-        narrow for the numbers of a step.
+        unknown, `classes` does not name each class once, ``inputs`` does not name each input once,
+        or the dtype of the layers is too narrow for the numbers of a step.
 
     Examples
     --------
@@ -111,6 +113,7 @@ class Network:
             raise ValueError(msg)
         names = None if classes is None else checked_classes(classes, self.n_classes)
         object.__setattr__(self, "classes", names)
+        input_names(self)  # raises ValueError
         is_kept = all(is_usual(x) for layer in layers for x in (layer.weight, layer.bias))
         object.__setattr__(self, "_kept", Operands(layers, steps) if is_kept else None)
 
@@ -252,6 +255,7 @@ class Network:
 
     def __call__(self, x: Any, /) -> Any:
         """Return the outputs for `x`; see `xpnet.forward`."""
+        x = in_order(self, x)
         if is_dask(x) and self.library != "dask":
             return map_blocks(type(self).__call__, self, x, max(x.ndim - 1, 0))
         return over_rows(self.compute, x, self.layers[0].weight)
@@ -343,7 +347,7 @@ def forward(network: Network, x: Any, /) -> Any:
         their dtype and the network's, integers of 32 and 64 bits in float64 if the device supports
         it, and then cast to the network's; so raw ``uint8`` pixels need no conversion. A Dask
         array, of blocks of the network's library, gives a Dask array with the same chunks along the
-        leading axes.
+        leading axes. Columns of a data frame are put in order as by `predict`.
 
     Returns
     -------

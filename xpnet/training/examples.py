@@ -13,6 +13,7 @@ from xpnet.files.errors import DataError
 from xpnet.inference.chunks import on_network_device
 from xpnet.inference.class_labels import as_class_ids, stay_together
 from xpnet.inference.rows import as_rows
+from xpnet.networks.column_names import in_order
 from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augment
 from xpnet.training.backward import Objective
@@ -70,7 +71,7 @@ def as_examples(
     """
     network, weight = objective.network, objective.network.layers[0].weight
     labels = ns.as_array(labels, "labels")
-    rows = as_rows(images, network.n_in)
+    rows = as_rows(in_order(network, images), network.n_in)
     answers = as_class_ids(network, labels) if objective.has_classes else _values(labels, objective)
     shape = (rows.shape[0],) if objective.has_classes else (rows.shape[0], network.n_out)
     if tuple(answers.shape) != shape:

@@ -8,7 +8,8 @@ import numpy as np
 
 from xpnet.arrays.namespace import as_array
 from xpnet.inference.class_labels import with_label_names
-from xpnet.inference.rows import check_integer
+from xpnet.inference.rows import array_in_order, check_integer
+from xpnet.networks.column_names import names_of, with_input_names
 from xpnet.networks.input_range import declared, warn_of_range
 from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augment, image_shape, shifted
@@ -51,7 +52,9 @@ def train(
         optimizer of xpnet and a schedule with a name.
     images : array of shape (n, n_in), (n, height, width) ...
         NumPy images are copied to the network's device a few thousand at a time; images on it stay
-        there, unless they are augmented. Or a data frame, as in `predict`.
+        there, unless they are augmented. Or a data frame, as in `predict`: the network keeps the
+        names of fewer than 64 columns in ``metadata["inputs"]``, and one that has names puts
+        columns in their order.
     labels : array of shape (n,), or of shape (n, n_out)
         Classes, matched by their text as in `evaluate`; for a regression, the target values; for
         several sigmoids at the end of ``output="probabilities"``, 0 or 1 for each unit. If the
@@ -118,7 +121,8 @@ def train(
     >>> run.best.validation_accuracy > 0.8
     True
     """
-    images, labels = as_array(images, "images"), as_array(labels, "labels")
+    network = with_input_names(network, names_of(images))
+    images, labels = array_in_order(network, images), as_array(labels, "labels")
     warn_of_range(network, images, is_trained=True)
     network = declared(with_label_names(network, labels), images)
     objective = Objective(network)

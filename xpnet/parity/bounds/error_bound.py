@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.rows import as_rows
+from xpnet.networks.column_names import in_order
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.propagation import Propagation
 
@@ -126,7 +127,7 @@ def rows_on_host(network: Network, x: Any) -> NDArray[Any]:
                 got = f"NaN or infinity in the {name} of layer {i}"
                 msg = f"`network` must have finite parameters; got {got}"
                 raise ValueError(msg)
-    return to_numpy(as_rows(x, network.n_in, "x"))
+    return to_numpy(as_rows(in_order(network, x), network.n_in, "x"))
 
 
 def count_results(network: Network, n_rows: int) -> int:
