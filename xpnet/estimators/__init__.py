@@ -8,7 +8,6 @@ except ModuleNotFoundError as error:
 else:
     del sklearn
 
-from xpnet.estimators.classifier import MLPClassifier
-from xpnet.estimators.regressor import MLPRegressor
+from xpnet.estimators.mlp import MLPClassifier, MLPRegressor
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
