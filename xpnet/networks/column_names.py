@@ -32,7 +32,8 @@ def input_names(network: "Network") -> list[str] | None:
         names = None
     is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
     if not is_list or not len(names) == len(set(names)) == n:
-        msg = f"`metadata` must have a JSON list of {n} different names for {_KEY!r}; got {text}"
+        rule = f"must have a JSON list of {n} different names for {_KEY!r}"
+        msg = f"`metadata` {rule}; got {text:.99}"
         raise ValueError(msg)
     return names
 
