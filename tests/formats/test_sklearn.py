@@ -256,3 +256,14 @@ def test_estimators_of_xpnet(kind):
         assert_close(predict(network, X)[:, 0], expected)
     with pytest.raises(TypeError, match=f"must be fitted; got {kind.__name__} before its fit"):
         from_sklearn(kind())
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kind", [MLPClassifier, xpnet.MLPClassifier], ids=["sklearn", "xpnet"])
+def test_names_of_columns(kind):
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pandas.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
+    pipeline = make_pipeline(StandardScaler(), kind((6,), max_iter=20, random_state=0))
+    network = from_sklearn(pipeline.fit(frame, IDS))
+    reverse = frame[frame.columns[::-1]]
+    np.testing.assert_array_equal(predict(network, reverse), pipeline.predict(frame))

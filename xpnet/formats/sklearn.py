@@ -6,6 +6,7 @@ Estimators are recognised by the names of their classes; scikit-learn is never i
 from dataclasses import replace
 from typing import Any
 
+from xpnet.networks.column_names import with_input_names
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, Output
 from xpnet.networks.preprocessing import Standardize, Step
@@ -28,8 +29,9 @@ def from_sklearn(estimator: Any, /) -> Network:
     Returns
     -------
     Network
-        In the dtype of the estimator's weights, with its classes. The outputs of a classifier are
-        logits: `predict_proba` applies the last activation, logistic or softmax.
+        In the dtype of the estimator's weights, with its classes and the names of fewer than 64
+        columns of a data frame. The outputs of a classifier are logits: `predict_proba` applies the
+        last activation, logistic or softmax.
 
     Raises
     ------
@@ -46,13 +48,15 @@ def from_sklearn(estimator: Any, /) -> Network:
     """
     is_pipeline = _has_class(estimator, "Pipeline")
     *before, last = [step for _, step in estimator.steps] if is_pipeline else [estimator]
+    names = getattr(estimator, "feature_names_in_", None)  # of a pipeline, from its first step
     steps = [step for scaler in before for step in _convert_scaler(scaler)]
     if not _has_class(last, "MLPClassifier", "MLPRegressor"):
         msg = f"`estimator` must be an MLPClassifier or MLPRegressor; got {type(last).__name__}"
         raise TypeError(msg)
     if type(last).__module__.startswith("xpnet."):
         _check_fitted(last, "network_")
-        return replace(last.network_, preprocessing=[*steps, *last.network_.preprocessing])
+        network = replace(last.network_, preprocessing=[*steps, *last.network_.preprocessing])
+        return with_input_names(network, names)
     _check_fitted(last, "coefs_")
     classes = None
     final = "identity"
@@ -68,10 +72,11 @@ def from_sklearn(estimator: Any, /) -> Network:
         raise ValueError(msg)
     else:
         final = _LAST[last.out_activation_]
-    names = [_ACTIVATIONS[last.activation]] * (len(last.coefs_) - 1) + [final]
-    layers = [Dense(*x) for x in zip(last.coefs_, last.intercepts_, names, strict=True)]
+    functions = [_ACTIVATIONS[last.activation]] * (len(last.coefs_) - 1) + [final]
+    layers = [Dense(*x) for x in zip(last.coefs_, last.intercepts_, functions, strict=True)]
     output: Output = "values" if classes is None else "logits"
-    return Network(layers, preprocessing=steps, output=output, classes=classes)
+    network = Network(layers, preprocessing=steps, output=output, classes=classes)
+    return with_input_names(network, names)
 
 
 def _has_class(estimator: Any, *names: str) -> bool:
