@@ -296,10 +296,10 @@ class _CsvFile:
 
     def loaded(self, block: list[Line], dtype: Any, columns: Sequence[int]) -> NDArray[Any]:
         """Return the values in some columns."""
-        texts, is_whole = [text for _, text in block], len(columns) == self.width
-        if not texts or not columns:
-            return np.empty((len(texts), len(columns)), dtype)
-        usecols = None if is_whole else columns
+        if not block or not columns:
+            return np.empty((len(block), len(columns)), dtype)
+        texts = [text for _, text in block]
+        usecols = None if len(columns) == self.width else columns
         try:
             x = _load(texts, dtype, delimiter=self.delimiter, usecols=usecols)
         except ValueError as error:
@@ -307,7 +307,7 @@ class _CsvFile:
             row, column = map(int, found.groups()) if found else (len(block) - 1, 1)
             self.check_width(block[: row + 1])
             self.reject_field(block[row], column - 1)
-        if not is_whole or x.shape[1] != self.width:  # NumPy ignores what follows the columns
+        if x.shape[1] != self.width:  # then NumPy ignores what follows the columns
             self.check_width(block)
         if dtype is np.float32 and not (is_finite := np.isfinite(x)).all():
             row, column = np.argwhere(~is_finite)[0]
