@@ -44,11 +44,13 @@ def stream_rows(
     from xpnet.inference.chunks import chunk_rows
     from xpnet.inference.predict import outputs_of
     from xpnet.inference.rows import as_rows
+    from xpnet.networks.column_names import positions
 
     n_batch = chunk_rows(model.network, batching.get("batch_size"))
     block_rows = n_batch * -(-_BLOCK_ROWS // n_batch)
     n_in = model.network.n_in
     with data.open(block_rows=block_rows, features=n_in, **options) as found:
+        order = as_data_error(data.path, positions, model.network, found.names)
         first = next(found.blocks)
         network = with_range(model, first[0])
         if network.library != "numpy":
@@ -59,7 +61,8 @@ def stream_rows(
         def counted() -> "Iterator[Block]":
             with progress_bar(total=data.rows, desc=task, delay=1.0) as bar:
                 for images, labels in chain([first], found.blocks):
-                    yield as_data_error(data.path, as_rows, images, n_in), labels
+                    rows = as_data_error(data.path, as_rows, images, n_in)
+                    yield rows if order is None else rows[:, order], labels
                     if bar is not None:
                         bar.update(len(images))
 

@@ -16,6 +16,7 @@ from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, co
 from xpnet.cli.device_argument import add_device_argument
 from xpnet.cli.device_choice import DeviceOptions, open_device
 from xpnet.cli.report import Outcome, Stopwatch, network_text
+from xpnet.cli.scaled_rows import data_facts, data_text
 from xpnet.cli.streams import print_note, progress_bar, write_error_text
 from xpnet.cli.training_options import TrainArguments, add_training_arguments, options_text
 from xpnet.cli.training_setup import (
@@ -53,6 +54,7 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
     from xpnet.formats.load_save import serialized
+    from xpnet.networks.column_names import with_input_names
     from xpnet.networks.reproducible import reproducible
     from xpnet.training.run import MOST_MEASURED, RunawayError, TrainingInterrupted
     from xpnet.training.train import train
@@ -62,10 +64,10 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     files.check()
     device = open_device(place, stopwatch)  # its errors come first
     stopwatch.switch("loading")
-    images, labels = read_examples(data)
+    images, labels, found = read_examples(data)
     n_images = len(images)
     options = options.completed(images)
-    start = _untrained(data, options, images, labels)
+    start = with_input_names(_untrained(data, options, images, labels), found.names)
     try:
         serialized(start, files.output)  # the format may not be able to hold the network
     except ValueError as error:
@@ -91,7 +93,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     n_learned = n_images - options.n_held_out(n_images)
     part = f"{MOST_MEASURED:,} of " if n_learned > MOST_MEASURED else ""
     measured = f"{part}the training images"
-    return _outcome(files.output, device, trained, options, stopwatch, measured=measured)
+    read = {"total": n_images, **data_facts(found, images)}
+    return _outcome(files.output, device, trained, options, stopwatch, read, measured=measured)
 
 
 def _untrained(data: Data, options: TrainArguments, images: Any, labels: Any) -> "Network":
@@ -162,6 +165,7 @@ def _outcome(
     trained: "Run",
     options: TrainArguments,
     stopwatch: Stopwatch,
+    read: dict[str, Any],
     *,
     measured: str,
 ) -> Outcome:
@@ -169,6 +173,7 @@ def _outcome(
     accuracy = best.validation_accuracy
     facts = {
         "output": output,
+        **read,
         "options": options.printed(),
         "network": network_text(trained.network),
         "loss": best.loss,
@@ -189,6 +194,7 @@ def _outcome(
         learned = f"{accuracy:.4f} on held-out images, {learned}"
     rows = {
         "accuracy": f"{learned} (the most frequent class: {trained.baseline:.3f})",
+        "data": data_text(read, read["total"]),
         "loss": f"{best.loss:.4f} nats on the training images",
         "epoch": epoch,
         "wrote": output,

@@ -17,13 +17,17 @@ from xpnet.files.writing import atomic_write
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from xpnet.datasets.blocks import RowBlocks
     from xpnet.networks.preprocessing import Step
     from xpnet.training.run import Run
 
 
-def read_examples(data: Data) -> "tuple[NDArray[Any], NDArray[Any]]":
-    """Return the images and labels of DATA."""
-    images, labels = data.read()
+def read_examples(data: Data) -> "tuple[NDArray[Any], NDArray[Any], RowBlocks]":
+    """Return the images and labels of DATA, and what was understood of it."""
+    from xpnet.datasets.read import joined
+
+    with data.open() as found:
+        images, labels = joined(list(found.blocks))
     if labels is None:
         what = "no labels to learn from"
         hint = "give them by --labels FILE, or in a table by --label NAME"
@@ -31,7 +35,7 @@ def read_examples(data: Data) -> "tuple[NDArray[Any], NDArray[Any]]":
     if not len(images):
         what = "no images to learn from"
         raise DataError(what, file=data.path)
-    return images, labels
+    return images, labels, found
 
 
 def fitted(path: str, images: "NDArray[Any]", options: TrainArguments) -> "tuple[Step, ...]":
