@@ -87,7 +87,11 @@ def run_everything():
     several = xpnet.Network(several, output="probabilities")
     answers = np.column_stack([labels % 2, labels > 4, labels == 0]).astype(np.float32)
     for network, truth, options in (
-        (xpnet.init_network([784, 1], output="values"), labels, {"optimizer": "sgd"}),
+        (
+            xpnet.init_network([784, 1], output="values"),
+            labels,
+            {"optimizer": "sgd", "learning_rate": 1e-9},
+        ),
         (
             xpnet.init_network([784, 1]),
             labels % 2,
