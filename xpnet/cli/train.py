@@ -94,7 +94,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     part = f"{MOST_MEASURED:,} of " if n_learned > MOST_MEASURED else ""
     measured = f"{part}the training images"
     read = {"total": n_images, **data_facts(found, images)}
-    return _outcome(files.output, device, trained, options, stopwatch, read, measured=measured)
+    return _outcome(files.output, device, trained, options, stopwatch, read=read, measured=measured)
 
 
 def _untrained(data: Data, options: TrainArguments, images: Any, labels: Any) -> "Network":
@@ -165,8 +165,8 @@ def _outcome(
     trained: "Run",
     options: TrainArguments,
     stopwatch: Stopwatch,
-    read: dict[str, Any],
     *,
+    read: dict[str, Any],
     measured: str,
 ) -> Outcome:
     best: Any = trained.best  # not None: there is at least one epoch
