@@ -25,7 +25,7 @@ def test_names_and_functions():
     assert {axes.get_xlim() for axes in figure.axes} == {(-1.0, 2.0)}
 
 
-@pytest.mark.parametrize("function", ["relo", "softmax", xpnet.log_softmax, np.sum], ids=repr)
+@pytest.mark.parametrize("function", ["relo", "softmax", xpnet.log_softmax, np.sum])
 def test_what_cannot_be_drawn(function):
     with pytest.raises(ValueError, match="did you mean relu" if function == "relo" else "element"):
         plot("relu", function)
