@@ -50,7 +50,9 @@ def test_dtypes(write, dtype, expected):
     assert labels is None
 
 
-@pytest.mark.parametrize("content", [npy(IMAGES[:0]), idx(IMAGES[:0]), npz(x=IMAGES[:0])])
+@pytest.mark.parametrize(
+    "content", [npy(IMAGES[:0]), idx(IMAGES[:0]), npz(x=IMAGES[:0])], ids=["npy", "idx", "npz"]
+)
 def test_no_images(write, content):
     assert read(write(content))[0].shape == (0, 2, 2)
 
@@ -122,6 +124,7 @@ def test_parts_of_npz_files(write):
         (zipped("x.npy", npy(IMAGES)[:-1]), "."),
         (b"", "empty"),
     ],
+    ids=lambda x: x if isinstance(x, str) else "file",  # gzip holds the time
 )
 def test_damaged_files(write, content, word):
     path = write(content)

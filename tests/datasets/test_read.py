@@ -163,6 +163,7 @@ def test_labels_beside_the_images(write, images, labels):
 @pytest.mark.parametrize(
     "content",
     [idx([3, 4, 5]), gzip.compress(idx([3, 4, 5])), npy([3, 4, 5]), npy([[3.0], [4.0], [5.0]])],
+    ids=["idx", "gzip", "npy", "column"],
 )
 @pytest.mark.parametrize("block_rows", [1, 2, 4096])
 def test_labels_of_a_file(write, content, block_rows):
@@ -178,7 +179,7 @@ LINES = b"9,2,3,4\n5,6,7,8\n" * 2
 @pytest.mark.parametrize("rows", [None, 1, 4])
 @pytest.mark.parametrize("block_rows", [1, 3, 4096])
 @pytest.mark.parametrize("n_labels", [0, 2, 3, 5, 6])
-@pytest.mark.parametrize("content", [LINES, idx(np.zeros((4, 2)))])
+@pytest.mark.parametrize("content", [LINES, idx(np.zeros((4, 2)))], ids=["csv", "idx"])
 def test_numbers_differ(write, rows, block_rows, n_labels, content):
     """A shift by one, as by a header that is read as a label, would make all labels wrong."""
     path, labels = write(content, name="images"), write(idx(range(n_labels)), name="y")
