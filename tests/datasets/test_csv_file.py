@@ -114,6 +114,12 @@ def test_pixels(write, content, options, labels, floating):
     assert labels is None if found is None else found.tolist() == labels
 
 
+@pytest.mark.parametrize("row", [[9, 2, 3, 4], [5.5, 6.5], [1.5, 2.5, 3.5, 4.5], [4, 5, 6]])
+def test_measurements_in_the_first_line(write, row):
+    path = write(f"{','.join(map(str, row))}\n{',0.5' * len(row)}\n".replace("\n,", "\n"))
+    assert opened(path, label="none")[1].tolist() == [row, [0.5] * len(row)]
+
+
 def test_an_unwanted_label_may_be_anything(write):
     for label, row in [("first", "?,1,2"), ("last", "1,2,?")]:
         found, rows, labels = opened(write(row), header="no", label=label, want_labels=False)
@@ -127,7 +133,8 @@ def test_no_rows(write):
 
 
 def test_rows_before_an_invalid_line_of_standard_input(monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{CLASSES}#\0".encode())))
+    content = io.BytesIO((CLASSES + "5,6,1\n" * 99 + "\0").encode())
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(content))
     assert len(opened("-", rows=3)[1]) == 3
 
 
@@ -145,6 +152,7 @@ BAD = {
     "dates in the first row": ("2020-01-01,x\n2020-01-02,y\n", {}, 1, "--header"),
     "missing in the first row": ("NA,x\n5,y\n", {}, 1, "--header"),
     "1, 2": ("1,2\n5,6\n", {}, 1, "--header"),
+    "400.0, 401.0": ("400.0,401.0,402.0,403.0\n5,6,7,8\n", {"label": "none"}, 1, "--header"),
     "0, 1, 7": ("0,1,7\n5,6,7\n", {"label": "last"}, 1, "--header"),
     "0, 0, 1": ("0,0,1\n3,5,6\n", {"label": "first"}, 1, "--header"),
     "0.0, 1.0": ("0.0,1.0\n5,6\n", {}, 1, "--header"),
@@ -160,20 +168,20 @@ BAD = {
     "equal names": ("a,a\n5,6\n", {}, 1, "--drop"),
     "order of pixels": (pixel_lines(names=sorted(PIXEL_NAMES)), {}, 1, "--header yes"),
     "no numbers": ("species\na\n", SPECIES, 1, "numbers"),
-    "semicolons of R": ('"a";"b"\n1,5;"x"\n', {}, 1, r"pandas.*sep=';', decimal=','"),
-    "tabs": ("a\tb\n1\t2\n", {}, 1, "delimiter"),
-    "only tabs": ("a\tclass\n\t\n5\t1\n", {"delimiter": "\t"}, 2, "missing"),
-    "blanks": ("5.1 3.5\n4.9 3.0\n", {}, 1, "--delimiter space"),
-    "decimal commas": ("a;b\n1,5;2\n", {"delimiter": ";"}, 1, r"pandas.*decimal=','"),
-    "Latin-1 in a row": ("a,class\n5,1\n6,ö\n".encode("latin-1"), {}, 3, "encoding='latin-1'"),
-    "UTF-16": (CLASSES.encode("utf-16"), {}, 1, "encoding='utf-16'"),
+    "semicolons of R": ('"a";"b"\n1,5;"x"\n', {}, 1, "pandas.*sep="),
+    "tabs": ("a\tb\n1\t2\n", {}, 1, r"--delimiter '\\t'"),
+    "only tabs": ("a\tclass\n\t\n5\t1\n", {"delimiter": "\t"}, 1, "--drop a "),
+    "blanks": ("5.1 3.5\n4.9 3.0\n", {}, 1, "pandas"),
+    "decimal commas": ("a;b\n1,5;2\n", {"delimiter": ";"}, 1, "pandas.*decimal="),
+    "Latin-1 in a row": ("a,class\n5,1\n6,ö\n".encode("latin-1"), {}, 3, "encoding="),
+    "UTF-16": (CLASSES.encode("utf-16"), {}, 1, "encoding="),
     "comment above": (f"# {CLASSES}", {}, 1, "comment"),
     "empty columns": ("a,class,,\n5,1,,\n", {}, 1, "--drop 3,4"),
     "empty": ("\n \t\n", {}, 1, "empty"),
     "comment": (f"{CLASSES}#5,6,1\n", {}, 5, "comment"),
-    "NUL": (f"{CLASSES}5,6\0,1\n", {}, 5, "NUL"),
-    "two faults": (f"{CLASSES}x,6,1\n5,6\n", {}, 5, "'x'"),
-    "short row": (f"{CLASSES}\n5,6\nx,6,1\n", {}, 6, "2 values"),
+    "NUL": (f"{CLASSES}5,6\0,1\n", {}, 5, "UTF-8"),
+    "two faults": (f"{CLASSES}5,6\nx,6,1\n", {}, 5, "2 values"),
+    "short row": (f"{CLASSES}\n5,6\n", {}, 6, "2 values"),
     "long row": (f"{CLASSES}5,6,1,7\n", {}, 5, "4 values"),
     "long row, label not read": (f"{CLASSES}5,6,1,7\n", {"want_labels": False}, 5, "4 values"),
     "a name too few": ("a,class\n1,5,0\n2,6,1\n", {}, 2, "3 values"),
@@ -189,10 +197,12 @@ BAD = {
        ("", "NA", "nan", "-inf", "1e39", "1e400", "1_0", "0x10", "\uff11", "1 2", "x", "6%")},
     **{f"pixel {x}": (pixel_lines().replace(",255,", f",{x},").replace("3,", f"{x},", 1),
                       {"header": "no"}, 1, "from 0 to 255") for x in ("256", "-1", "1.0", "1e2")},
-    **{f"label {x}": (f"{CLASSES}5,6,{x}\n", {}, 5, "label")
+    **{f"label {x}": (f"{CLASSES}5,6,{x}\n", {}, 5, "from 0 to|finite")
        for x in ("", "256", "-1", "3.7", "x")},
-    **{f"class {x}": (f"{IRIS}\n5,6,{x}\n", SPECIES, 5, "label") for x in ("", "\x1b[1m")},
-    "number among words": (f"{IRIS}\n5,6,7\n", SPECIES, 2, "label"),
+    **{f"class {x}": (f"{IRIS}\n5,6,{x}\n", SPECIES, 5, "of a class") for x in ("", "\x1b[1m")},
+    "number among words": (f"{IRIS}\n5,6,7\n", SPECIES, 5, "class"),
+    "word among numbers": (f"{CLASSES}5,6,a\n", {}, 5, "'a'"),
+    "missing in the first of rows": ("a,class\n,1\n5,0\n", {}, 1, "'a', --drop a .*dropna"),
     "after a block": (CLASSES + "5,6,1\n" * 9000 + "5,x,1\n", {}, 9005, "'x'"),
     "long line": (gzip.compress(f"{CLASSES}{'1' * (1 << 23)}".encode()), {}, 5, "too long"),
     "gzip": (gzip.compress(CLASSES.encode() * 99)[:-9], {}, None, "gzip"),
@@ -211,7 +221,7 @@ def test_long_lines_take_bounded_memory(write):
     path = write("a,b,class\n" + f"5,6,{'7' * 1_000_000}\n" * 60)
     tracemalloc.start()
     try:
-        with pytest.raises(DataError, match="label"):
+        with pytest.raises(DataError, match="finite"):
             opened(path)
         assert tracemalloc.get_traced_memory()[1] < 65_000_000
     finally:
@@ -240,7 +250,8 @@ def test_labels(write, content, options, labels):
     ("content", "line", "word"),
     [
         ("cat\ndog\n", 1, "--header"), ("3,5\n", 1, "2 columns"), ("3\n4,5\n", 2, "2 values"),
-        ("3\n\n256\n", 3, "255"), ("%\n3\n", 1, "label"), ('3\n""\n', 2, "missing"),
+        ("3\n\n256\n", 3, "255"), ("%\n3\n", 2, "class"), ('3\n""\n', 2, "finite"),
+        ("0;3\n1;5\n", 1, "delimiter"),
         ("\n", 1, "empty"),
     ],
 )  # fmt: skip
