@@ -107,8 +107,12 @@ def fetch(name: str, /) -> Path:
     pooch.get_logger().setLevel("ERROR")  # it prints each download
     registry = dict(zip(FILES, data_set.hashes, strict=True))
     mirrors = [pooch.create(folder, mirror, registry=registry) for mirror in data_set.mirrors]
+    # The files as they are: a server must not compress them on the way.
+    headers = {"Accept-Encoding": "identity"}
+    is_shown = sys.stderr is not None and sys.stderr.isatty()
+    downloader = pooch.HTTPDownloader(progressbar=is_shown, headers=headers)
     for file in FILES:
-        _fetch_file(file, mirrors)
+        _fetch_file(file, mirrors, downloader)
     return folder
 
 
@@ -124,34 +128,21 @@ def _cache() -> Path:
     return Path(os.path.expanduser(cache))  # noqa: PTH111 -- no error for an unknown user
 
 
-def _fetch_file(file: str, mirrors: list[Any]) -> None:
+def _fetch_file(file: str, mirrors: list[Any], downloader: Any) -> None:
     """Fetch a file into the cache from the first mirror that delivers it undamaged."""
     from requests import RequestException
-    from tqdm import tqdm
 
-    folder, reasons = mirrors[0].abspath, []
-    is_hidden = sys.stderr is None or not sys.stderr.isatty()
+    reasons = []
     for mirror in mirrors:
-        # pooch sets the total. Before, it asks whether the bar is true: whether the total is not 0.
-        bar = tqdm(desc=file, total=1, unit="B", unit_scale=True, leave=False, disable=is_hidden)
         try:
-            with bar:
-                # The file as it is: a server must not compress it on the way.
-                options = {"headers": {"Accept-Encoding": "identity"}}
-                mirror.fetch(file, downloader=_pooch().HTTPDownloader(bar, **options))
-        except RequestException as error:
-            reason = type(error).__name__  # their own messages are long
-            if error.response is not None:
-                reason = f"{error.response.status_code} {error.response.reason}"
+            mirror.fetch(file, downloader=downloader)
+        except RequestException as error:  # their own messages are long
+            reason = getattr(error.response, "status_code", type(error).__name__)
         except ValueError:
             reason = "wrong checksum"
-        except OSError as error:
-            what = f"{folder}: cannot be written: {error.strerror or error}"
-            msg = f"{what}; the variable XPNET_CACHE can name another folder"
-            raise FetchError(msg) from error
         else:
             return
         reasons.append(f"{urlsplit(mirror.base_url).hostname}: {reason}")
-    where = f"files from elsewhere belong in {folder}, or in a folder that XPNET_CACHE names"
+    where = f"files from elsewhere belong in {mirrors[0].abspath}, or where XPNET_CACHE says"
     msg = f"{file} cannot be fetched: {'; '.join(reasons)}; {where}"
     raise FetchError(msg)
