@@ -23,31 +23,10 @@ if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
     from xpnet.files.opening import Source
 
-__all__ = ["open_idx", "open_idx_labels", "open_npy", "open_npy_labels", "open_npz"]
-__all__ += ["open_npz_labels"]
+__all__ = ["as_images", "as_labels", "open_npz", "open_npz_labels", "read_idx", "read_npy"]
 
 _BLOCK_BYTES = 1 << 25
 _IMAGES, _LABELS = ("images", "x", "X", "data"), ("labels", "y", "Y", "target")
-
-
-def open_npy(source: "Source", options: "ReadOptions") -> RowBlocks:
-    """Open an npy file of images, as `_as_images`."""
-    return _as_images(_npy(source), source.name, options)
-
-
-def open_npy_labels(source: "Source", _: "ReadOptions") -> NDArray[Any]:
-    """Read an npy file of labels, as `_as_labels`."""
-    return _as_labels(_npy(source), source.name)
-
-
-def open_idx(source: "Source", options: "ReadOptions") -> RowBlocks:
-    """Open an IDX file of images, the format of the original MNIST files."""
-    return _as_images(_idx(source), source.name, options)
-
-
-def open_idx_labels(source: "Source", _: "ReadOptions") -> NDArray[Any]:
-    """Read an IDX file of labels."""
-    return _as_labels(_idx(source), source.name)
 
 
 def open_npz(source: "Source", options: "ReadOptions") -> RowBlocks:
@@ -69,10 +48,10 @@ def open_npz(source: "Source", options: "ReadOptions") -> RowBlocks:
         if len(found) != 1 or len(labels) > 1:
             expected = "one of images, x, X and data, and at most one of labels, y and target"
             raise _names_error(names, source.name, expected)
-        rows = _as_images(arrays[found[0]](), source.name, options, part)
+        rows = as_images(arrays[found[0]](), source.name, options, part)
         if not labels:
             return rows
-        values = _as_labels(arrays[labels[0]](), source.name)
+        values = as_labels(arrays[labels[0]](), source.name)
         return paired(rows, values, (source.name, repr(labels[0])), None)
 
 
@@ -82,10 +61,11 @@ def open_npz_labels(source: "Source", _: "ReadOptions") -> NDArray[Any]:
         names = [name for name in _LABELS if name in arrays] or list(arrays)
         if len(names) != 1:
             raise _names_error(arrays, source.name, "one of labels, y and target")
-        return _as_labels(arrays[names[0]](), source.name)
+        return as_labels(arrays[names[0]](), source.name)
 
 
-def _npy(source: "Source") -> NDArray[Any]:
+def read_npy(source: "Source") -> NDArray[Any]:
+    """Read an npy file, mapped if it is a plain file."""
     with _damage(source.name):
         if source.size is None:
             return _unpacked(source.read(), source.name)
@@ -93,7 +73,8 @@ def _npy(source: "Source") -> NDArray[Any]:
         return _whole(mapped, mapped.offset + mapped.nbytes, source.size, source.name)
 
 
-def _idx(source: "Source") -> NDArray[np.uint8]:
+def read_idx(source: "Source") -> NDArray[np.uint8]:
+    """Read an IDX file of bytes, the format of the original MNIST files, mapped likewise."""
     content = None if source.size is not None else source.read()
     head = content or source.peek(20)
     kind, n_dimensions = head[2:4].ljust(2, b"\0")
@@ -104,9 +85,8 @@ def _idx(source: "Source") -> NDArray[np.uint8]:
     shape = np.frombuffer(head[4:start], ">u4").tolist()
     n_bytes, size = start + math.prod(shape), source.size or len(content or b"")
     if n_bytes != size:
-        what, found = "size of the file", f"{size:,} bytes"
-        expected = f"{n_bytes:,} for {_shape_text(shape)}"
-        raise DataError(what, file=source.name, found=found, expected=expected)
+        what, rule = "size of the file", f"{n_bytes:,} for {_shape_text(shape)}"
+        raise DataError(what, file=source.name, found=f"{size:,} bytes", expected=rule)
     if content is None and math.prod(shape):
         return np.memmap(str(source.path), np.uint8, "r", start, tuple(shape))
     return np.ndarray(shape, np.uint8, content or head, start)
@@ -148,7 +128,7 @@ def _whole(array: NDArray[Any], end: int, size: int, file: str) -> NDArray[Any]:
     return array
 
 
-def _as_images(
+def as_images(
     array: NDArray[Any], file: str, options: "ReadOptions", split: str | None = None
 ) -> RowBlocks:
     """Return an array of 2 to 4 dimensions as images: uint8, float32 or float64.
@@ -157,10 +137,8 @@ def _as_images(
     the blocks, if an integer is outside 0 to 255 or a value is not finite.
     """
     if not 2 <= array.ndim <= 4 or 0 in array.shape[1:]:
-        found, expected = f"shape {_shape_text(array.shape)}", "2 to 4 dimensions"
-        hint = "are these labels?" if array.ndim == 1 else None
-        what = "not images"
-        raise DataError(what, file=file, found=found, expected=expected, hint=hint)
+        what, found = "not images", f"shape {_shape_text(array.shape)}"
+        raise DataError(what, file=file, found=found, expected="2 to 4 dimensions")
     _check_dtype(array, file)
     is_float = array.dtype.kind == "f"
     dtype: Any = np.promote_types(array.dtype.newbyteorder("="), "f4") if is_float else np.uint8
@@ -185,16 +163,15 @@ def _check_pixels(block: NDArray[Any], is_valid: NDArray[np.bool_], start: int, 
         raise DataError(what, file=file, found=block[row, *pixel], expected=rule)
 
 
-def _as_labels(array: NDArray[Any], file: str) -> NDArray[Any]:
+def as_labels(array: NDArray[Any], file: str) -> NDArray[Any]:
     """Return strings, or integers of any dtype as uint8, of shape (n,) or (n, 1).
 
     Raise DataError for another shape or dtype, or if a value is not a label.
     """
     if array.ndim not in {1, 2} or array.shape[1:] not in {(), (1,)}:
-        hint = "one-hot labels? save labels.argmax(axis=1)" if array.ndim == 2 else None
-        found, expected = f"shape {_shape_text(array.shape)}", "1 dimension"
-        what = "not labels"
-        raise DataError(what, file=file, found=found, expected=expected, hint=hint)
+        what, found = "not labels", f"shape {_shape_text(array.shape)}"
+        hint = "one-hot labels? save labels.argmax(axis=1)"
+        raise DataError(what, file=file, found=found, expected="1 dimension", hint=hint)
     values = np.array(array).reshape(-1)
     if values.dtype.kind == "U":
         return values

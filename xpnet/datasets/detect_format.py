@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xpnet.datasets.arrays import (
-    open_idx,
-    open_idx_labels,
-    open_npy,
-    open_npy_labels,
+    as_images,
+    as_labels,
     open_npz,
     open_npz_labels,
+    read_idx,
+    read_npy,
 )
 from xpnet.datasets.csv_file import open_csv, open_csv_labels
 from xpnet.datasets.picture_files import PICTURE_START, open_picture
@@ -41,17 +41,27 @@ class DataFormat:
     labels: "Callable[[Source, ReadOptions], NDArray[Any]]"
 
 
+def _array(name: str, start: bytes, read: "Callable[[Source], NDArray[Any]]") -> DataFormat:
+    """Return the format of files of one array."""
+    return DataFormat(
+        name,
+        start,
+        lambda source, options: as_images(read(source), source.name, options),
+        lambda source, _: as_labels(read(source), source.name),
+    )
+
+
 def _refuse(source: "Source", _: "ReadOptions") -> "NDArray[Any]":
-    what = "not labels"
-    raise DataError(what, file=source.name, found="a picture")
+    what = "a picture, not labels"
+    raise DataError(what, file=source.name)
 
 
 # The first match counts.
 _FORMATS = (
-    DataFormat("npy", rb"\x93NUMPY", open_npy, open_npy_labels),
+    _array("npy", rb"\x93NUMPY", read_npy),
     DataFormat("npz", rb"PK", open_npz, open_npz_labels),
     DataFormat("picture", PICTURE_START, open_picture, _refuse),
-    DataFormat("idx", rb"\0\0", open_idx, open_idx_labels),
+    _array("idx", rb"\0\0", read_idx),
     DataFormat("csv", rb"", open_csv, open_csv_labels),
 )
 
