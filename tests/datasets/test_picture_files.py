@@ -140,6 +140,17 @@ def test_labels_are_the_names_of_folders(fill, names, labels):
     assert found.dtype.kind == ("u" if labels[0] in {0, 1} else "U")
 
 
+@pytest.mark.parametrize("name", ["a\udcff", "a\x1b"])
+def test_names_of_classes_are_printable(fill, name):
+    try:
+        folder = fill(f"{name}/a.png", "b/b.png")
+    except OSError as error:
+        pytest.skip(f"this system has no such name: {error}")
+    with pytest.raises(DataError, match=r"class.* 'a\\x"):
+        read(folder)
+    assert len(next(stream(folder, want_labels=False))[0]) == 2
+
+
 def test_classes_take_turns(fill, tmp_path):
     names = ("0/a 2.png", "0/a 10.png", "0/B.bmp", "1/d.GIF", "2/e.png", "2/f.webp")
     folder = fill(*names, "2/.g.png", ".hidden/h.png", "3/deep/i.png")

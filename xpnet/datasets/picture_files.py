@@ -46,13 +46,20 @@ def open_picture_folder(folder: "FilePath", options: "ReadOptions") -> RowBlocks
     """Open the pictures in a folder, labelled by the names of folders of classes; see `_blocks`."""
     paths, labels = picture_files(folder), None
     if paths[0].parent != Path(folder) and options.own_labels:
-        labels = _as_labels([path.parent.name for path in paths])
+        labels = _as_labels([path.parent.name for path in paths], str(folder))
     blocks = _blocks(map(open_source, paths), str(folder), labels, options)
     return RowBlocks(blocks, len(paths), None if labels is None else "the folders")
 
 
-def _as_labels(names: list[str]) -> NDArray[Any]:
-    """Return names as integers if they are different ones from 0 to 255, otherwise as strings."""
+def _as_labels(names: list[str], folder: str) -> NDArray[Any]:
+    """Return names as integers if they are different ones from 0 to 255, otherwise as strings.
+
+    Raise DataError for a name with control characters, or bytes that are not UTF-8.
+    """
+    for name in names:
+        if not name.isprintable():
+            msg = "name of a class"
+            raise DataError(msg, file=folder, found=quoted(name), expected="printable UTF-8")
     numbers = {x: int(x) if re.fullmatch("[0-9]+", x) else 256 for x in set(names)}
     if max(numbers.values()) > 255 or len(set(numbers.values())) < len(numbers):
         return np.asarray(names)
@@ -80,20 +87,18 @@ def picture_files(folder: "FilePath") -> list[Path]:
     DataError
         If there are no pictures, or pictures beside folders of pictures.
     """
-    paths = _pictures(Path(folder))
-    classes = [_pictures(child) for child in _visible(Path(folder)) if child.is_dir()]
+
+    def pictures(folder: Path) -> list[Path]:
+        return [x for x in _visible(folder) if x.suffix.lower() in _SUFFIXES and x.is_file()]
+
+    paths = pictures(Path(folder))
+    classes = [pictures(child) for child in _visible(Path(folder)) if child.is_dir()]
     if bool(paths) == any(classes):
         msg = "pictures beside folders of pictures" if paths else "folder without pictures"
-        rule = f"IDX files; or {', '.join(_FORMATS)} pictures, all in this folder or all in"
-        rule += " one folder per class"
+        rule = f"IDX files, or {', '.join(_FORMATS)} all in it or all in one folder per class"
         raise DataError(msg, file=folder, expected=rule)
     turns = chain.from_iterable(zip_longest(*classes))
     return paths or [path for path in turns if path is not None]
-
-
-def _pictures(folder: Path) -> list[Path]:
-    """Return the pictures in a folder, in natural order."""
-    return [x for x in _visible(folder) if x.suffix.lower() in _SUFFIXES and x.is_file()]
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -123,7 +128,7 @@ def _blocks(
     images = _same_size(sources, options)
     start = 0
     while found := list(islice(images, min(options.block_rows, _BLOCK_PICTURES))):
-        if start == 0 and options.invert is None and np.median(_border(found[0])) > _MIDDLE_GREY:
+        if start == 0 and options.invert is None and _paper(found[0]) > _MIDDLE_GREY:
             msg = f"{printable(name)}: bright background: give --invert (in Python"
             msg += " invert=True) if the network expects light ink, as in MNIST, else --no-invert"
             warnings.warn(msg, DataWarning, stacklevel=3)
@@ -141,11 +146,10 @@ def _same_size(
         shape = shape or image.shape
         if image.shape != shape or options.features not in {None, image.size}:
             msg, found = "size of the picture", f"{image.shape[1]} x {image.shape[0]} pixels"
-            rule, n_pixels = f"{shape[1]} x {shape[0]} as in the first one", options.features or 784
-            rule = rule if image.shape != shape else f"{n_pixels} pixels"
-            side = math.isqrt(n_pixels)
-            hint = f"resize all pictures by --size {side} (in Python size={side})"
-            hint = hint if side**2 == n_pixels else "resize it"
+            rule = f"{shape[1]} x {shape[0]} as in the first one"
+            rule = rule if image.shape != shape else f"{options.features} pixels"
+            side = math.isqrt(options.features or 784)
+            hint = f"resize all pictures, as by --size {side} (in Python size={side})"
             raise DataError(msg, file=source.name, found=found, expected=rule, hint=hint)
         yield image
 
@@ -165,8 +169,8 @@ def _read(source: "Source", options: "ReadOptions") -> NDArray[np.uint8]:
         raise
     except Exception as error:  # Pillow documents few of its errors for damaged files
         msg = "damaged, truncated or too large picture"
-        hint = "copy it again, or convert it to a smaller PNG of 8 bits"
         found = quoted(str(error).partition(" <")[0])  # without the address of an object
+        hint = "copy it again, or convert it to a smaller PNG of 8 bits"
         raise DataError(msg, file=source.name, found=found, hint=hint) from error
 
 
@@ -178,9 +182,8 @@ def _decode(content: bytes, name: str, options: "ReadOptions") -> NDArray[np.uin
     # Pillow does not find a transparent grey of 2 or 4 bits.
     is_odd = picture.format == "PNG" and "transparency" in picture.info and picture.mode == "L"
     if picture.mode not in _MODES or (is_odd and picture.tile[0][3] != "L"):
-        kind, hint = f"{picture.format} of mode {picture.mode}", "convert it to PNG of 8 bits"
-        msg = "kind of picture"
-        raise DataError(msg, file=name, found=kind, hint=hint)
+        msg, kind = "kind of picture", f"{picture.format} of mode {picture.mode}"
+        raise DataError(msg, file=name, found=kind, hint="convert it to PNG of 8 bits")
     size = options.size
     if size is not None:
         picture.draft("L", (4 * size, 4 * size))  # a large JPEG is decoded at a fraction of it
@@ -191,10 +194,11 @@ def _decode(content: bytes, name: str, options: "ReadOptions") -> NDArray[np.uin
     picture = picture.convert("L")
     if size is not None and picture.size != (size, size):
         # A picture that is no square keeps its form, on the grey of its border.
-        grey = int(np.median(_border(np.asarray(picture))))
+        grey = _paper(np.asarray(picture))
         picture = ImageOps.pad(picture, (size, size), Image.Resampling.LANCZOS, color=grey)
     return np.array(picture)
 
 
-def _border(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.concatenate([image[(0, -1), :].ravel(), image[:, (0, -1)].ravel()])
+def _paper(image: NDArray[np.uint8]) -> int:
+    """Return the grey of the border."""
+    return int(np.median([*image[(0, -1), :].ravel(), *image[:, (0, -1)].ravel()]))
