@@ -32,7 +32,13 @@ def test_the_report(xpnet, mirror, mnist):
 
 @pytest.mark.parametrize(
     ("command", "part"),
-    [("evaluate", "test"), ("predict", "test"), ("parity", "test"), ("train", "train")],
+    [
+        ("evaluate", "test"),
+        ("predict", "test"),
+        ("show", "test"),
+        ("parity", "test"),
+        ("train", "train"),
+    ],
 )
 @pytest.mark.usefixtures("mnist")
 def test_the_usual_part(xpnet, tmp_path, command, part):
