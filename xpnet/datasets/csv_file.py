@@ -14,7 +14,7 @@ from functools import partial
 from itertools import chain, pairwise
 from math import isqrt
 from shlex import quote
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,11 +41,15 @@ _LINE_CHARACTERS, _BLOCK_CHARACTERS = 1 << 23, 1 << 25
 _load = partial(np.loadtxt, comments=None, quotechar='"', ndmin=2)
 _IS_HEADER = "is it a header? Use --header yes or no (in Python header='yes')"
 _OTHERS = "--label, --drop and --delimiter choose others"
-_FLOAT = "--float takes any numbers (in Python floating=True)"
 _PANDAS = (
     "or pandas writes a plain file: pandas.read_csv(FILE, sep=..., decimal=..., encoding=...)"
     ".dropna().to_csv('plain.csv', index=False)"
 )
+_RULES: dict[Any, tuple[str, str]] = {
+    np.float32: ("a finite number", _PANDAS),
+    np.uint8: ("an integer from 0 to 255", "--float takes any numbers (in Python floating=True)"),
+    "label": ("the name of a class, or an integer from 0 to 255 in all rows", _PANDAS),
+}
 
 
 def open_csv(source: "Source", options: "ReadOptions") -> RowBlocks:
@@ -66,7 +70,7 @@ def open_csv(source: "Source", options: "ReadOptions") -> RowBlocks:
     is_pixels = len(numbers) >= _FEWEST_PIXELS and not options.floating
     wanted = label if options.own_labels else None
     return RowBlocks(
-        table.blocks(_Columns(numbers, wanted, np.uint8 if is_pixels else np.float32)),
+        table.blocks(numbers, wanted, np.uint8 if is_pixels else np.float32),
         label=None if wanted is None else quoted(word(wanted)),
         names=tuple(names[i] for i in numbers) if names else None,
         left_out=tuple(word(i) for i in sorted(dropped - {label})),
@@ -85,16 +89,8 @@ def open_csv_labels(source: "Source", options: "ReadOptions") -> NDArray[Any]:
     is_certain = not table.names or table.names[0].casefold() in _LABELS or not table.text
     if options.header == "auto" and not is_certain:
         table.reject("a word above words", found=quoted(table.names[0]), hint=_IS_HEADER)
-    blocks = table.blocks(_Columns([], 0, np.float32))
+    blocks = table.blocks([], 0, np.float32)
     return np.concatenate([labels for _, labels in blocks if labels is not None])
-
-
-class _Columns(NamedTuple):
-    """Indices of the columns to read, and the dtype of the numbers."""
-
-    numbers: list[int]
-    label: int | None
-    dtype: Any
 
 
 class _Table:
@@ -241,16 +237,16 @@ class _Table:
         if is_disordered and n_numbers >= _FEWEST_PIXELS and self.options.header == "auto":
             self.reject("columns out of order", hint="--header yes reads them as they are")
 
-    def blocks(self, columns: _Columns) -> Iterator[Block]:
-        """Yield rows of numbers, and labels if there is a label; at least one block."""
-        yield self.next_block(columns)
-        while len((block := self.next_block(columns))[0]):
+    def blocks(self, numbers: list[int], label: int | None, dtype: Any) -> Iterator[Block]:
+        """Yield the columns of numbers, and that of labels if there is one; at least one block."""
+        next_block = partial(self.next_block, numbers, label, dtype)
+        yield next_block()
+        while len((block := next_block())[0]):
             yield block
 
-    def next_block(self, columns: _Columns) -> Block:
+    def next_block(self, numbers: list[int], label: int | None, dtype: Any) -> Block:
         """Return the numbers and labels of the next lines; none after the last."""
         lines = list(map(self.plain, self.taken(self.options.block_rows)))
-        numbers, label, dtype = columns
         if label is None:
             return self.loaded(lines, dtype, numbers), None
         if label in self.text:
@@ -264,8 +260,7 @@ class _Table:
             is_valid = (values >= 0) & (values <= 255) & (values == np.floor(values))
             labels = np.where(is_valid, values, 0).astype(np.uint8)
         if not is_valid.all():
-            rule = "the name of a class, or an integer from 0 to 255 in all rows"
-            self.reject_value(lines[int(np.argmin(is_valid))], label, rule, _PANDAS)
+            self.reject_value(lines[int(np.argmin(is_valid))], label, "label")
         return x, labels
 
     def plain(self, line: Line) -> Line:
@@ -282,9 +277,6 @@ class _Table:
         """Return the values in some columns."""
         if not lines or not columns:
             return np.empty((len(lines), len(columns)), dtype)
-        rule, hint = "a finite number", _PANDAS
-        if dtype is np.uint8:
-            rule, hint = "an integer from 0 to 255", _FLOAT
         usecols = None if len(columns) == self.width else columns
         if usecols is not None:  # NumPy ignores the columns that follow these
             self.check_widths(lines)
@@ -294,14 +286,14 @@ class _Table:
         except ValueError as error:
             self.check_widths(lines)
             [(row, column)] = re.findall(r"at row (\d+), column (\d+)\.$", str(error))
-            self.reject_value(lines[int(row)], int(column) - 1, rule, hint)
+            self.reject_value(lines[int(row)], int(column) - 1, dtype)
         if dtype is np.float32 and not (is_finite := np.isfinite(x)).all():
             row, column = np.argwhere(~is_finite)[0]
-            self.reject_value(lines[row], columns[column], rule, hint)
+            self.reject_value(lines[row], columns[column], dtype)
         return x
 
-    def reject_value(self, line: Line, index: int, rule: str, hint: str) -> NoReturn:
-        found = quoted(self.fields(line)[index])
+    def reject_value(self, line: Line, index: int, kind: Any) -> NoReturn:
+        found, (rule, hint) = quoted(self.fields(line)[index]), _RULES[kind]
         self.reject("value", line, column=index + 1, found=found, expected=rule, hint=hint)
 
 
