@@ -41,8 +41,8 @@ def file_name(text: str) -> str:
 
 
 def check_distinct_files(args: argparse.Namespace) -> None:
-    """Raise UsageError if --force or --resume would replace a file that the command reads."""
-    if not (getattr(args, "force", False) or getattr(args, "resume", False)):
+    """Raise UsageError if --force would replace a file that the command reads."""
+    if not getattr(args, "force", False):
         return
     given = {name: [x] if isinstance(x, str) else x or [] for name, x in vars(args).items()}
     for target in chain.from_iterable(given[name] for name in _OUTPUTS & given.keys()):
