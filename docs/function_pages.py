@@ -39,7 +39,8 @@ def insert_formula(
         return
     inserted = ["", f".. math:: {FORMULAS[name]}", ""]
     if row := ACTIVATIONS.get(name):
-        inserted += [f".. image:: {name}.svg", f"   :alt: Curve of {name}", ""]
+        if row.is_elementwise:
+            inserted += [f".. image:: {name}.svg", f"   :alt: Curve of {name}", ""]
         if row.ulp and any(row.ulp):
             single, double = row.ulp
             inserted += [f"The error is at most {single} ULP in float32, {double} in float64.", ""]
@@ -48,11 +49,10 @@ def insert_formula(
 
 
 def draw_curves(folder: Path) -> None:
-    """Draw the curve of each activation that has a page."""
-    for name in ACTIVATIONS.keys() & FORMULAS.keys():
+    """Draw the curve of each elementwise activation that has a page."""
+    for name in (x for x in FORMULAS if x in ACTIVATIONS and ACTIVATIONS[x].is_elementwise):
         # The same bytes each time: Sphinx copies only what is new.
         with rc_context({"svg.hashsalt": name}):
             figure = xpnet.plot(name)
-            figure.suptitle("")
             figure.axes[0].set_title("", loc="left")
             figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
