@@ -1,10 +1,7 @@
-"""Files to read, and the check of the exact error of a rejected file."""
+"""Files to read."""
 
 import numpy as np
 import pytest
-
-from xpnet.datasets import read
-from xpnet.files import DataError
 
 
 @pytest.fixture
@@ -23,16 +20,3 @@ def write(tmp_path):
         return path
 
     return write_file
-
-
-@pytest.fixture
-def rejected():
-    """Read a file, which must fail with exactly this message after its name."""
-
-    def check(path, message, **options):
-        with pytest.raises(DataError) as caught:
-            read(path, **options)
-        assert str(caught.value).removeprefix(str(path)) == message
-        return caught.value
-
-    return check

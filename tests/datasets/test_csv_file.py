@@ -124,6 +124,13 @@ def test_an_unwanted_label_may_be_anything(write):
     for label, row in [("first", "?,1,2"), ("last", "1,2,?")]:
         found, rows, labels = opened(write(row), header="no", label=label, want_labels=False)
         assert (rows.tolist(), labels, found.label) == ([[1, 2]], None, None)
+        given = opened(write(row), header="no", label=label, labels=write("7", name="b.csv"))
+        assert given[2].tolist() == [7]
+
+
+def test_years_are_no_row_numbers(write):
+    path = write("year,class\n2001,0\n2002,1\n2003,0\n2004,1\n")
+    assert opened(path)[1].tolist() == [[2001], [2002], [2003], [2004]]
 
 
 def test_no_rows(write):
