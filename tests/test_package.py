@@ -55,7 +55,7 @@ def test_signatures_name_types_as_they_are_written(name):
 def test_the_signature_of_read_has_its_options():
     parameters = inspect.signature(xpnet.read).parameters
     assert list(parameters)[:3] == ["path", "labels", "label"]
-    assert parameters["block_rows"].default == 4096
+    assert parameters["split"].default is None
     with pytest.raises(TypeError, match="unexpected keyword argument 'first_rows'"):
         xpnet.read("sample", first_rows=1)
 
