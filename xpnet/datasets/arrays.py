@@ -138,7 +138,8 @@ def as_images(
     """
     if not 2 <= array.ndim <= 4 or 0 in array.shape[1:]:
         what, found = "not images", f"shape {_shape_text(array.shape)}"
-        raise DataError(what, file=file, found=found, expected="2 to 4 dimensions")
+        hint = "are these labels?" if array.ndim == 1 else None
+        raise DataError(what, file=file, found=found, expected="2 to 4 dimensions", hint=hint)
     _check_dtype(array, file)
     is_float = array.dtype.kind == "f"
     dtype: Any = np.promote_types(array.dtype.newbyteorder("="), "f4") if is_float else np.uint8
