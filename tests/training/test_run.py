@@ -47,6 +47,7 @@ NOTHING_HELD_OUT = {"validation_accuracy": None, "validation_loss": None}
         ({"accuracy": None, "validation_accuracy": None}, 0.8, "loss 0.6, R2 0.25"),
         ({"accuracy": None, **NOTHING_HELD_OUT}, 0.4, "loss 0.5, R2 -0.25 in training"),
         ({"accuracy": None, **NOTHING_HELD_OUT}, 0.0, "loss 0.5 in training"),
+        ({"accuracy": None, **NOTHING_HELD_OUT}, 5e-31, "loss 0.5, R2 -1e+30 in training"),
         (
             {"accuracy": None, "loss": 14054.1, **NOTHING_HELD_OUT},
             5929.9,
@@ -160,3 +161,10 @@ def test_on_epoch_may_save_the_best_network_so_far(assert_same_bits):
     xpnet.train(*given, epochs=3, on_epoch=runs.append, **options)
     for n, run in enumerate(runs, 1):
         assert_same_bits(run, xpnet.train(*given, epochs=n, **options))
+
+
+def test_constant_values_have_no_r2():
+    network = xpnet.init_network([2, 1], output="values", dtype="float64")
+    run = xpnet.train(network, np.eye(3, 2), [0.1] * 3, epochs=1, sample_weight=[0.3, 1.3, 2.3])
+    assert run.baseline == 0.0
+    assert "R2" not in repr(run)

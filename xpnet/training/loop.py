@@ -135,6 +135,7 @@ def _baseline(objective: Objective, answers: NDArray[Any], weights: Any) -> floa
     """Return the best score without inputs: see `Run`."""
     if objective.network.output == "values":
         answers = answers.astype(np.float64)
+        answers = answers - answers[:1]  # then the mean of a constant is exact, and its error zero
         squares = (answers - np.average(answers, axis=0, weights=weights)) ** 2
         return float(np.mean(np.average(squares, axis=0, weights=weights)))
     answers = answers if objective.has_classes else answers > 0.5

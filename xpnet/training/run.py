@@ -94,7 +94,9 @@ class Run:
             score += f", most frequent class {self.baseline:.3f}" if self.baseline else ""
         else:
             score = f"loss {loss:,.0f}" if loss >= 1000.0 else f"loss {loss:.4g}"
-            score += f", R2 {1.0 - loss / self.baseline:.2f}{place}" if self.baseline else place
+            r2 = 1.0 - loss / self.baseline if self.baseline else 0.0
+            shown = f"{r2:.2f}" if r2 > -1000.0 else f"{r2:.3g}"
+            score += f", R2 {shown}{place}" if self.baseline else place
         return f"{n_epochs:,} epoch{'s' * (n_epochs != 1)}, best {best.number}: {score}"
 
     def _repr_html_(self) -> str:
