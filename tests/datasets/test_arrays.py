@@ -133,6 +133,13 @@ def test_damaged_files(write, content, word):
     assert caught.value.file == str(path)
 
 
+@pytest.mark.filterwarnings("error")
+def test_files_of_python_2(write):
+    content = npy(IMAGES).replace(b"(3, 2, 2), ", b"(3L, 2, 2),")
+    for path in (write(content), write(zipped("x.npy", content))):
+        np.testing.assert_array_equal(read(path)[0], IMAGES)
+
+
 def test_objects_are_never_unpickled(write, tmp_path):
     class Bomb:
         def __reduce__(self):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,9 +107,11 @@ def _npz(source: "Source") -> Iterator[dict[str, Callable[[], NDArray[Any]]]]:
 
 @contextmanager
 def _damage(file: str) -> Iterator[None]:
-    """Raise what NumPy raises for a damaged file as DataError."""
+    """Raise what NumPy raises for a damaged file as DataError; ignore its warnings."""
     try:
-        yield
+        with catch_warnings():
+            simplefilter("ignore")  # of slower files of Python 2
+            yield
     except (DataError, MemoryError, OSError):
         raise
     except Exception as error:  # NumPy and zipfile document few of their errors
