@@ -61,6 +61,14 @@ def test_twice_the_same_name():
         xpnet.predict(with_input_names(START, NAMES), twice)
 
 
+def test_names_of_some_columns_alone():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    some = pandas.DataFrame(X, columns=["a", "b", "c", 3])
+    for network in (START, with_input_names(START, NAMES)):
+        with pytest.raises(TypeError, match="3"):
+            xpnet.predict(network, some)
+
+
 def test_rows_without_names_are_taken_by_position(frame):
     network = trained(frame)
     expected = network(X)

@@ -80,6 +80,13 @@ def in_order(network: "Network", x: Any) -> Any:
 
 
 def names_of(x: Any) -> list[str] | None:
-    """Return the names of a data frame's columns; None for others, and for numbered columns."""
+    """Return the names of a data frame's columns; None for others, and for numbered columns.
+
+    Raise TypeError if only some columns have names.
+    """
     names = list(getattr(x, "columns", ()))
-    return names if names and all(isinstance(name, str) for name in names) else None
+    are_named = {isinstance(name, str) for name in names}
+    if len(are_named) > 1:
+        msg = f"columns must all have names, or none of them; got {names}"
+        raise TypeError(msg)
+    return names if are_named == {True} else None
