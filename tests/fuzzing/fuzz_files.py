@@ -1,4 +1,4 @@
-"""Fuzzing of all commands with damaged files, which must be rejected or read correctly.
+"""Fuzzing of commands with damaged model files, which must be rejected or read correctly.
 
     python tests/fuzzing/fuzz_files.py --seconds 60
     python tests/fuzzing/fuzz_files.py --seed 7 --case 1234
@@ -37,7 +37,7 @@ from random import Random
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from damage import damaged
-from good import Kind
+from good import DAMAGED, Kind
 from judging import Case, Outcome
 from kinds import make_kinds
 from workers import judged
@@ -84,7 +84,7 @@ class Report:
         """Keep the files of a case; return the command that repeats its outcome."""
         place = self._folder / f"{case.kind.name}-{case.number}"
         shutil.copytree(self._files, place, dirs_exist_ok=True)
-        (place / case.good.file).write_bytes(case.content)
+        (place / DAMAGED).write_bytes(case.content)
         return f"cd {place} && xpnet {shlex.join(case.command)}"
 
     @property

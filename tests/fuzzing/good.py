@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["OUTPUTS", "Command", "Good", "Kind", "comparable"]
+__all__ = ["DAMAGED", "OUTPUTS", "Command", "Good", "Kind", "comparable"]
 
+DAMAGED = "damaged"  # the file that the commands read
 # What the commands write.
 OUTPUTS = ("out.csv", "out.safetensors")
 
@@ -16,7 +17,7 @@ Command = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Good:
-    """A good file under its name, and the commands that read it, the most thorough one first.
+    """A good file, and the commands that read it, the most thorough one first.
 
     `result` returns the data that an accepted command read or wrote, given its output. `agrees`
     returns whether the result is that of an independent reader of the bytes.
@@ -26,15 +27,13 @@ class Good:
     commands: tuple[Command, ...]
     result: Callable[[Command, str], Any]
     agrees: Callable[[bytes, Command, Any], bool]
-    file: str = "damaged"
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Files that are refused with one exit code."""
+    """Files of one format."""
 
     name: str
-    code: int
     goods: tuple[Good, ...]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from good import OUTPUTS, Good, Kind
+from good import DAMAGED, OUTPUTS, Good, Kind
 
 from xpnet.cli import main as command_line
 
@@ -54,7 +54,7 @@ class Judge:
                 self._expected[good.content, command] = self._expect(good, command)
 
     def _expect(self, good: Good, command: tuple[str, ...]) -> Any:
-        Path(good.file).write_bytes(good.content)
+        Path(DAMAGED).write_bytes(good.content)
         code, out, err = _run(command)
         if code:
             msg = f"a good file is refused: {shlex.join(command)}: {err}"
@@ -72,7 +72,7 @@ class Judge:
 
     def judge(self, case: Case) -> Outcome:
         """Run a case, and judge it."""
-        Path(case.good.file).write_bytes(case.content)
+        Path(DAMAGED).write_bytes(case.content)
         # Processor time, which does not depend on other processes.
         idle, start = _peak_megabytes(anew=True), time.process_time()
         code, out, err = _run(case.command)
@@ -95,24 +95,21 @@ class Judge:
         return ("fault", reason) if reason else ("refused", "")
 
     def _fault_of_refused(self, case: Case, code: int, out: str, err: str) -> str:
-        codes = {case.kind.code}
-        if "--model=damaged" in case.command:
-            codes = {_DATA, _WEIGHTS}  # the data may not fit the network
-        if code not in codes:
+        is_used = case.command[0] == "predict"  # the data may not fit the network
+        if code != _WEIGHTS and not (is_used and code == _DATA):
             return f"exit {code}: {err.strip()}"
-        err = re.sub(r".* are read as a header; .*\n", "", err, count=1)  # a remark, no refusal
         if not re.fullmatch("xpnet: .*\n", err) or len(err) > _CHARACTERS + 1:
             return f"refused not in one line: {err!r}"
         if out:
             return f"refused, and printed: {out!r}"
-        if other := _file_names() ^ {*self._files, case.good.file}:
+        if other := _file_names() ^ {*self._files, DAMAGED}:
             return f"refused, and files are left or gone: {', '.join(sorted(other))}"
-        if Path(case.good.file).read_bytes() != case.content:
+        if Path(DAMAGED).read_bytes() != case.content:
             return "refused, and the file was changed"
         return ""
 
     def _accepted(self, case: Case, out: str) -> tuple[str, str]:
-        if left := _file_names() - self._files - {*OUTPUTS, case.good.file}:
+        if left := _file_names() - self._files - {*OUTPUTS, DAMAGED}:
             return "fault", f"accepted, and files are left: {', '.join(sorted(left))}"
         expected = self._expected[case.good.content, case.command]
         try:

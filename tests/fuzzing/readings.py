@@ -4,35 +4,23 @@ A reader raises any exception for a file that must be rejected. It shares no cod
 """
 
 import codecs
-import csv
-import gzip
 import io
 import json
-import math
 import pickle
 import pickletools
 import re
 import struct
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "as_rows",
-    "images_and_labels",
-    "named_arrays",
-    "only_labels",
-    "onnx_outputs",
-]
+__all__ = ["named_arrays", "onnx_outputs"]
 
 Array = NDArray[Any]
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_IMAGE_NAMES, _LABEL_NAMES = {"images", "x", "X", "data"}, {"labels", "y", "target"}
 
 
 def require(fact: Any, what: str = "") -> None:
@@ -41,115 +29,11 @@ def require(fact: Any, what: str = "") -> None:
         raise ValueError(what)
 
 
-def as_rows(images: Array) -> Array:
-    """Return images, possibly none, as a matrix."""
-    return images.reshape(len(images), math.prod(images.shape[1:]))
-
-
-def images_and_labels(
-    content: bytes,
-    *,
-    want_labels: bool,
-    label: str | None = None,
-    header: bool = False,
-    floating: bool = False,
-) -> tuple[Array, Array | None]:
-    """Return the images of a file as rows, and its labels or None.
-
-    `label` and `header` describe the undamaged CSV file.
-    """
-    content = _unpacked(content)
-    if content.startswith(b"\x93NUMPY"):
-        return _pixels(_npy(content)), None
-    if content.startswith(b"\0\0"):
-        return _pixels(_idx(content)), None
-    if not content.startswith(b"PK"):
-        return _csv(content, label, want_labels=want_labels, header=header, floating=floating)
-    members = _zip_members(content)
-    (name,) = _IMAGE_NAMES & set(members) or set(members)
-    images = _pixels(_npy(members.pop(name)()))
-    known = _LABEL_NAMES & set(members)
-    if not known or not want_labels:
-        return images, None
-    (name,) = known
-    labels = _npy(members[name]())
-    require(len(labels) == len(images), "counts")
-    return images, _labels(labels)
-
-
-def only_labels(content: bytes) -> Array:
-    """Return the labels of a file of labels."""
-    content = _unpacked(content)
-    if content.startswith(b"\x93NUMPY"):
-        return _labels(_npy(content))
-    if content.startswith(b"\0\0"):
-        return _labels(_idx(content))
-    if not content.startswith(b"PK"):
-        rows = content.decode("utf-8-sig", "surrogateescape").split()
-        has_header = not _FLOAT.fullmatch(rows[0])
-        return _labels(_numbers(rows[has_header:], _INTEGER))
-    members = _zip_members(content)
-    (name,) = _LABEL_NAMES & set(members) or set(members)
-    return _labels(_npy(members[name]()))
-
-
-def _unpacked(content: bytes) -> bytes:
-    return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
-
-
-def _csv(
-    content: bytes, label: str | None, *, want_labels: bool, header: bool, floating: bool
-) -> tuple[Array, Array | None]:
-    lines = re.split("\r\n|\r|\n", content.decode("utf-8-sig", "surrogateescape"))
-    rows = [next(csv.reader([x], strict=True)) for x in lines if x.strip(" \t\ufeff")]
-    rows = [[field.strip() for field in row] for row in rows]
-    places = {"first": [0], "last": [-1], None: []}[label]
-    column = [row.pop(place) for row in rows for place in places]
-    first = rows[0] + column[:1] * want_labels  # of a label that nobody wants, nothing is read
-    if not all(map(_FLOAT.fullmatch, first)):
-        require(header, "a header in a file that had none")
-        rows, column = rows[1:], column[1:]
-    elif [float(x) - float(first[0]) for x in rows[0]] == list(range(len(rows[0]))):
-        rows, column = rows[1:], column[1:]  # numbers of the columns, as pandas writes them
-    rule = _FLOAT if floating else _INTEGER
-    pixels = [_numbers(row, rule) for row in rows] or np.empty((0, 1))
-    images = _pixels(np.array(pixels)).astype(np.float32)
-    # A column that nobody asks for is not read.
-    return images, _labels(_numbers(column, rule)) if want_labels and label else None
-
-
-def _numbers(fields: Sequence[str], rule: re.Pattern[str]) -> Array:
-    require(all(map(rule.fullmatch, fields)), "a field")
-    return np.array([float(x) for x in fields])
-
-
-def _idx(content: bytes) -> Array:
-    zero, kind, n_dimensions = struct.unpack(">HBB", content[:4])
-    start = 4 + 4 * n_dimensions
-    shape = struct.unpack(f">{n_dimensions}I", content[4:start])
-    require(zero == 0 and kind == 8 and shape, "IDX header")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
-
-
 def _npy(content: bytes) -> Array:
     stream = io.BytesIO(content)
     array = np.load(stream, allow_pickle=False)
     require(not stream.read(1), "bytes behind the array")
     return array
-
-
-def _pixels(array: Array) -> Array:
-    require(array.ndim > 1 and array.dtype.kind in "uif", "not images")
-    # Integers are compared before they are converted: 2**63 is no float64.
-    fits = np.isfinite(array) if array.dtype.kind == "f" else (array >= 0) & (array <= 255)
-    require(fits.all(), "a value")
-    return as_rows(array)
-
-
-def _labels(array: Array) -> Array:
-    require(array.dtype.kind in "uif" and array.size == len(array), "not labels")
-    require(((array >= 0) & (array <= 255) & (array == np.floor(array))).all(), "a label")
-    return array.reshape(-1).astype(np.uint8)
 
 
 def _zip_members(content: bytes) -> dict[str, Callable[[], bytes]]:
