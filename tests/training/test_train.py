@@ -339,11 +339,14 @@ def test_a_regression_learns_a_sine():
     assert run.best is min(run.history, key=lambda epoch: epoch.validation_loss)
 
 
-def test_values_of_float64_on_every_device(xp_backend):
-    x = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
-    y = (x[:, 0] - x[:, 1]).astype(np.float64)
+@pytest.mark.parametrize(
+    "augment", [0, lambda rows, _: rows * np.float64(1.0)], ids=["", "augment"]
+)
+def test_rows_and_values_of_float64_on_every_device(xp_backend, augment):
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    y = x[:, 0] - x[:, 1]
     host = xpnet.init_network([2, 1], output="values")
-    options = {"epochs": 2, "validation": (x, y)}
+    options = {"epochs": 2, "validation": (x, y), "augment": augment}
     run = xpnet.train(there(host, xp_backend), x, y, **options)
     expected = xpnet.train(host, x, y, **options)
     for ours, other in zip(run.history, expected.history, strict=True):

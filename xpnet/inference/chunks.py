@@ -179,7 +179,15 @@ def suited(network: Network, rows: NDArray[Any]) -> tuple[Network, Any]:
 
 
 def on_network_device(network: Network, rows: Any) -> Any:
-    """Return host rows on the network's device, and rows of other libraries unchanged."""
+    """Return host rows on the network's device, and rows of other libraries unchanged.
+
+    Rows of float64 become float32 if the device has no float64.
+    """
     if not isinstance(rows, np.ndarray):
         return rows
-    return move(rows, array_namespace(network.layers[0].weight), network.device)
+    weight = network.layers[0].weight
+    xp = array_namespace(weight)
+    if rows.dtype == np.float64 and widest_floating(weight, xp) != xp.float64:
+        with without_warnings():  # a number may overflow
+            rows = rows.astype(np.float32)
+    return move(rows, xp, network.device)
