@@ -23,7 +23,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from xpnet import MLPClassifier, MLPRegressor
 from xpnet.estimators import mlp as estimators_module
-from xpnet.training.trainer import Trainer
+from xpnet.training.loop import Trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

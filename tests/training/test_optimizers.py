@@ -6,37 +6,25 @@ import numpy as np
 import pytest
 
 from xpnet.arrays.namespace import array_namespace
-from xpnet.training.optimizers import OPTIMIZERS, SGD, Adam, AdamW, State
+from xpnet.training.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Step
 
 # Each optimizer beside the name and options of torch's.
+DECAY, BETAS = {"weight_decay": 0.1}, {"beta1": 0.8, "beta2": 0.9, "epsilon": 1e-3}
+THEIRS = {"betas": (0.8, 0.9), "eps": 1e-3}
 CASES = {
     "sgd": (SGD(), "SGD", {}),
-    "sgd, decay": (SGD(weight_decay=0.1), "SGD", {"weight_decay": 0.1}),
-    "momentum": (SGD(momentum=0.9), "SGD", {"momentum": 0.9}),
-    "momentum, decay": (
-        SGD(momentum=0.9, weight_decay=0.1),
+    "sgd, decay": (SGD(**DECAY), "SGD", DECAY),
+    "momentum": (SGD(momentum=0.9, **DECAY), "SGD", {"momentum": 0.9, **DECAY}),
+    "nesterov": (
+        SGD(momentum=0.8, nesterov=True, **DECAY),
         "SGD",
-        {"momentum": 0.9, "weight_decay": 0.1},
-    ),
-    "nesterov": (SGD(momentum=0.8, nesterov=True), "SGD", {"momentum": 0.8, "nesterov": True}),
-    "nesterov, decay": (
-        SGD(momentum=0.8, nesterov=True, weight_decay=0.1),
-        "SGD",
-        {"momentum": 0.8, "nesterov": True, "weight_decay": 0.1},
+        {"momentum": 0.8, "nesterov": True, **DECAY},
     ),
     "adam": (Adam(), "Adam", {}),
-    "adam, options": (
-        Adam(beta1=0.8, beta2=0.9, epsilon=1e-3, weight_decay=0.1),
-        "Adam",
-        {"betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.1},
-    ),
+    "adam, options": (Adam(**BETAS, **DECAY), "Adam", {**THEIRS, **DECAY}),
     "adam, no means": (Adam(beta1=0.0, beta2=0.0), "Adam", {"betas": (0.0, 0.0)}),
     "adamw": (AdamW(), "AdamW", {"weight_decay": 0.01}),
-    "adamw, options": (
-        AdamW(beta1=0.8, beta2=0.9, epsilon=1e-3, weight_decay=0.3),
-        "AdamW",
-        {"betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.3},
-    ),
+    "adamw, options": (AdamW(**BETAS, **DECAY), "AdamW", {**THEIRS, **DECAY}),
 }
 N_STEPS = 100
 RATES = [0.05 / (1 + i % 7) for i in range(N_STEPS)]
@@ -44,29 +32,18 @@ RATES = [0.05 / (1 + i % 7) for i in range(N_STEPS)]
 
 def steps(optimizer, start, gradient_at, decayed=1.0, rates=RATES):
     """Return the parameters after each step; the gradient depends on them."""
-    state, parameters, seen = optimizer.start(start), start, []
+    sums, parameters, seen = optimizer.start(start), start, []
     for i, rate in enumerate(rates):
-        state, update = optimizer.step(
-            state,
-            gradient_at(i, parameters),
-            parameters,
-            rate=rate,
-            decayed=decayed,
-            xp=array_namespace(start),
-        )
+        given = gradient_at(i, parameters), parameters, decayed, i, rate
+        sums, update = optimizer.step(sums, Step(*given, array_namespace(start)))
         parameters = parameters + update
         seen.append(parameters)
-    assert state.n_steps == len(rates)
     return seen
 
 
 def changing(noise):
     """Return the gradient function of a quadratic loss with noise."""
-
-    def gradient_at(i, parameters):
-        return noise[i] + parameters * 3.0
-
-    return gradient_at
+    return lambda i, parameters: noise[i] + parameters * 3.0
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -112,14 +89,11 @@ def test_the_mask_selects_what_decays(optimizer):
     random = np.random.default_rng(2)
     start, noise = random.normal(size=6), random.normal(size=(20, 6))
     mask = np.asarray([1.0, 0.0, 1.0, 0.0, 0.0, 1.0])
-
-    def gradient_at(i, _):
-        return noise[i]
-
-    *_, mixed = steps(optimizer, start, gradient_at, mask, RATES[:20])
-    *_, all_decay = steps(optimizer, start, gradient_at, 1.0, RATES[:20])
-    *_, none_decay = steps(optimizer, start, gradient_at, 0.0, RATES[:20])
-    *_, plain = steps(type(optimizer)(weight_decay=0.0), start, gradient_at, 1.0, RATES[:20])
+    without = type(optimizer)(weight_decay=0.0)
+    mixed, all_decay, none_decay, plain = (
+        steps(each, start, lambda i, _: noise[i], decayed, RATES[:20])[-1]
+        for each, decayed in ((optimizer, mask), (optimizer, 1.0), (optimizer, 0.0), (without, 1.0))
+    )
     np.testing.assert_array_equal(none_decay, plain)
     np.testing.assert_array_equal(mixed, np.where(mask == 1.0, all_decay, plain))
     assert np.all(all_decay != plain)
@@ -135,18 +109,13 @@ def frozen(x):
 def test_only_the_state_is_modified(case):
     optimizer, *_ = CASES[case]
     parameters = frozen([1.0, -2.0])
-    state = optimizer.start(parameters)
-    for value in (0.5, -3.0):
-        same = State(state.n_steps, tuple(x.copy() for x in state.vectors))
-        gradient, decayed = frozen([value, 1.0]), frozen([1.0, 0.0])
-        after, update = optimizer.step(
-            state, gradient, parameters, rate=0.1, decayed=decayed, xp=np
-        )
-        assert after.n_steps == state.n_steps + 1
-        assert not any(np.may_share_memory(update, x) for x in (*after.vectors, gradient))
-        again = optimizer.step(same, gradient, parameters, rate=0.1, decayed=decayed, xp=np)
-        np.testing.assert_array_equal(update, again[1])
-        state = after
+    sums = optimizer.start(parameters)
+    for i, value in enumerate([0.5, -3.0]):
+        same = [x.copy() for x in sums]
+        given = Step(frozen([value, 1.0]), parameters, frozen([1.0, 0.0]), i, 0.1, np)
+        sums, update = optimizer.step(sums, given)
+        assert not any(np.may_share_memory(update, x) for x in (*sums, given.gradient))
+        np.testing.assert_array_equal(update, optimizer.step(same, given)[1])
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -159,22 +128,11 @@ def test_a_gradient_of_zero_moves_nothing(name):
     np.testing.assert_array_equal(result, 1.0)
 
 
-@pytest.mark.parametrize(
-    "optimizer",
-    [
-        SGD(momentum=np.float64(0.5), weight_decay=np.float64(0.1)),
-        Adam(
-            beta1=np.float64(0.9),
-            beta2=np.float64(0.9),
-            epsilon=np.float64(1e-8),
-            weight_decay=np.float64(0.1),
-        ),
-        AdamW(weight_decay=np.float64(0.1)),
-    ],
-)
-def test_numpy_scalars_change_no_dtype(optimizer):
-    start = np.ones(2, np.float32)
-    *_, result = steps(optimizer, start, lambda *_: np.ones(2, np.float32), rates=RATES[:3])
+@pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
+def test_numpy_scalars_change_no_dtype(kind):
+    options = {"momentum": 0.5} if kind is SGD else {"beta1": 0.9, "beta2": 0.9, "epsilon": 1e-8}
+    options = {name: np.float64(value) for name, value in {**options, **DECAY}.items()}
+    *_, result = steps(kind(**options), np.ones(2, np.float32), lambda *_: np.ones(2, np.float32))
     assert result.dtype == np.float32
 
 
@@ -195,10 +153,11 @@ def test_options_out_of_range(kind, name, values):
     for value in values:
         with pytest.raises(ValueError, match=name):
             kind(**{name: value})
-    with pytest.raises(TypeError, match="positional"):
-        kind(0.1)  # no option is taken for a learning rate
 
 
-def test_nesterov_needs_momentum():
+def test_nesterov_needs_momentum_and_no_option_is_taken_for_a_rate():
     with pytest.raises(ValueError, match="momentum"):
         SGD(nesterov=True)
+    for kind in (SGD, Adam, AdamW):
+        with pytest.raises(TypeError, match="positional"):
+            kind(0.1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.training import loop, trainer
+from xpnet.training import loop
 from xpnet.training.run import Epoch, Run, RunawayError, TrainingInterrupted
 
 EPOCH = Epoch(1, 0.5, 0.8, 0.6, 0.7, 0.01, 2.0)
@@ -128,7 +128,7 @@ def test_an_interrupt_before_any_line_leaves_the_last_complete_epoch(
     runs = [xpnet.train(network, x, y, epochs=n, **options) for n in (1, 2)]
     n_complete = set()
     for n in range(1, 1000):
-        with interrupted_at(n, loop, trainer) as lines:
+        with interrupted_at(n, loop) as lines:
             try:
                 assert_same_bits(xpnet.train(network, x, y, epochs=2, **options), runs[1])
             except TrainingInterrupted as error:

@@ -8,14 +8,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import xpnet
-from xpnet.arrays.cpu import threads
 from xpnet.training.optimizers import SGD, Adam
 from xpnet.training.run import RunawayError
 from xpnet.training.schedules import SCHEDULES
-from xpnet.training.trainer import Trainer
 
 SAMPLE, LABELS = xpnet.sample()
 SAMPLE = SAMPLE.reshape(1000, 784)
@@ -90,17 +88,6 @@ def test_numpy_scalars_as_rates(digits, number, assert_same_bits):
     assert type(run.history[0].learning_rate) is float
 
 
-def test_preprocessing_and_classes_are_kept(digits, assert_same_bits):
-    classes = [f"digit {i}" for i in range(10)]
-    old = start()
-    network = xpnet.Network(old.layers, old.preprocessing, classes=classes)
-    run = xpnet.train(network, digits[0], np.asarray(classes)[digits[1]], epochs=1)
-    assert run.network.preprocessing == (xpnet.Scale(1 / 255),)
-    assert run.network.classes == tuple(classes)
-    assert [layer.activation for layer in run.network.layers] == ["sigmoid", "identity"]
-    assert_same_bits(run, xpnet.train(old, *digits, epochs=1))
-
-
 @pytest.mark.parametrize("options", [{}, {"augment": 1}])
 def test_the_same_seed_gives_the_same_bits(digits, options, assert_same_bits):
     one, same, other = (
@@ -110,19 +97,16 @@ def test_the_same_seed_gives_the_same_bits(digits, options, assert_same_bits):
     assert not np.array_equal(arrays(one)[0], arrays(other)[0])
 
 
-def test_each_epoch_has_its_own_order(monkeypatch):
-    rows, seen = np.arange(30.0)[:, None], []
-    step = Trainer.step
+def test_each_epoch_has_its_own_order():
+    orders = []
 
-    def recorded(self, batch, rate):
-        seen.extend(batch.rows[:, 0].astype(int).tolist())
-        return step(self, batch, rate)
+    def recorded(rows, _):
+        orders.append(rows[:, 0].tolist())
+        return rows
 
-    monkeypatch.setattr(Trainer, "step", recorded)
-    network = xpnet.init_network([1, 2])
-    xpnet.train(network, rows, np.arange(30) % 2, epochs=3, batch_size=7)
-    orders = [tuple(seen[i : i + 30]) for i in (0, 30, 60)]
-    assert len(set(orders)) == 3
+    network, rows = xpnet.init_network([1, 2]), np.arange(30.0)[:, None]
+    xpnet.train(network, rows, np.arange(30) % 2, epochs=3, batch_size=7, augment=recorded)
+    assert len(set(map(tuple, orders))) == 3
     assert [sorted(order) for order in orders] == [[*range(30)]] * 3
 
 
@@ -143,26 +127,6 @@ def there(network, xp_backend, dtype="float32"):
     if xp_backend.name == "dask":
         pytest.skip("Dask arrays are lazy: training would build an endless graph")
     return network.map_arrays(lambda x: xp_backend.asarray(x, dtype))
-
-
-def test_every_backend_descends_alike(xp_backend, digits):
-    images, labels = digits[0][:60], digits[1][:60]
-    host = start((784, 10))
-    # A single batch, so that only the order of sums differs.
-    options = {"optimizer": "sgd", "learning_rate": 0.1, "schedule": "constant"}
-    network = there(host, xp_backend)
-    run = xpnet.train(network, images, labels, epochs=5, batch_size=60, **options)
-    (layer,) = host.layers
-    rows, targets = images.reshape(60, -1) / 255, np.eye(10)[labels]
-    weight, bias = layer.weight.astype(float), layer.bias.astype(float)
-    for _ in range(5):
-        slope = (xpnet.softmax(rows @ weight + bias, axis=1) - targets) / 60
-        weight, bias = weight - 0.1 * rows.T @ slope, bias - 0.1 * slope.sum(axis=0)
-    (made,) = run.network.layers
-    for x, truth in ((made.weight, weight), (made.bias, bias)):
-        values = xp_backend.check(x, dtype="float32", shape=truth.shape)
-        np.testing.assert_allclose(values, truth, rtol=0, atol=2e-6)
-    assert np.abs(weight - layer.weight).max() > 1e-2  # so that a wrong step would be seen
 
 
 def test_every_backend_learns_alike(xp_backend, digits):
@@ -191,21 +155,16 @@ def test_every_backend_learns_alike(xp_backend, digits):
     assert n_far <= n_all // 100
 
 
-@pytest.mark.parametrize(
-    ("optimizer", "options"),
-    [
-        ("adam", {}),
-        ("adamw", {}),
-        ("momentum", {"learning_rate": 0.2}),
-        ("nesterov", {"learning_rate": 0.2}),
-        ("sgd", {"learning_rate": 0.5}),
-        (Adam(beta1=0.8), {}),
-        (SGD(momentum=0.5, weight_decay=1e-4), {"learning_rate": 0.8}),
-        ("adam", {"schedule": "constant"}),
-    ],
-)
-def test_every_optimizer_learns(digits, optimizer, options):
-    run = xpnet.train(start(), *digits, epochs=12, batch_size=20, optimizer=optimizer, **options)
+OWN = SGD(momentum=0.5, weight_decay=1e-4)
+RATES = {"momentum": 0.2, "nesterov": 0.2, "sgd": 0.5, OWN: 0.8}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", *RATES])
+def test_every_optimizer_learns(digits, optimizer, schedule):
+    rate = RATES.get(optimizer)  # for Adam and AdamW, the usual one
+    options = {"optimizer": optimizer, "learning_rate": rate, "schedule": schedule}
+    run = xpnet.train(start(), *digits, epochs=12, batch_size=20, **options)
     assert run.history[-1].accuracy > 0.9
 
 
@@ -222,14 +181,6 @@ def test_held_out_images_are_not_trained_on(digits, augment):
     )
     np.testing.assert_array_equal(arrays(one)[0], arrays(other)[0])
     assert one.history[0].validation_loss != other.history[0].validation_loss
-
-
-def test_separate_held_out_examples(digits):
-    images, labels = digits
-    others = images[200:], labels[200:]
-    run = xpnet.train(start(), images[:200], labels[:200], epochs=2, validation=others)
-    result = xpnet.evaluate(run.network, *others)
-    assert run.best.validation_accuracy == pytest.approx(result.accuracy)
 
 
 def test_the_accuracy_is_not_that_of_the_first_examples():
@@ -279,12 +230,16 @@ def test_patience_stops_training_without_improvement(patience):
 
 @pytest.fixture
 def threads_of_blas():
-    """Give BLAS two threads, and return a function that returns their number."""
-    libraries = threads._libraries()  # noqa: SLF001 (limits those that it found)
-    if not libraries:
-        pytest.skip("the threads of this BLAS cannot be set")
+    """Give NumPy's BLAS two threads, and return a function that returns their number."""
+
+    def found():
+        blas = [x for x in threadpool_info() if x["user_api"] == "blas"]
+        return {x["num_threads"] for x in blas if "numpy" in x["filepath"]}
+
     with threadpool_limits(2, "blas"):
-        yield lambda: {library.get_num_threads() for library in libraries}
+        if found() != {2}:
+            pytest.skip("the threads of this BLAS cannot be set")
+        yield found
 
 
 def test_small_batches_have_the_same_bits_with_any_number_of_threads(digits, assert_same_bits):
@@ -355,18 +310,6 @@ def test_rows_and_values_of_float64_on_every_device(xp_backend, augment):
     assert run.baseline == pytest.approx(y.var(), rel=1e-6)
 
 
-XOR = np.asarray([[0, 0], [0, 1], [1, 0], [1, 1]]), np.asarray([0, 1, 1, 0])
-
-
-# Of the seeds 0 to 99, 53 learn it so; the others stay at a saddle, as so small networks do.
-@pytest.mark.parametrize("seed", [0, 1])
-def test_two_layers_of_two_units_learn_exclusive_or(seed):
-    network = xpnet.init_network([2, 2, 2], activation="sigmoid", seed=seed, dtype="float64")
-    run = xpnet.train(network, *XOR, epochs=400, batch_size=4, learning_rate=0.1, seed=seed)
-    np.testing.assert_array_equal(xpnet.predict(run.network, XOR[0]), XOR[1])
-    assert run.history[-1].accuracy == 1.0
-
-
 @pytest.mark.parametrize("output", ["logits", "probabilities"])
 def test_one_unit_for_two_classes(output, assert_same_bits):
     random = np.random.default_rng(1)
@@ -398,10 +341,17 @@ def test_independent_units():
     assert run.history[-1].accuracy == pytest.approx(np.mean(right))
 
 
-def test_a_network_of_float16_learns(digits):
-    run = xpnet.train(start(dtype="float16"), *digits, epochs=10, batch_size=20, learning_rate=0.01)
-    assert run.network.dtype == np.float16
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_network_of_half_the_bits_learns(digits, dtype):
+    network = start(dtype="float16")
+    if dtype == "bfloat16":
+        torch = pytest.importorskip("torch", reason="only torch has a bfloat16 to learn in")
+        network = start().map_arrays(lambda x: torch.tensor(x).bfloat16())
+    run = xpnet.train(network, *digits, epochs=10, batch_size=20, learning_rate=0.01)
+    assert str(run.network.dtype).endswith(dtype)
     assert run.history[-1].accuracy > 0.9
+    losses = [epoch.loss for epoch in run.history]
+    assert losses == sorted(losses, reverse=True)
 
 
 def test_the_loss_of_many_examples_is_not_too_large_for_float16():
@@ -410,16 +360,6 @@ def test_the_loss_of_many_examples_is_not_too_large_for_float16():
     network = xpnet.init_network([2, 2], scheme="normal", dtype="float16")
     run = xpnet.train(network, rows, labels, epochs=1, batch_size=5000, learning_rate=1e-6)
     assert run.history[0].loss == pytest.approx(0.6931, rel=1e-3)
-
-
-def test_a_network_of_bfloat16_learns(digits):
-    torch = pytest.importorskip("torch", reason="only torch has a bfloat16 to learn in")
-    network = start().map_arrays(lambda x: torch.tensor(x).bfloat16())
-    run = xpnet.train(network, *digits, epochs=10, batch_size=20, learning_rate=0.01)
-    assert run.network.dtype == torch.bfloat16
-    assert run.history[-1].accuracy > 0.9
-    losses = [epoch.loss for epoch in run.history]
-    assert losses == sorted(losses, reverse=True)
 
 
 def read_only(x):
@@ -437,13 +377,16 @@ def test_images_of_a_mapped_file_can_be_learned(digits, tmp_path, options, asser
     assert_same_bits(run, xpnet.train(start(), *digits, **options))
 
 
-def test_images_of_any_backend_can_be_learned(xp_backend, digits):
+@pytest.mark.parametrize("augment", [0, 1])
+def test_images_of_any_backend_can_be_learned(xp_backend, digits, augment):
     images, labels = digits[0][:50], digits[1][:50]
     placed = xp_backend.asarray(images, "uint8"), xp_backend.asarray(labels, "int64")
     # Dask's are computed first.
     network = start() if xp_backend.name == "dask" else there(start(), xp_backend)
-    run = xpnet.train(network, *placed, epochs=2, batch_size=20, validation=0.2)
-    expected = xpnet.train(start(), images, labels, epochs=2, batch_size=20, validation=0.2)
+    options = {"epochs": 2, "batch_size": 20, "validation": 0.2, "augment": augment}
+    run, expected = (
+        xpnet.train(*given, **options) for given in ((network, *placed), (start(), images, labels))
+    )
     losses = [[epoch.loss for epoch in r.history] for r in (run, expected)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
@@ -458,12 +401,7 @@ def test_torchs_graph_does_not_grow():
         [xpnet.Dense(leaf(2, 2), leaf(2))], preprocessing=xpnet.Standardize(leaf(2), leaf(2))
     )
     run = xpnet.train(network, leaf(6, 2), torch.arange(6) % 2, epochs=2, validation=0.5)
-    for x in arrays(run):
-        assert not x.requires_grad
-    values = xpnet.Network([xpnet.Dense(leaf(2, 1), leaf(1))], output="values")
-    run = xpnet.train(values, leaf(6, 2), leaf(6), epochs=2)
-    for x in arrays(run):
-        assert not x.requires_grad
+    assert not any(x.requires_grad for x in arrays(run))
 
 
 WRONG = [
@@ -483,7 +421,7 @@ WRONG = [
     ("optimizer", "lion", ValueError, "lion"),
     *(("optimizer", x, TypeError, "Adam") for x in (Adam, 3, SimpleNamespace(step=print))),
     ("schedule", "linear", ValueError, "linear"),
-    ("schedule", None, TypeError, "name"),
+    ("schedule", None, TypeError, "schedule"),
 ]
 
 
@@ -507,23 +445,27 @@ def test_images_that_do_not_fit(images, error, word):
         xpnet.train(start(), images, np.zeros(len(images) % 6, int))
 
 
-@pytest.mark.parametrize(("n", "sizes"), [(1, [1]), (7, [3, 3, 1]), (6, [3, 3])])
-def test_sizes_of_batches(digits, monkeypatch, n, sizes):
-    seen, step = [], Trainer.step
+@pytest.mark.parametrize(("n", "n_batches"), [(1, 1), (7, 3), (6, 2)])
+def test_the_rate_of_each_step(digits, n, n_batches):
+    seen, rates = [], []
 
-    def recorded(self, batch, rate):
-        seen.append((batch.rows.shape[0], rate))
-        return step(self, batch, rate)
+    def schedule(n_done, n_steps):
+        seen.append((n_done, n_steps))
+        return (n_done + 1) / n_steps
 
-    monkeypatch.setattr(Trainer, "step", recorded)
-    options = {"batch_size": 3, "schedule": lambda done, n_steps: (done + 1) / n_steps}
-    rows = digits[0][:n], digits[1][:n]
-    run = xpnet.train(start(), *rows, epochs=2, learning_rate=0.01, **options)
-    n_steps = 2 * len(sizes)
-    expected = [0.01 * (i + 1) / n_steps for i in range(n_steps)]
-    assert [size for size, _ in seen] == sizes * 2
-    assert [rate for _, rate in seen] == pytest.approx(expected)
-    assert run.history[-1].learning_rate == pytest.approx(0.01)
+    rows, options = (x[:n] for x in digits), {"learning_rate": 0.01, "schedule": schedule}
+    on_epoch = lambda run: rates.append(run.history[-1].learning_rate)  # noqa: E731
+    xpnet.train(start(), *rows, epochs=2, batch_size=3, on_epoch=on_epoch, **options)
+    assert seen == [(i, 2 * n_batches) for i in range(2 * n_batches)]
+    assert rates == pytest.approx([0.005, 0.01])
+
+
+@pytest.mark.parametrize(("n", "n_batches"), [(8, 1), (9, 2), (63, 8), (72, 8), (810, 9)])
+def test_the_usual_batch_is_an_eighth_but_8_to_100(n, n_batches):
+    steps, rows = [], np.zeros((n, 1))
+    schedule = lambda i, _: steps.append(i) or 1.0  # noqa: E731
+    xpnet.train(xpnet.init_network([1, 2]), rows, np.arange(n) % 2, epochs=1, schedule=schedule)
+    assert len(steps) == n_batches
 
 
 def test_a_nan_loss_stops_training():
@@ -537,16 +479,16 @@ def test_a_nan_loss_stops_training():
 
 
 @pytest.mark.parametrize(
-    ("sizes", "n", "rate", "message"),
+    ("sizes", "n", "rate", "word"),
     [
-        ([2, 5, 2], 300, 1e300, "diverged in epoch 1: a lower learning rate may help"),
+        ([2, 5, 2], 300, 1e300, "diverged in epoch 1"),
         # The loss of the only batch is finite, the weights after it are not.
-        ([2, 2], 3, 1e39, "^the weights diverged in epoch 1: a lower"),
+        ([2, 2], 3, 1e39, "weights"),
     ],
 )
-def test_diverging_weights_raise_without_a_warning(sizes, n, rate, message):
+def test_diverging_weights_raise_without_a_warning(sizes, n, rate, word):
     network = xpnet.init_network(sizes, activation="relu", scheme="he")
-    with pytest.raises(RunawayError, match=message):
+    with pytest.raises(RunawayError, match=word):
         xpnet.train(network, np.ones((n, 2)), np.arange(n) % 2, epochs=1, learning_rate=rate)
 
 
@@ -593,24 +535,13 @@ def test_numbers_that_are_no_pixels_of_255(rows):
     assert run.network.metadata == {}
 
 
-NAMES = np.asarray(["setosa", "versicolor", "virginica"])
-
-
-@pytest.mark.parametrize(
-    "convert",
-    [np.asarray, list, lambda x: x.astype(object)],
-    ids=["strings", "list", "objects"],
-)
-def test_labels_that_are_names(convert):
-    ids = np.random.default_rng(0).permutation(np.arange(90) % 3)
-    rows = np.eye(3)[ids]
-    labels = convert(NAMES[ids])
-    run = xpnet.train(xpnet.init_network([3, 3]), rows, labels, validation=0.2, learning_rate=0.1)
-    assert run.network.classes == ("setosa", "versicolor", "virginica")
+@pytest.mark.parametrize("convert", [np.asarray, list, lambda x: x.astype(object)], ids=range(3))
+@pytest.mark.parametrize("names", [["setosa", "versicolor", "virginica"], ["no", "yes"]], ids=len)
+def test_labels_that_are_names(convert, names):
+    ids = np.random.default_rng(0).permutation(np.arange(90) % len(names))
+    rows, labels = np.eye(3)[ids], convert(np.asarray(names)[ids])
+    network = xpnet.init_network([3, 3 if len(names) == 3 else 1])
+    run = xpnet.train(network, rows, labels, validation=0.2, learning_rate=0.1)
+    assert run.network.classes == tuple(names)
     assert xpnet.predict(run.network, rows).tolist() == list(labels)
     assert xpnet.evaluate(run.network, rows, labels).accuracy == 1.0
-
-
-def test_names_of_two_classes_for_one_unit():
-    run = xpnet.train(xpnet.init_network([1, 1]), [[1.0], [-1.0]], ["yes", "no"], epochs=1)
-    assert run.network.classes == ("no", "yes")

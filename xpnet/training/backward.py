@@ -85,22 +85,17 @@ class Objective:
         give the same bits as none. For outputs of less than 32 bits, they and the loss are of
         float32: the sum over an epoch would overflow float16.
         """
-        losses, slope = self.row_losses(outputs, targets, xp)
+        loss, dtype = LOSSES[self.loss], outputs.dtype
+        if limits_of(dtype, xp).bits < 32:
+            outputs, targets = (xp.astype(x, xp.float32) for x in (outputs, targets))
+        losses, slope = loss(outputs, targets, xp)
+        slope = cast(slope, dtype, xp)
         if weights is not None:
             # Dividing by the mean, and not by the sum, keeps slopes in the range of float16.
             weights = weights * xp.divide(outputs.shape[0], xp.sum(weights))
             losses, slope = losses * weights, cast(slope * weights, slope.dtype, xp)
         n_rows = float(outputs.shape[0])
         return xp.divide(xp.sum(losses), n_rows), xp.divide(slope, n_rows)
-
-    def row_losses(self, outputs: Any, targets: Any, xp: Any) -> tuple[Any, Any]:
-        """Return the losses of the rows, of shape (n, 1), and their derivative by the outputs."""
-        loss, dtype = LOSSES[self.loss], outputs.dtype
-        if limits_of(dtype, xp).bits >= 32:
-            return loss(outputs, targets, xp)
-        outputs, targets = xp.astype(outputs, xp.float32), xp.astype(targets, xp.float32)
-        losses, slope = loss(outputs, targets, xp)
-        return losses, xp.astype(slope, dtype)
 
 
 def unflatten_parameters(network: Network, vector: Any, xp: Any) -> list[tuple[Any, Any]]:

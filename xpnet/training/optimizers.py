@@ -1,38 +1,23 @@
-"""Optimizers as functions: (state, gradient) -> (state, update)."""
+"""Optimizers as functions: (sums, step) -> (sums, update)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf, sqrt
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
-__all__ = ["OPTIMIZERS", "SGD", "Adam", "AdamW", "Optimizer", "State", "as_optimizer"]
-
-
-class State(NamedTuple):
-    """State of an optimizer: the number of steps so far, and running sums of gradients."""
-
-    n_steps: int
-    vectors: tuple[Any, ...]
+__all__ = ["OPTIMIZERS", "SGD", "Adam", "AdamW", "Optimizer", "Step", "as_optimizer"]
 
 
-@runtime_checkable
-class Optimizer(Protocol):
-    """Interface of an optimizer for `xpnet.train`; ``usual_rate`` is its default learning rate."""
+class Step(NamedTuple):
+    """What an optimizer is given for a step: arrays of shape (n_parameters,) in a namespace."""
 
-    usual_rate: ClassVar[float]
-
-    def start(self, parameters: Any) -> State:
-        """Return the state before the first step."""
-
-    def step(
-        self, state: State, gradient: Any, parameters: Any, *, rate: float, decayed: Any, xp: Any
-    ) -> tuple[State, Any]:
-        """Return the state after a step, and the update to add to the parameters, a new array.
-
-        The vectors of the given state may be updated in place: only the returned state is valid.
-        `decayed` is 1 for weights and 0 for biases. `xp` is the namespace of the arrays, (n,).
-        """
+    gradient: Any
+    parameters: Any
+    decayed: Any  # 1 for weights, 0 for biases
+    n_done: int  # number of earlier steps
+    rate: float
+    xp: Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,24 +50,22 @@ class SGD:
             msg = "`momentum` must be above 0 for nesterov=True; got 0"
             raise ValueError(msg)
 
-    def start(self, parameters: Any) -> State:
-        """Return the state before the first step, without vectors if there is no momentum."""
-        return State(0, (parameters * 0.0,) if self.momentum else ())
+    def start(self, parameters: Any) -> list[Any]:
+        """Return the running sum of gradients before the first step, if there is momentum."""
+        return [parameters * 0.0] if self.momentum else []
 
-    def step(
-        self, state: State, gradient: Any, parameters: Any, *, rate: float, decayed: Any, xp: Any
-    ) -> tuple[State, Any]:
-        """As `Optimizer.step`."""
-        del xp  # products and sums are the same in all namespaces
+    def step(self, sums: list[Any], at: Step) -> tuple[list[Any], Any]:
+        """As `Adam.step`."""
+        gradient = at.gradient
         if self.weight_decay:
-            gradient = gradient + self.weight_decay * (decayed * parameters)
+            gradient = gradient + self.weight_decay * (at.decayed * at.parameters)
         if not self.momentum:
-            return State(state.n_steps + 1, ()), -rate * gradient
-        (total,) = state.vectors
+            return [], -at.rate * gradient
+        (total,) = sums
         total *= self.momentum
         total += gradient
         ahead = gradient + self.momentum * total if self.nesterov else total
-        return State(state.n_steps + 1, (total,)), -rate * ahead
+        return [total], -at.rate * ahead
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,26 +90,25 @@ class Adam:
     weight_decay: float = 0.0
 
     usual_rate: ClassVar[float] = 0.005
+    _is_decoupled: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _check_options(self)
 
-    def start(self, parameters: Any) -> State:
-        """Return the state before the first step."""
-        return State(0, (parameters * 0.0, parameters * 0.0))
+    def start(self, parameters: Any) -> list[Any]:
+        """Return the running sums of gradients and of their squares before the first step."""
+        return [parameters * 0.0, parameters * 0.0]
 
-    def step(
-        self, state: State, gradient: Any, parameters: Any, *, rate: float, decayed: Any, xp: Any
-    ) -> tuple[State, Any]:
-        """As `Optimizer.step`."""
-        if self.weight_decay:
-            gradient = gradient + self.weight_decay * (decayed * parameters)
-        return self._step(state, gradient, rate, xp)
+    def step(self, sums: list[Any], at: Step) -> tuple[list[Any], Any]:
+        """Return the running sums after a step, and the update to add to the parameters.
 
-    def _step(self, state: State, gradient: Any, rate: float, xp: Any) -> tuple[State, Any]:
-        """As `step`, without weight decay."""
-        n_steps = state.n_steps + 1
-        total, squares = state.vectors
+        The given sums may be updated in place: only the returned ones are valid. The update is a
+        new array.
+        """
+        gradient, xp, n_steps = at.gradient, at.xp, at.n_done + 1
+        if self.weight_decay and not self._is_decoupled:
+            gradient = gradient + self.weight_decay * (at.decayed * at.parameters)
+        total, squares = sums
         total *= self.beta1
         total += gradient
         squares *= self.beta2
@@ -137,8 +119,10 @@ class Adam:
         root = xp.sqrt(squares)
         root += self.epsilon / root_factor
         update = xp.divide(total, root)
-        update *= -rate * mean_factor / root_factor
-        return State(n_steps, (total, squares)), update
+        update *= -at.rate * mean_factor / root_factor
+        if self.weight_decay and self._is_decoupled:
+            update = update + -at.rate * self.weight_decay * (at.decayed * at.parameters)
+        return [total, squares], update
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,15 +141,10 @@ class AdamW(Adam):
 
     weight_decay: float = 0.01
 
-    def step(
-        self, state: State, gradient: Any, parameters: Any, *, rate: float, decayed: Any, xp: Any
-    ) -> tuple[State, Any]:
-        """As `Optimizer.step`."""
-        state, update = self._step(state, gradient, rate, xp)
-        if self.weight_decay:
-            update = update + -rate * self.weight_decay * (decayed * parameters)
-        return state, update
+    _is_decoupled: ClassVar[bool] = True
 
+
+Optimizer: TypeAlias = SGD | Adam
 
 # The least value of each option, and the value that it must be below.
 _RANGES = dict.fromkeys(("momentum", "beta1", "beta2"), (0.0, 1.0))
@@ -200,12 +179,9 @@ OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType({"adam": Adam(), "adamw":
 
 def as_optimizer(optimizer: str | Optimizer) -> Optimizer:
     """Return the optimizer of this name, or the given one; raise an error for anything else."""
-    if not isinstance(optimizer, str):
-        if isinstance(optimizer, type) or not isinstance(optimizer, Optimizer):
-            msg = f"`optimizer` must be a name, or an optimizer such as Adam(); got {optimizer!r}"
-            raise TypeError(msg)
+    if isinstance(optimizer, Optimizer):
         return optimizer
-    if optimizer not in OPTIMIZERS:
+    if not isinstance(optimizer, str) or optimizer not in OPTIMIZERS:
         msg = f"`optimizer` must be one of {', '.join(OPTIMIZERS)}, or Adam(...); got {optimizer!r}"
-        raise ValueError(msg)
+        raise ValueError(msg) if isinstance(optimizer, str) else TypeError(msg)
     return OPTIMIZERS[optimizer]

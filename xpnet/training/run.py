@@ -44,13 +44,10 @@ class Epoch:
         shown = ", ".join(f"{name} {x:.4f}" for name, x in scores if x is not None)
         return f"epoch {self.number}: {shown}, {self.seconds:.1f} s"
 
-    def is_better_than(self, other: "Epoch | None") -> bool:
+    def is_better_than(self, other: "Epoch") -> bool:
         """Return whether validation accuracy is higher, or equal at a lower validation loss."""
-        if other is None:
-            return True
-        accuracy, best = self.validation_accuracy or 0.0, other.validation_accuracy or 0.0
-        losses = self.validation_loss or 0.0, other.validation_loss or 0.0
-        return accuracy > best or (accuracy == best and losses[0] < losses[1])
+        both = [(x.validation_accuracy or 0.0, -(x.validation_loss or 0.0)) for x in (self, other)]
+        return both[0] > both[1]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -85,10 +82,9 @@ class Run:
         best, n_epochs = self.best, len(self.history)
         if best is None:
             return "no epoch completed"
-        place = " in training" if best.validation_loss is None else ""
-        accuracy, loss = best.validation_accuracy, best.validation_loss
+        place, accuracy, loss = "", best.validation_accuracy, best.validation_loss
         if loss is None:
-            accuracy, loss = best.accuracy, best.loss
+            place, accuracy, loss = " in training", best.accuracy, best.loss
         if accuracy is not None:
             score = f"{accuracy:.3f}{place}"
             score += f", most frequent class {self.baseline:.3f}" if self.baseline else ""
@@ -106,27 +102,19 @@ class Run:
         return result_as_html(rows, draw_learning, self.history)
 
 
-class _StoppedError(BaseException):
-    """End of a training before its time, with the result so far."""
-
-    def __init__(self, message: str, run: Run) -> None:
-        super().__init__(message)
-        self.run = run
-
-    def __reduce__(self) -> tuple[type["_StoppedError"], tuple[str, Run]]:
-        """Return both arguments, so that the error can be pickled."""
-        return type(self), (str(self), self.run)
-
-
-class RunawayError(_StoppedError, FloatingPointError):
+class RunawayError(FloatingPointError):
     """Raised if the loss or a parameter becomes NaN or infinite.
 
     Its ``.run`` is the `Run` up to the last finite epoch.
     """
 
+    run: Run
 
-class TrainingInterrupted(_StoppedError, KeyboardInterrupt):  # noqa: N818 (as KeyboardInterrupt)
+
+class TrainingInterrupted(KeyboardInterrupt):
     """Raised if the user interrupts a training, by Ctrl-C, after its first epoch.
 
     Its ``.run`` is the `Run` up to the last complete epoch.
     """
+
+    run: Run

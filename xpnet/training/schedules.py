@@ -33,12 +33,9 @@ SCHEDULES: Mapping[str, Schedule] = MappingProxyType({"constant": _constant, "co
 
 def as_schedule(schedule: str | Schedule) -> Schedule:
     """Return the schedule of this name, or the given function; raise an error for others."""
-    if not isinstance(schedule, str):
-        if not callable(schedule):
-            msg = f"`schedule` must be a name, or a function (n_done, n_steps); got {schedule!r}"
-            raise TypeError(msg)
+    if callable(schedule):
         return schedule
-    if schedule not in SCHEDULES:
+    if not isinstance(schedule, str) or schedule not in SCHEDULES:
         msg = f"`schedule` must be {' or '.join(SCHEDULES)}, or a function; got {schedule!r}"
-        raise ValueError(msg)
+        raise ValueError(msg) if isinstance(schedule, str) else TypeError(msg)
     return SCHEDULES[schedule]

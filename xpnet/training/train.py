@@ -15,11 +15,10 @@ from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augment, image_shape, shifted
 from xpnet.training.backward import Objective
 from xpnet.training.examples import as_examples, as_sample_weight, split
-from xpnet.training.loop import Loop
+from xpnet.training.loop import Loop, Trainer
 from xpnet.training.optimizers import SGD, Adam, AdamW, Optimizer, as_optimizer
 from xpnet.training.run import Run
 from xpnet.training.schedules import SCHEDULES, Schedule, as_schedule
-from xpnet.training.trainer import Trainer
 
 __all__ = ["train", "usual_batch_size"]
 
@@ -133,48 +132,38 @@ def train(
         if number is not None:
             check_integer(name, number, int(name not in {"seed", "augment"}))
     _check_numbers(rate, validation)
-    if network.is_reproducible:
-        _check_reproducible(optimizer, schedule)
+    is_known = type(optimizer) in {SGD, Adam, AdamW} and schedule in SCHEDULES.values()
+    if network.is_reproducible and not is_known:
+        needed = "an optimizer of xpnet, and a `schedule` with a name"
+        msg = f"a reproducible network needs {needed}; got {optimizer!r} and {schedule!r}"
+        raise TypeError(msg)
     n = images.shape[0] if images.ndim else 0
     batch_size = usual_batch_size(n) if batch_size is None else int(batch_size)
     weights = as_sample_weight(sample_weight, n)
     examples = as_examples(objective, images, labels, weights=weights, on_host=bool(augment))
     used = np.arange(n) if weights is None else np.flatnonzero(weights)
-    share = 0.0 if isinstance(validation, tuple) else validation
+    pair, share = (validation, 0.0) if isinstance(validation, tuple) else (None, validation)
     kept, others = (used[part] for part in split(len(used), share, seed))
-    if isinstance(validation, tuple):
-        held_out = as_examples(objective, *validation)
-    else:
-        held_out = examples.take(others)
+    held_out = as_examples(objective, *pair) if pair else examples.take(others)
     if not len(kept):
         msg = "`images` must hold at least one image to train on; got none"
         raise ValueError(msg)
     if patience is not None and not held_out.rows.shape[0]:
         msg = "`patience` needs held-out images: `validation` must be larger"
         raise ValueError(msg)
-    change: Augment | None = None
-    if callable(augment):
-        change = augment
-    elif augment:
+    change = augment if callable(augment) else None
+    if augment and not callable(augment):
         shape = image_shape(tuple(images.shape), augment)
         background = float(examples.rows.min(axis=1)[kept].min())
         change = partial(shifted, shape=shape, pixels=augment, background=background)
-    trainer = Trainer(objective, optimizer)
+    patience = epochs if patience is None else patience
     options = epochs, batch_size, rate, schedule, patience, change, seed
-    return Loop(trainer, examples, kept, held_out, *options).run(on_epoch)
+    return Loop(Trainer(objective, optimizer), examples, kept, held_out, *options).run(on_epoch)
 
 
 def usual_batch_size(n_images: int) -> int:
     """Return the default number of images per step: few images need small steps to be enough."""
     return min(100, max(8, n_images // 8))
-
-
-def _check_reproducible(optimizer: Optimizer, schedule: Schedule) -> None:
-    """Raise TypeError for what cannot promise the same bits everywhere."""
-    if type(optimizer) not in {SGD, Adam, AdamW} or schedule not in SCHEDULES.values():
-        needed = "an optimizer of xpnet, and a `schedule` with a name"
-        msg = f"a reproducible network needs {needed}; got {optimizer!r} and {schedule!r}"
-        raise TypeError(msg)
 
 
 def _check_numbers(learning_rate: float, validation: float | tuple[Any, Any]) -> None:

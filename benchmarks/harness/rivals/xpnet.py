@@ -9,7 +9,7 @@ from harness.rivals.base import Array, Labeller, Rival
 from harness.workload import digits, untrained
 from xpnet.training.backward import Objective
 from xpnet.training.examples import Examples, batches
-from xpnet.training.trainer import Trainer
+from xpnet.training.loop import Trainer
 
 
 class Xpnet(Rival):
