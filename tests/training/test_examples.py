@@ -120,40 +120,36 @@ def test_answers_of_every_kind(n_out, options, labels, expected):
     assert targets.dtype == np.float32
 
 
+VALUE, PAIR = {"output": "values"}, {"classes": ["a", "b", "c"]}
+
+
 @pytest.mark.parametrize(
-    ("n_out", "options", "labels", "error", "message"),
+    ("n_out", "options", "labels", "word"),
     [
-        (3, {}, [0, 3], ValueError, "got '3' at index 1"),
-        (3, {}, [0.0, 1.0], ValueError, "0 to 2"),
-        (3, {}, [0], ValueError, r"the shape \(2,\) for these images; got \(1,\)"),
-        (3, {}, [[0], [1]], ValueError, "one for each image"),
-        (1, {}, [0, 2], ValueError, "0 to 1"),
-        (3, {"classes": ["a", "b", "c"]}, np.asarray(["a", "d"]), ValueError, "'d' at index 1"),
-        (2, {"output": "values"}, [1.0, 2.0], ValueError, r"shape \(2, 2\) .*; got \(2,\)"),
-        (1, {"output": "values"}, [1.0], ValueError, r"shape \(2, 1\) for these .*; got \(1,\)"),
-        (1, {"output": "values"}, [1.0, np.nan], ValueError, "`labels` must be finite"),
-        (1, {"output": "values"}, [1.0, np.inf], ValueError, "`labels` must be finite"),
-        (1, {"output": "values"}, [1.0, 1j], TypeError, "`labels` must hold real numbers"),
-        (
-            2,
-            SIGMOIDS,
-            [[0, 1], [2, 0]],
-            ValueError,
-            "`labels` must be from 0 to 1 in each column for the binary cross-entropy",
-        ),
-        (2, SIGMOIDS, [0, 1], ValueError, r"shape \(2, 2\)"),
-        (3, {}, "ab", TypeError, "`labels` must be an array"),
+        (3, {}, [0, 3], "index 1"),
+        (3, {}, [0.0, 1.0], "0 to 2"),
+        (3, {}, [0], r"got \(1,\)$"),
+        (3, {}, [[0], [1]], "one for each image"),
+        (1, {}, [0, 2], "0 to 1"),
+        (3, PAIR, np.asarray(["a", "d"]), "'d' at index 1"),
+        (2, VALUE, [1.0, 2.0], r"\(2, 2\)"),
+        (1, VALUE, [1.0], r"\(2, 1\)"),
+        (1, VALUE, [1.0, np.nan], "finite"),
+        (1, VALUE, [1.0, np.inf], "finite"),
+        (2, SIGMOIDS, [[0, 1], [2, 0]], "from 0 to 1"),
+        (2, SIGMOIDS, [[0, 1], [-1, 0]], "from 0 to 1"),
+        (2, SIGMOIDS, [0, 1], r"\(2, 2\)"),
     ],
 )
-def test_wrong_answers(n_out, options, labels, error, message):
-    with pytest.raises(error, match=message):
+def test_wrong_answers(n_out, options, labels, word):
+    with pytest.raises(ValueError, match=word):
         as_examples(objective_of(n_out, **options), ROWS[:2], labels)
 
 
-def test_the_message_shows_shapes_of_any_library_alike():
-    torch = pytest.importorskip("torch", reason="torch's shapes have a name of their own")
-    with pytest.raises(ValueError, match=r"got \(1,\)$"):
-        as_examples(objective_of(3), ROWS[:2], torch.zeros(1, dtype=torch.int64))
+@pytest.mark.parametrize(("options", "labels"), [(VALUE, [1.0, 1j]), ({}, "ab")])
+def test_answers_that_are_no_numbers(options, labels):
+    with pytest.raises(TypeError, match="labels"):
+        as_examples(objective_of(1, **options), ROWS[:2], labels)
 
 
 @pytest.mark.parametrize("held_out", [0.0, 0.5, "rows"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xpnet.arrays.namespace import array_namespace
-from xpnet.training.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Step
+from xpnet.training.optimizers import SGD, Adam, AdamW, Step
 
 # Each optimizer beside the name and options of torch's.
 DECAY, BETAS = {"weight_decay": 0.1}, {"beta1": 0.8, "beta2": 0.9, "epsilon": 1e-3}
@@ -53,6 +53,7 @@ def test_each_step_equals_torchs(case):
     random = np.random.default_rng(0)
     start = random.normal(size=20)
     noise = random.normal(size=(N_STEPS, 20)) * 10.0 ** np.linspace(-6, 3, 20)
+    start[0], noise[:, 0] = 0.0, 0.0  # a gradient of zero moves nothing
     gradient_at = changing(noise)
     tensor = torch.tensor(start, requires_grad=True)
     theirs = getattr(torch.optim, name)([tensor], lr=1.0, **options)
@@ -116,16 +117,6 @@ def test_only_the_state_is_modified(case):
         sums, update = optimizer.step(sums, given)
         assert not any(np.may_share_memory(update, x) for x in (*sums, given.gradient))
         np.testing.assert_array_equal(update, optimizer.step(same, given)[1])
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_gradient_of_zero_moves_nothing(name):
-    optimizer = OPTIMIZERS[name]
-    if name == "adamw":  # its weights decay all the same
-        optimizer = AdamW(weight_decay=0.0)
-    start = np.ones(2)
-    *_, result = steps(optimizer, start, lambda *_: np.zeros(2), rates=RATES[:5])
-    np.testing.assert_array_equal(result, 1.0)
 
 
 @pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
