@@ -21,20 +21,13 @@ def _one_thread_of_torch():
 
 
 @pytest.fixture(scope="session")
-def facts():
-    """Return a function: the bytes of a run's parameters, and its epochs without times."""
+def assert_same_bits():
+    """Return a function that compares parameters of two runs, and their epochs without times."""
 
-    def facts_of(run):
+    def facts(run):
         arrays = [x for layer in run.network.layers for x in (layer.weight, layer.bias)]
         epochs = [replace(epoch, seconds=0.0) for epoch in (*run.history, run.best)]
         return [x.tobytes() for x in arrays], epochs
-
-    return facts_of
-
-
-@pytest.fixture(scope="session")
-def assert_same_bits(facts):
-    """Return a function that compares the facts of two runs."""
 
     def compare(one, other):
         assert facts(one) == facts(other)

@@ -38,8 +38,7 @@ class Examples(NamedTuple):
 
     def take(self, order: NDArray[np.int64]) -> "Examples":
         """Return the examples with these indices, in this order."""
-        taken = [None if x is None else _take(x, order) for x in self]
-        return Examples(*taken)
+        return Examples(*(None if x is None else _take(x, order) for x in self))
 
 
 def _take(x: Any, order: NDArray[np.int64]) -> Any:
@@ -58,16 +57,11 @@ class Batch(NamedTuple):
 
 
 def as_examples(
-    objective: Objective,
-    images: Any,
-    labels: Any,
-    *,
-    weights: NDArray[np.float64] | None = None,
-    on_host: bool = False,
+    objective: Objective, images: Any, labels: Any, *, on_host: bool = False
 ) -> Examples:
     """Return images and labels, validated as for `xpnet.train`, as rows and class ids or values.
 
-    `weights` come from `as_sample_weight`. If `on_host`, images are copied to the host.
+    If `on_host`, images are copied to the host.
     """
     network, weight = objective.network, objective.network.layers[0].weight
     labels = ns.as_array(labels, "labels")
@@ -80,7 +74,7 @@ def as_examples(
     rows = rows if stay_together(rows, weight) and not on_host else to_numpy(rows)
     _check_inputs(network, rows)
     answers = answers if stay_together(answers, weight) else to_numpy(answers)
-    return Examples(rows, answers, weights)
+    return Examples(rows, answers)
 
 
 def _values(labels: Any, objective: Objective) -> Any:

@@ -131,7 +131,15 @@ def train(
     for name, number in {**counts, "augment": 0 if callable(augment) else augment}.items():
         if number is not None:
             check_integer(name, number, int(name not in {"seed", "augment"}))
-    _check_numbers(rate, validation)
+    if not 0 < rate < float("inf"):
+        msg = f"`learning_rate` must be positive and finite; got {rate}"
+        raise ValueError(msg)
+    is_pair = isinstance(validation, tuple) and len(validation) == 2
+    is_share = isinstance(validation, int | float) and 0 <= validation < 1
+    if not is_pair and not is_share:
+        rule = "must be a share, from 0 to below 1, or a pair (images, labels)"
+        msg = f"`validation` {rule}; got {validation!r}"
+        raise (ValueError if isinstance(validation, int | float | tuple) else TypeError)(msg)
     is_known = type(optimizer) in {SGD, Adam, AdamW} and schedule in SCHEDULES.values()
     if network.is_reproducible and not is_known:
         needed = "an optimizer of xpnet, and a `schedule` with a name"
@@ -140,7 +148,8 @@ def train(
     n = images.shape[0] if images.ndim else 0
     batch_size = usual_batch_size(n) if batch_size is None else int(batch_size)
     weights = as_sample_weight(sample_weight, n)
-    examples = as_examples(objective, images, labels, weights=weights, on_host=bool(augment))
+    examples = as_examples(objective, images, labels, on_host=bool(augment))
+    examples = examples._replace(weights=weights)
     used = np.arange(n) if weights is None else np.flatnonzero(weights)
     pair, share = (validation, 0.0) if isinstance(validation, tuple) else (None, validation)
     kept, others = (used[part] for part in split(len(used), share, seed))
@@ -164,17 +173,3 @@ def train(
 def usual_batch_size(n_images: int) -> int:
     """Return the default number of images per step: few images need small steps to be enough."""
     return min(100, max(8, n_images // 8))
-
-
-def _check_numbers(learning_rate: float, validation: float | tuple[Any, Any]) -> None:
-    """Raise TypeError or ValueError if an option is of the wrong type or out of range."""
-    if not 0 < learning_rate < float("inf"):
-        msg = f"`learning_rate` must be positive and finite; got {learning_rate}"
-        raise ValueError(msg)
-    rule = "`validation` must be a share, from 0 to below 1, or a pair (images, labels)"
-    if not isinstance(validation, int | float | tuple):
-        msg = f"{rule}; got {type(validation).__name__}"
-        raise TypeError(msg)
-    if not (len(validation) == 2 if isinstance(validation, tuple) else 0 <= validation < 1):
-        msg = f"{rule}; got {validation}"
-        raise ValueError(msg)
