@@ -88,6 +88,15 @@ def test_from_the_same_weights_and_in_full_batches_it_trains_as_scikit_learn(
             np.testing.assert_allclose(found, wanted, rtol=0, atol=10 * atol)
 
 
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_options_have_the_defaults_of_scikit_learn(kind):
+    ours = kind().get_params()
+    assert ours.pop("device") == "cpu"
+    defaults = getattr(sklearn.neural_network, kind.__name__)().get_params()
+    assert ours == {name: defaults[name] for name in ours}
+    assert len(ours) == 13
+
+
 @pytest.mark.parametrize(("size", "n_rows"), [("auto", 200), (25, 25), (999, 450)])
 def test_alpha_is_divided_by_the_rows_of_a_batch(size, n_rows):
     x, y = np.zeros((450, 1)), np.arange(450) % 2  # the loss has no gradient in the weights

@@ -81,9 +81,9 @@ class Objective:
     ) -> tuple[Any, Any]:
         """Return the mean loss of a batch and its derivative with respect to the outputs.
 
-        `weights`, of shape (n, 1) and above 0, weight the rows. Only ratios matter: weights of 1
-        give the same bits as none. For outputs of less than 32 bits, they and the loss are of
-        float32: the sum over an epoch would overflow float16.
+        `weights`, of shape (n, 1) and above 0, weight the rows; those of 1 give the bits of none.
+        For outputs of less than 32 bits, they and the loss are of float32, which an epoch's sum
+        does not overflow.
         """
         loss, dtype = LOSSES[self.loss], outputs.dtype
         if limits_of(dtype, xp).bits < 32:

@@ -34,8 +34,7 @@ _SMALL_BATCH = 10**7
 def flatten_parameters(network: Network) -> Any:
     """Return the parameters of a network as one new vector, detached from any torch graph.
 
-    Parameters of less than 32 bits are returned in float32, so that small updates add up; those of
-    a reproducible network in float64.
+    It has at least 32 bits, so that small updates add up; of a reproducible network, 64.
     """
     xp = array_namespace(network.layers[0].weight)
     parameters = [p for layer in network.layers for p in (layer.weight, layer.bias)]
@@ -53,11 +52,7 @@ def with_parameters(network: Network, vector: Any) -> Network:
 
 
 class Trainer:
-    """A network in training: its parameters, and the state of the optimizer.
-
-    The objective's network provides the initial `parameters`, a vector on its device. A step
-    creates new ones and never writes into old ones.
-    """
+    """A network in training; each step creates new `parameters`, a vector on its device."""
 
     def __init__(self, objective: Objective, optimizer: Optimizer) -> None:
         self.objective, self._optimizer, self.n_steps = objective, optimizer, 0
@@ -200,12 +195,10 @@ class Loop:
 
     def _result(self) -> Run:
         """Return the result so far: the initial network if no epoch is completed."""
-        history, best, parameters = self._end
-        network = self.trainer.objective.network
+        (history, best, parameters), network = self._end, self.trainer.objective.network
         if best is None:
             return Run(network.ordinary, history)
-        network = with_parameters(network, parameters).ordinary
-        return Run(network, history, best, self._baseline)
+        return Run(with_parameters(network, parameters).ordinary, history, best, self._baseline)
 
 
 def _baseline(objective: Objective, examples: Examples) -> float:

@@ -103,18 +103,12 @@ class Run:
 
 
 class RunawayError(FloatingPointError):
-    """Raised if the loss or a parameter becomes NaN or infinite.
-
-    Its ``.run`` is the `Run` up to the last finite epoch.
-    """
+    """A loss or a parameter is NaN or infinite; ``.run`` is the `Run` of the finite epochs."""
 
     run: Run
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """Raised if the user interrupts a training, by Ctrl-C, after its first epoch.
-
-    Its ``.run`` is the `Run` up to the last complete epoch.
-    """
+    """Ctrl-C after the first epoch; ``.run`` is the `Run` up to the last complete epoch."""
 
     run: Run

@@ -1,6 +1,6 @@
 """Learning-rate schedules."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import factorial, pi
 from types import MappingProxyType
 from typing import TypeAlias
@@ -11,10 +11,6 @@ __all__ = ["SCHEDULES", "Schedule", "as_schedule"]
 
 Schedule: TypeAlias = Callable[[int, int], float]
 """``schedule(n_done, n_steps)``: factor of the learning rate for the step after `n_done` steps."""
-
-
-def _constant(_n_done: int, _n_steps: int) -> float:
-    return 1.0
 
 
 def _cosine(n_done: int, n_steps: int) -> float:
@@ -28,7 +24,7 @@ def _cosine(n_done: int, n_steps: int) -> float:
     return float(half * half)  # (1 + cos(2 x)) / 2
 
 
-SCHEDULES: Mapping[str, Schedule] = MappingProxyType({"constant": _constant, "cosine": _cosine})
+SCHEDULES = MappingProxyType[str, Schedule]({"constant": lambda *_: 1.0, "cosine": _cosine})
 
 
 def as_schedule(schedule: str | Schedule) -> Schedule:
