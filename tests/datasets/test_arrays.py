@@ -6,29 +6,12 @@ import zipfile
 
 import numpy as np
 import pytest
+from array_files import idx, npy, npz
 
 from xpnet.datasets import read
 from xpnet.files import DataError
 
 IMAGES = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
-
-
-def idx(array):
-    array = np.asarray(array, np.uint8)
-    header = b"\0\0\x08" + bytes([array.ndim]) + np.array(array.shape, ">u4").tobytes()
-    return header + array.tobytes()
-
-
-def npy(array):
-    content = io.BytesIO()
-    np.save(content, array, allow_pickle=True)
-    return content.getvalue()
-
-
-def npz(**arrays):
-    content = io.BytesIO()
-    np.savez_compressed(content, **arrays)
-    return content.getvalue()
 
 
 def zipped(name, text):

@@ -2,16 +2,15 @@
 
 import gzip
 import hashlib
-import io
 import os
 import re
-import sys
 import tracemalloc
 from inspect import getdoc, signature
 from pathlib import Path
 
 import numpy as np
 import pytest
+from array_files import idx, npy
 
 import xpnet.datasets
 from xpnet.datasets import read, sample, stream
@@ -23,18 +22,6 @@ PARTS = {"train": slice(30), "t10k": slice(30, 50)}
 shared = pytest.mark.skipif(
     "XPNET_TEST_DATA" not in os.environ, reason="XPNET_TEST_DATA is not set"
 )
-
-
-def idx(array):
-    array = np.asarray(array, np.uint8)
-    header = b"\0\0\x08" + bytes([array.ndim]) + np.array(array.shape, ">u4").tobytes()
-    return header + array.tobytes()
-
-
-def npy(array):
-    content = io.BytesIO()
-    np.save(content, array)
-    return content.getvalue()
 
 
 def mnist(name):
@@ -85,24 +72,6 @@ def test_a_file_named_sample_is_read_by_its_path(tmp_path, monkeypatch):
     Path("sample").write_bytes(idx(IMAGES))
     assert len(read("./sample")[0]) == 3
     assert len(read("sample")[0]) == 1000
-
-
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_standard_input(monkeypatch, pack):
-    """A pipe hands over few bytes at a time."""
-
-    class Pipe(io.RawIOBase):
-        content = io.BytesIO(pack(idx(IMAGES)))
-
-        def readable(self):
-            return True
-
-        def readinto(self, buffer):
-            return self.content.readinto(memoryview(buffer)[:3])
-
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Pipe(), 5)))
-    assert np.array_equal(read("-")[0], IMAGES)
-    assert not sys.stdin.closed
 
 
 def test_files_are_closed_when_the_iterator_is_dropped(write):

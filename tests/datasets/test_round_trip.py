@@ -1,31 +1,14 @@
 """Images written in any format and read again, whole and in blocks."""
 
 import gzip
-import io
 
 import numpy as np
 import pytest
+from array_files import idx, npy, npz
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from xpnet.datasets import read, stream
-
-
-def idx(images):
-    header = b"\0\0\x08" + bytes([images.ndim]) + np.array(images.shape, ">u4").tobytes()
-    return header + images.tobytes()
-
-
-def npy(images):
-    content = io.BytesIO()
-    np.save(content, images)
-    return content.getvalue()
-
-
-def npz(images):
-    content = io.BytesIO()
-    np.savez_compressed(content, images=images)
-    return content.getvalue()
 
 
 def csv(images, end="\n"):
@@ -36,8 +19,8 @@ FORMATS = {
     "idx": idx,
     "npy": npy,
     "npy in column-major order": lambda images: npy(np.asfortranarray(images)),
-    "npz": npz,
-    "npz in column-major order": lambda images: npz(np.asfortranarray(images)),
+    "npz": lambda images: npz(images=images),
+    "npz in column-major order": lambda images: npz(images=np.asfortranarray(images)),
     "csv": csv,
     "csv of Windows": lambda images: csv(images, "\r\n"),
     "csv of old Macs": lambda images: csv(images, "\r"),
