@@ -116,7 +116,7 @@ def number(request):
         ("argparse", "script"),
         ("numpy", "module"),
         ("xpnet.inference.evaluate", "script"),
-        ("xpnet.datasets.idx", "module"),
+        ("xpnet.datasets.arrays", "module"),
     ],
 )
 def test_a_signal_during_an_import(with_hook, number, module, way):

@@ -45,7 +45,7 @@ def test_a_network_that_loads(xpnet, output):
     assert [layer.n_out for layer in network.layers] == [100, 100, 10]
     assert [step.factor for step in network.preprocessing] == [1 / 255]
     rows = dict(line.split(None, 1) for line in result.out.splitlines())
-    assert list(rows) == ["accuracy", "loss", "epoch", "wrote", "network", "device"]
+    assert list(rows) == ["accuracy", "data", "loss", "epoch", "wrote", "network", "device"]
     assert rows["wrote"] == str(output)
     assert rows["device"].startswith("cpu (numpy, ")
 
