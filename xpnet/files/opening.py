@@ -3,7 +3,6 @@
 import gzip
 import io
 import os
-import stat
 import sys
 import zlib
 from collections.abc import Iterator
@@ -14,6 +13,8 @@ from typing import Any
 from xpnet.files.errors import DataError
 
 __all__ = ["Source", "open_source"]
+
+_BUFFER_BYTES = 1 << 16
 
 
 class Source(io.BufferedReader):
@@ -33,16 +34,15 @@ def open_source(path: str | os.PathLike[str]) -> Iterator[Source]:
     if is_input and sys.stdin is None:
         msg = "standard input is closed"
         raise OSError(msg)
-    with nullcontext(sys.stdin.buffer) if is_input else Path(path).open("rb") as file:
-        source = Source(_Raw(file, "<stdin>" if is_input else name))
+    with nullcontext(sys.stdin.buffer) if is_input else Path(path).open("rb", buffering=0) as file:
+        source = Source(_Raw(file, "<stdin>" if is_input else name), _BUFFER_BYTES)
         is_packed = source.peek(2)[:2] == b"\x1f\x8b"
         if is_packed:
-            source = Source(_Raw(gzip.GzipFile(fileobj=source, mode="rb"), source.name))
-        source.path, source.size = None if is_input else Path(path), None
-        if not (is_packed or is_input) and stat.S_ISREG(
-            (status := os.fstat(file.fileno())).st_mode
-        ):
-            source.size = status.st_size
+            unpacked = gzip.GzipFile(fileobj=source, mode="rb")
+            source = Source(_Raw(unpacked, source.name), _BUFFER_BYTES)
+        source.path = None if is_input else Path(path)
+        is_plain = source.path is not None and source.path.is_file() and not is_packed
+        source.size = Path(path).stat().st_size if is_plain else None
         yield source
 
 
