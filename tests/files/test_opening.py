@@ -33,7 +33,7 @@ def write(folder, content, name="file"):
         ("packed.gz", PACKED, None),
         ("packed_without_the_suffix.csv", PACKED, None),
         ("plain_with_the_suffix.gz", CONTENT, len(CONTENT)),
-        ("two_members", gzip.compress(CONTENT[:100]) + gzip.compress(CONTENT[100:]), None),
+        ("two_members", PACKED + PACKED, None),
         ("trailing_zeros", PACKED + bytes(100), None),
     ],
 )
@@ -41,7 +41,7 @@ def test_gzip_is_known_by_its_content(tmp_path, name, content, size):
     with open_source(write(tmp_path, content, name)) as source:
         assert source.size == size
         assert source.peek(8)[:8] == CONTENT[:8]
-        assert source.read() == CONTENT
+        assert source.read() == CONTENT * (1 + (name == "two_members"))
 
 
 @pytest.mark.parametrize("content", [b"", b"a", gzip.compress(b"")], ids=["empty", "a", "packed"])
