@@ -36,7 +36,7 @@ _FONTS = """Noto Sans CJK SC, Noto Sans CJK JP, Noto Sans CJK KR, Noto Sans SC, 
 Noto Sans KR, Source Han Sans SC, Source Han Sans JP, Source Han Sans KR, WenQuanYi Zen Hei,
 WenQuanYi Micro Hei, IPAGothic, IPAexGothic, NanumGothic, Microsoft YaHei, SimHei, Yu Gothic,
 MS Gothic, Malgun Gothic, PingFang SC, PingFang HK, Hiragino Sans GB, Hiragino Sans,
-Heiti TC, Apple SD Gothic Neo"""
+Heiti TC, Apple SD Gothic Neo""".replace("\n", " ").split(", ")
 
 
 @contextmanager
@@ -46,8 +46,8 @@ def picture_style() -> Iterator[None]:
     from matplotlib.font_manager import get_font_names
 
     # Of a font that is not installed, matplotlib would log a warning.
-    installed = [name for name in sorted(get_font_names()) if name in _FONTS]
-    fonts = [*matplotlib.rcParams["font.family"], *installed]
+    installed = set(get_font_names())
+    fonts = matplotlib.rcParams["font.family"] + [x for x in _FONTS if x in installed]
     with matplotlib.rc_context({**_STYLE, "font.family": fonts}):
         yield
 

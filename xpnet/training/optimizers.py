@@ -10,7 +10,7 @@ __all__ = ["OPTIMIZERS", "SGD", "Adam", "AdamW", "Optimizer", "Step", "as_optimi
 
 
 class Step(NamedTuple):
-    """What an optimizer is given for a step: arrays of shape (n_parameters,) in a namespace."""
+    """Arguments of a step of an optimizer; arrays have the shape (n_parameters,)."""
 
     gradient: Any
     parameters: Any

@@ -50,10 +50,10 @@ def train(
         one, the trained network and its scores have the same bits everywhere. This needs an
         optimizer of xpnet and a schedule with a name.
     images : array of shape (n, n_in), (n, height, width) ...
-        NumPy images are copied to the network's device a few thousand at a time; images on it stay
-        there, unless they are augmented. Or a data frame, as in `predict`: the network keeps the
-        names of fewer than 64 columns in ``metadata["inputs"]``, and one that has names puts
-        columns in their order.
+        NumPy images are copied to the network's device a few thousand at a time, as float32 if it
+        lacks float64; images on it stay there, unless augmented. Or a data frame, as in `predict`:
+        the network keeps the names of fewer than 64 columns in ``metadata["inputs"]``, and one that
+        has names puts columns in their order.
     labels : array of shape (n,), or of shape (n, n_out)
         Classes, matched by their text as in `evaluate`; for a regression, the target values; for
         several sigmoids at the end of ``output="probabilities"``, 0 or 1 for each unit. If the
