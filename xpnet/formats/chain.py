@@ -8,16 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.deviation import deviation
-from xpnet.formats.checked_parameters import check_finite
+from xpnet.formats.checked_parameters import check_parameters
 from xpnet.networks.dense import Dense, output_of
 from xpnet.networks.network import Network
 from xpnet.networks.network_arguments import named_arrays
 from xpnet.networks.preprocessing import Scale, Standardize, Step
 
-__all__ = ["Activate", "Affine", "Linear", "Part", "check_outputs", "network_of_chain"]
+__all__ = ["Activate", "Affine", "Linear", "Outputs", "Part", "check_outputs", "network_of_chain"]
 
 # Numbers of rows, on which no output may depend.
 _BATCHES = (1, 3, 16, 100)
+_EPSILON = 2.0**-52  # of float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,33 +55,43 @@ class Activate:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-Part: TypeAlias = Linear | Affine | Activate | Step
+Part: TypeAlias = Linear | Affine | Activate
+Outputs: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
 
 
-@np.errstate(all="ignore")  # of a negative variance, for example: the results are checked
 def network_of_chain(
-    chain: Iterable[tuple[str, Part]], *, allow_nonfinite: bool = False
+    chain: Iterable[tuple[str, Part]],
+    outputs: Outputs,
+    *,
+    epsilon: float = _EPSILON,
+    batches: Sequence[int] = _BATCHES,
 ) -> Network:
     """Return the network of operations, each with its position, such as "Dense at fc1".
 
     Affine operations before the first layer become preprocessing; others are folded into the layer
-    before them, or into the next one if they follow an activation. Steps of preprocessing must come
-    before the layers. Raise ValueError if an operation has no layer, the widths do not fit, or a
-    parameter is infinite or NaN.
+    before them, or into the next one if they follow an activation. The network is made in float64,
+    compared with the original by `check_outputs`, and rounded to the dtype of the parameters.
+
+    Raise TypeError if parameters are no floating-point numbers, and ValueError if an operation has
+    no layer, the widths do not fit, a parameter is infinite or NaN, or the outputs differ.
     """
     layers: list[Dense] = []
     steps: list[Step] = []
     waiting: list[tuple[str, Affine]] = []  # for the next layer
     is_open = False  # whether the last layer lacks an activation
+    dtypes = []
     for where, part in chain:
         if isinstance(part, Linear):
+            arrays = [x for x in (part.weight, part.bias) if x is not None]
+            check_parameters({f"parameters of {where}": x for x in arrays})
+            dtypes += [x.dtype for x in arrays]
             layers.append(_dense(part, waiting))
             waiting, is_open = [], True
         elif isinstance(part, Affine) and is_open:
             layers[-1] = _folded_into_outputs(layers[-1], part, where)
         elif isinstance(part, Affine) and (layers or waiting or not np.all(part.factor)):
             waiting.append((where, part))
-        elif not isinstance(part, Activate):
+        elif isinstance(part, Affine):
             steps = _with_step(steps, part)
         elif part.name not in {"identity", "linear"}:
             if not is_open:
@@ -93,27 +104,25 @@ def network_of_chain(
         msg = f"the model must have fully connected layers, {where}; got none"
         raise ValueError(msg)
     network = Network(layers, preprocessing=steps, output=output_of(layers))
-    if not allow_nonfinite:
-        check_finite(named_arrays(network))
-    return network
+    check_parameters(named_arrays(network))
+    check_outputs(network, outputs, epsilon=epsilon, batches=batches)
+    return network.astype(np.result_type(*dtypes))
 
 
-def _dense(part: Linear, before: list[tuple[str, Affine]]) -> Dense:
-    """Return a layer of its own arrays, with operations on its inputs folded into it."""
-    dtype = part.weight.dtype
-    n_in, n_out = part.weight.shape
-    weight = np.asarray(part.weight, np.float64 if before else dtype)
-    bias = np.zeros(n_out, dtype) if part.bias is None else part.bias
+def _dense(part: Linear, before: Sequence[tuple[str, Affine]]) -> Dense:
+    """Return a layer in float64, with operations on its inputs folded into it."""
+    weight = np.asarray(part.weight, np.float64)
+    n_in, n_out = weight.shape
+    bias = np.zeros(n_out) if part.bias is None else np.asarray(part.bias, np.float64)
     for where, affine in reversed(before):
         factor, shift = _columns(affine, n_in, where)
         bias, weight = bias + shift @ weight, weight * factor[:, np.newaxis]
-    return Dense(weight.astype(dtype, copy=False), bias.astype(dtype, copy=False))
+    return Dense(weight, bias)
 
 
 def _folded_into_outputs(layer: Dense, affine: Affine, where: str) -> Dense:
     factor, shift = _columns(affine, layer.n_out, where)
-    weight, bias = layer.weight * factor, layer.bias * factor + shift
-    return Dense(weight.astype(layer.weight.dtype), bias.astype(layer.bias.dtype))
+    return Dense(layer.weight * factor, layer.bias * factor + shift)
 
 
 def _columns(affine: Affine, width: int, where: str) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -126,10 +135,8 @@ def _columns(affine: Affine, width: int, where: str) -> tuple[NDArray[Any], NDAr
     return np.broadcast_to(factor, width), np.broadcast_to(shift, width)
 
 
-def _with_step(steps: list[Step], affine: Affine | Step) -> list[Step]:
+def _with_step(steps: list[Step], affine: Affine) -> list[Step]:
     """Return preprocessing with an operation as its last step."""
-    if not isinstance(affine, Affine):
-        return [*steps, affine]
     factor, shift = (float(x) if np.ndim(x) == 0 else x for x in (affine.factor, affine.shift))
     last = steps[-1] if steps and not np.any(shift) else None
     if isinstance(last, Standardize) and isinstance(last.scale, float) and last.scale == 1.0:
@@ -139,36 +146,56 @@ def _with_step(steps: list[Step], affine: Affine | Step) -> list[Step]:
     return [*steps, Standardize(-shift / factor, 1.0 / factor)]
 
 
+@np.errstate(all="ignore")  # exp of large numbers, for example
 def check_outputs(
     network: Network,
-    outputs: Callable[[NDArray[Any]], NDArray[Any]],
+    outputs: Outputs,
     *,
-    epsilon: float,
+    epsilon: float = _EPSILON,
     batches: Sequence[int] = _BATCHES,
 ) -> None:
-    """Raise ValueError unless `outputs` gives those of the network for random rows, few and many.
+    """Raise ValueError unless a network gives the outputs of its original for random rows.
 
-    `epsilon` is that of the other program's dtype, and `batches` are numbers of rows. Rounding in
-    another order costs a few digits, in deep and wide networks; a missing or wrong operation
-    changes the first ones. So half of the digits must agree, relative to the largest output.
+    Parameters
+    ----------
+    network : Network
+        On the host, in the dtype in which it is computed here.
+    outputs : callable
+        Returns the n rows of outputs of the original for rows of shape (n, n_in), in any shape.
+    epsilon : float, default 2 ** -52
+        Of the dtype in which the original is computed.
+    batches : sequence of int
+        The numbers of rows that `outputs` is called with; no output may depend on them.
+
+    Notes
+    -----
+    A wrong or missing operation changes how an output varies from row to row. So an output must
+    agree within a share of its spread over the rows, half of the digits of float32, since options
+    of activations are often stored in float32. Of its size, which a large bias may dominate, only
+    the rounding of the original is allowed.
     """
     draw = np.random.default_rng(0)
     shape = (sum(batches), network.n_in)
+    share = np.sqrt(max(epsilon, np.finfo(np.float32).eps, np.finfo(network.dtype).eps))
     for rows in (draw.standard_normal(shape), draw.uniform(0.0, 255.0, shape)):
         x = rows.astype(network.dtype)
-        with np.errstate(all="ignore"):  # exp of large numbers
-            parts = [outputs(part).ravel() for part in np.split(x, np.cumsum(batches)[:-1])]
-            found, expected = (_finite(y) for y in (network(x), np.concatenate(parts)))
-        size = np.nanmax(np.abs(expected), initial=0.0)
-        apart = deviation(found, expected, np.full(found.shape, np.sqrt(epsilon) * size))
+        parts = np.split(x, np.cumsum(batches)[:-1])
+        expected = np.concatenate([_finite(outputs(part), len(part)) for part in parts])
+        found = _finite(network(x), len(x))
+        if found.shape != expected.shape:
+            msg = f"the model must give {network.n_out} outputs; got {expected.shape[1]}"
+            raise ValueError(msg)
+        spread = np.fmax.reduce(expected) - np.fmin.reduce(expected)
+        bound = share * spread + 64.0 * epsilon * np.fmax.reduce(np.abs(expected))
+        bounds = np.broadcast_to(np.nan_to_num(bound), expected.shape)
+        apart = deviation(found, expected, bounds)
         if apart.n_exceeding:
-            i = apart.worst
-            pair = f"{found[i]:.6g} instead of {expected[i]:.6g}"
+            pair = f"{found[apart.worst]:.6g} instead of {expected[apart.worst]:.6g}"
             msg = f"the network must give the model's outputs for random rows; got {pair}"
             raise ValueError(msg)
 
 
-def _finite(values: NDArray[Any]) -> NDArray[Any]:
-    """Return numbers in one row, NaN where they are infinite: rounding decides which overflow."""
-    flat = values.reshape(-1).astype(np.float64)
+def _finite(outputs: NDArray[Any], n_rows: int) -> NDArray[Any]:
+    """Return n rows in float64, NaN for infinity: rounding decides which numbers overflow."""
+    flat = np.asarray(outputs, np.float64).reshape(n_rows, -1)
     return np.where(np.isfinite(flat), flat, np.nan)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.transfer import to_numpy
-from xpnet.formats.checked_parameters import check_finite, check_floating
+from xpnet.formats.checked_parameters import check_parameters
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
 from xpnet.networks.network_arguments import named_arrays
@@ -74,8 +74,7 @@ def arrays_by_name(network: Network) -> dict[str, NDArray[Any]]:
     Arrays must be float16, float32 or float64 (TypeError) and finite (ValueError).
     """
     arrays = {name: np.ascontiguousarray(to_numpy(x)) for name, x in named_arrays(network).items()}
-    check_floating(arrays)
-    check_finite(arrays)
+    check_parameters(arrays)
     return arrays
 
 
@@ -103,7 +102,7 @@ def network_from_description(description: str, arrays: Mapping[str, NDArray[Any]
     if names != set(arrays) - others:
         msg = f"tensors must be {', '.join(sorted(names))}; got {', '.join(sorted(arrays))}"
         raise ValueError(msg)
-    check_floating(arrays)
+    check_parameters(arrays)
     natives = ((name, x.dtype.newbyteorder("="), x) for name, x in arrays.items())
     arrays = {name: x.astype(dtype, copy=False) for name, dtype, x in natives}
     layers = []

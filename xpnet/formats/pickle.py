@@ -1,46 +1,67 @@
-"""pickle format: the book's dictionary of NumPy arrays, read without running any code."""
+"""pickle format: the book's dictionary of NumPy arrays, read without running any code.
 
-import os
+The names in a file stand for functions and classes of this module, never for what they name.
+"""
+
+import io
+import pickle
 from pathlib import Path
 from typing import Any
 
-from xpnet.files.errors import quoted
-from xpnet.files.taking import take
-from xpnet.formats.model_file import LoadOptions, NamedArrays, check_size, weights_errors
-from xpnet.formats.restricted_unpickler import ArrayUnpickler, PickledArray, check_string
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["read", "read_headers"]
+from xpnet.files.errors import WeightsError, quoted
 
-
-def read(path: Path, options: LoadOptions) -> NamedArrays:
-    """Read the arrays of a pickled dictionary, if neither the file nor the arrays are too large."""
-    max_bytes = options.byte_limit
-    with path.open("rb") as stream:
-        check_size(path, "pickles", os.fstat(stream.fileno()).st_size, max_bytes)
-        content = bytes(take(stream, max_bytes + 1))
-    check_size(path, "pickles", len(content), max_bytes)  # the file may have grown
-    with weights_errors(path, "not a pickle of a dictionary of arrays"):
-        found = _entries(ArrayUnpickler(content).load())
-        # One array may have several names and is copied later.
-        total = sum(x.n_bytes or 0 for x in found.values())
-        check_size(path, "arrays of a pickle", total, options.unpacked_limit(path))
-        return NamedArrays({name: x.array() for name, x in found.items()})
+__all__ = ["read"]
 
 
-def read_headers(path: Path, options: LoadOptions) -> dict[str, Any]:
-    """Return name, dtype and shape of all arrays; raise as `read`."""
-    named = read(path, options)
-    arrays = [[name, str(x.dtype), list(x.shape)] for name, x in named.arrays.items()]
-    return {"arrays": arrays, "metadata": {}}
+def read(path: Path) -> tuple[dict[str, NDArray[Any]], None]:
+    """Return the arrays of a pickled dictionary; raise WeightsError for anything else."""
+    try:
+        found = _Reader(io.BytesIO(path.read_bytes()), encoding="latin-1").load()
+        return {str(name): array.values for name, array in found.items()}, None
+    except OSError:
+        raise
+    except Exception as error:  # of whatever the instructions do
+        msg = f"not a pickle of a dictionary of arrays: {error}"
+        raise WeightsError(msg, file=path) from error
 
 
-def _entries(result: Any) -> dict[str, PickledArray]:
-    if not isinstance(result, dict):
-        name = type(result).__name__.removeprefix("Pickled").strip("_").lower()
-        msg = f"it holds an object of type {name}"
-        raise TypeError(msg)
-    for name, value in result.items():
-        if not isinstance(value, PickledArray) or value.n_bytes is None:
-            msg = f"the entry {quoted(check_string(name))} is not an array"
-            raise TypeError(msg)
-    return {check_string(name): value for name, value in result.items()}
+class _Reader(pickle._Unpickler):  # noqa: SLF001
+    """The pure-Python unpickler, whose memo is a dictionary; its names are stand-ins."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        known = {
+            "_reconstruct": lambda *_: _Array(),
+            "_frombuffer": lambda *state: _Array().fill(*state),
+            "ndarray": None,
+            "dtype": _Dtype,
+            "encode": lambda text, _: text.encode("latin-1"),
+            "OrderedDict": dict,
+        }
+        if module.partition(".")[0] not in {"numpy", "_codecs", "collections"} or name not in known:
+            msg = f"it holds {quoted(f'{module}.{name}')}, not arrays alone"
+            raise ValueError(msg)
+        return known[name]
+
+
+class _Dtype:
+    def __init__(self, code: str, *_: Any) -> None:
+        self.dtype = np.dtype(code)
+
+    def __setstate__(self, state: Any) -> None:
+        self.dtype = self.dtype.newbyteorder({"<": "<", ">": ">"}.get(state[1], "="))
+
+
+class _Array:
+    values: NDArray[Any]
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, dtype, is_fortran, content = state
+        self.fill(content, dtype, shape, "F" if is_fortran else "C")
+
+    def fill(self, content: Any, dtype: _Dtype, shape: Any, order: Any) -> "_Array":
+        content = content.encode("latin-1") if isinstance(content, str) else bytes(content)
+        self.values = np.frombuffer(content, dtype.dtype).reshape(shape, order=order)
+        return self
