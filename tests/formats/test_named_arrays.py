@@ -1,0 +1,147 @@
+"""Layers, and their order, from arrays by name."""
+
+import numpy as np
+import pytest
+
+from xpnet.formats.named_arrays import network_of_arrays
+from xpnet.functions.activations import ACTIVATIONS
+
+BOOK = {"W1": (3, 4), "b1": (4,), "W2": (4, 2), "b2": (2,)}
+TORCH = {"0.weight": (4, 3), "0.bias": (4,), "2.weight": (2, 4), "2.bias": (2,)}
+
+
+def arrays_of(shapes, dtype="f4"):
+    """Return arrays of these shapes with distinct values; shapes of None are left out."""
+    draw = np.random.default_rng(0).standard_normal
+    return {name: draw(shape).astype(dtype) for name, shape in shapes.items() if shape is not None}
+
+
+def torch(*layers):
+    """Return the shapes of layers such as "fc1 3 4"."""
+    parts = [layer.split() for layer in layers]
+    return {f"{name}.{kind}": (int(n_out), int(n_in))[: 2 - (kind == "bias")]
+            for name, n_in, n_out in parts for kind in ("weight", "bias")}  # fmt: skip
+
+
+def weights(network):
+    return [layer.weight.tolist() for layer in network.layers]
+
+
+@pytest.mark.parametrize(
+    ("form", "weight", "bias"),
+    [("{}", "W", "b"), ("{}", "w", "b"), ("{}", "weight", "bias"), ("net.{}.", "weight", "bias"),
+     ("fc{}.", "weight", "bias"), ("module.layers.{}.linear.", "weight", "bias"),
+     ("dense_{}/", "kernel", "bias"), ("dense_{}/", "kernel:0", "bias:0"), ("a{}/b.", "W", "b")],
+)  # fmt: skip
+def test_forms_of_names(form, weight, bias):
+    path = form if len(form) > 2 else ""
+    end = "" if path else "{}"
+    shapes = {}
+    for i, (n_in, n_out) in enumerate([(3, 4), (4, 2), *[(2, 2)] * 10], 1):
+        shape = (n_out, n_in) if weight == "weight" else (n_in, n_out)
+        shapes |= {(path + weight + end).format(i): shape, (path + bias + end).format(i): (n_out,)}
+    arrays = arrays_of(shapes)
+    for given in (arrays, dict(reversed(arrays.items())), dict(sorted(arrays.items()))):
+        network = network_of_arrays(given, "relu")
+        assert repr(network).startswith("Network(3 -> 4 relu -> 2 relu -> 2 relu -> 2 relu -> ")
+        turned = [x.T if weight == "weight" else x for x in arrays.values() if x.ndim == 2]
+        assert weights(network) == [x.tolist() for x in turned]
+        biases = [x.tolist() for x in arrays.values() if x.ndim == 1]
+        assert [layer.bias.tolist() for layer in network.layers] == biases
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        ["net.0 3 3", "net.1.0 3 3", "net.1.2 3 3", "net.3 3 3", "net.10.0.0 3 3"],
+        ["fc1 3 3", "fc02 3 3", "fc10 3 3"],
+        ["top 3 5", "out 5 2"],
+        ["fc1 3 4", "fc2 4 4", "fc3 4 4", "out 4 2"],
+        ["in 3 4", "fc1 4 4", "fc2 4 4", "b 4 5", "a 5 2"],
+    ],
+    ids=str,
+)
+def test_the_order(layers):
+    arrays = arrays_of(torch(*layers))
+    expected = [x.T.tolist() for x in arrays.values() if x.ndim == 2]
+    for step in (1, -1):
+        assert weights(network_of_arrays(dict(sorted(arrays.items())[::step]), "relu")) == expected
+
+
+def test_activations():
+    def names(shapes, activation):
+        network = network_of_arrays(arrays_of(shapes), activation)
+        return [layer.activation for layer in network.layers]
+
+    assert names(BOOK, None) == ["sigmoid", "identity"]
+    assert names(BOOK, ["relu", "softmax"]) == ["relu", "softmax"]
+    for activation in ACTIVATIONS:
+        assert names(TORCH, activation) == [activation, "identity"]
+    for shapes, activation in [(TORCH, None), (TORCH, ["relu"]), (BOOK, []), (BOOK, "gauss")]:
+        with pytest.raises(ValueError, match="activation"):
+            names(shapes, activation)
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 4), (4, 1)])
+def test_biases_are_flat_or_zero(shape):
+    arrays = arrays_of({**BOOK, "b1": shape, "b2": None})
+    first, last = network_of_arrays(arrays, None).layers
+    assert first.bias.tolist() == arrays["b1"].ravel().tolist()
+    assert (last.bias.tolist(), last.bias.dtype) == ([0.0, 0.0], np.float32)
+
+
+def test_the_widest_dtype():
+    arrays = {**arrays_of(BOOK), "b1": np.full(4, 0.1), "W2": np.ones((4, 2), ">f2")}
+    network = network_of_arrays(arrays, None)
+    assert network.dtype == np.float64
+    assert network.layers[0].bias.tolist() == [0.1] * 4
+
+
+REJECTED = [
+    ("none", {}),
+    ("'gamma' of shape \\(4,\\)", {**BOOK, "gamma": (4,)}),
+    ("B2", {**BOOK, "b2": None, "B2": (2,)}),
+    ("'b1'", {**BOOK, "W1": None}),
+    ("running_mean.*num_batches", {**TORCH, "1.running_mean": (4,), "1.num_batches": ()}),
+    ("in_proj_weight", {"in_proj_weight": (18, 6), "out_proj.weight": (6, 6)}),
+    ("hidden1_weight", {"hidden1_weight": (3, 4)}),
+    ("4 more", {f"a{i}": (1,) for i in range(9)}),
+    (r"\\x1b", {**BOOK, "\x1b[2J": (4,)}),
+    *((r"'W1'.*\(", {**BOOK, "W1": shape}) for shape in [(3, 4, 1), (4,), (), (0, 4), (3, 0)]),
+    *((r"'W1'.*\(4,\)", {**BOOK, "b1": shape}) for shape in [(), (5,), (2, 2), (1, 1, 4), (3,)]),
+    ("'W1'.*'W2'", {**BOOK, "W2": (5, 2)}),
+    ("'W1'.*'W2'", {**BOOK, "W2": (2, 4), "b2": (4,)}),
+    ("'0.weight'.*'1.weight'", torch("0 4 2", "1 3 4")),
+    ("'0.weight'", {"0.weight": (3, 4), "0.bias": (4,)}),
+    *(("W", {f"W{i}": (3, 3) for i in numbers}) for numbers in ["124", "234", ["1", "01", "2"]]),
+    ("'W1'.*'w1'", {"W1": (3, 3), "w1": (3, 3), "b1": (3,)}),
+    ("kernel:0", {"a/kernel": (3, 4), "a/kernel:0": (4, 2), "a/bias": (4,)}),
+    ("alike", {"a.weight": (4, 3), "b.kernel": (4, 2)}),
+    ("fc01", torch("fc1 3 3", "fc01 3 3")),
+    ("fc01", torch("fc1 3 4", "fc01 4 3", "out 3 2")),
+    ("order", torch("hidden 3 3", "out 3 3")),
+    ("order", torch("fc1 5 5", "fc2 5 5", "out 5 5")),
+    ("order", torch("fc2 3 4", "fc1 4 5", "out 5 2")),
+    ("order", torch(*(f"{x} {i} {i + 1}" for i, x in enumerate("abcdefghi", 1)))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("found", "shapes"), REJECTED, ids=map(str, range(len(REJECTED))))
+def test_rejected(found, shapes):
+    with pytest.raises(ValueError, match=found):
+        network_of_arrays(arrays_of(shapes), "relu")
+
+
+def test_many_equal_layers_without_numbers():
+    layers = torch(*(f"{chr(0x4E00 + i)} 3 3" for i in range(3000)))
+    with pytest.raises(ValueError, match="order"):
+        network_of_arrays(arrays_of(layers), "relu")
+
+
+@pytest.mark.parametrize(
+    ("bias", "error"),
+    [([np.nan] * 4, ValueError), ([-np.inf] * 4, ValueError), ([0] * 4, TypeError)],
+)
+def test_numbers_that_are_no_parameters(bias, error):
+    with pytest.raises(error, match="b1"):
+        network_of_arrays({**arrays_of(BOOK), "b1": np.asarray(bias)}, None)
