@@ -9,7 +9,8 @@ It is an object with ``version``, ``activations`` (per layer a name, or an objec
 """
 
 import json
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.transfer import to_numpy
+from xpnet.files.errors import quoted
 from xpnet.formats.checked_parameters import check_parameters
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
@@ -24,12 +26,11 @@ from xpnet.networks.network_arguments import named_arrays
 from xpnet.networks.preprocessing import STEPS, Step, arrays_of
 
 __all__ = ["arrays_by_name", "describe", "metadata_entry", "network_from_description"]
-__all__ += ["unique_entries"]
 
 _VERSION = 1
-_ENTRIES = frozenset({"version", "activations", "preprocessing", "output", "classes", "metadata"})
-# Room for the names of a million classes, and for more steps than any network has.
-_MAX_CHARACTERS, _MAX_STEPS = 1 << 22, 1000
+_LISTS = ("activations", "preprocessing", "classes")
+_ENTRIES = {"version", "output", *_LISTS}  # metadata may be missing
+_LARGEST = 2**53  # as an integer among numbers; it is exact as a floating-point number
 
 
 def describe(network: Network) -> str:
@@ -45,21 +46,12 @@ def describe(network: Network) -> str:
         "classes": network.classes,
         **metadata_entry(network),
     }
-    description = json.dumps(entries)
-    _check_length(description)
-    return description
+    return json.dumps(entries)
 
 
 def metadata_entry(network: Network) -> dict[str, dict[str, str]]:
     """Return the entry for the metadata of a network, if it has any."""
     return {"metadata": dict(network.metadata)} if network.metadata else {}
-
-
-def _check_length(description: str) -> None:
-    if len(description) > _MAX_CHARACTERS:
-        limit, found = f"{_MAX_CHARACTERS:,}", f"{len(description):,}"
-        msg = f"the description must have at most {limit} characters; got {found}"
-        raise ValueError(msg)
 
 
 def _describe_step(step: Step) -> dict[str, Any]:
@@ -81,84 +73,91 @@ def arrays_by_name(network: Network) -> dict[str, NDArray[Any]]:
 def network_from_description(description: str, arrays: Mapping[str, NDArray[Any]]) -> Network:
     """Return the network of a description and its arrays.
 
-    Raise LookupError, TypeError, ValueError, ArithmeticError or RecursionError if the description
-    or the arrays are invalid; `Network` and its parts validate the rest.
+    Raise TypeError or ValueError if one of them is invalid or they do not belong together; the
+    classes of networks validate their arguments.
     """
-    _check_length(description)
-    entries = json.loads(description, object_pairs_hook=unique_entries)
-    if type(entries["version"]) is not int or entries["version"] != _VERSION:
-        msg = f"version of the format must be {_VERSION}; got {entries['version']}"
-        raise ValueError(msg)
-    unknown = sorted(set(entries) - _ENTRIES)
-    if unknown:
-        msg = f"entries must be {', '.join(sorted(_ENTRIES))}; got {unknown[0]!r}"
-        raise ValueError(msg)
-    activations, steps = _list_entry(entries, "activations"), _list_entry(entries, "preprocessing")
-    if len(steps) > _MAX_STEPS:
-        msg = f"preprocessing must have at most {_MAX_STEPS} steps; got {len(steps)}"
-        raise ValueError(msg)
-    names = {f"layers.{i}.{kind}" for i in range(len(activations)) for kind in ("weight", "bias")}
-    others = {name for name in arrays if name.startswith("preprocessing.")}
-    if names != set(arrays) - others:
-        msg = f"tensors must be {', '.join(sorted(names))}; got {', '.join(sorted(arrays))}"
-        raise ValueError(msg)
+    entries = _checked_entries(description)
     check_parameters(arrays)
-    natives = ((name, x.dtype.newbyteorder("="), x) for name, x in arrays.items())
-    arrays = {name: x.astype(dtype, copy=False) for name, dtype, x in natives}
-    layers = []
-    for i, activation in enumerate(activations):
-        options = dict(activation) if isinstance(activation, dict) else {"name": activation}
-        if options == {"name": "softplus", "beta": 1.0}:  # as xpnet 0.2 wrote it
-            del options["beta"]
-        weight, bias = arrays[f"layers.{i}.weight"], arrays[f"layers.{i}.bias"]
-        layers.append(Dense(weight, bias, options.pop("name"), options))
-    preprocessing = [_build_step(i, step, arrays) for i, step in enumerate(steps)]
-    n_used = sum(len(arrays_of(step)) for step in preprocessing)
-    if n_used != len(others):
-        msg = f"preprocessing must have {n_used} tensors; got {', '.join(sorted(others))}"
+    left = dict(arrays)
+    layers = [_layer(i, entry, left) for i, entry in enumerate(entries["activations"])]
+    steps = [_step(i, entry, left) for i, entry in enumerate(entries["preprocessing"])]
+    if left:
+        msg = f"the arrays must be those of the description; got {quoted(', '.join(left))}, too"
         raise ValueError(msg)
-    classes = None if entries["classes"] is None else _list_entry(entries, "classes")
-    metadata = entries.get("metadata")
-    return Network(layers, preprocessing, entries["output"], classes, metadata)
+    return Network(layers, steps, entries["output"], entries["classes"], entries.get("metadata"))
 
 
-def _build_step(i: int, step: Any, arrays: Mapping[str, NDArray[Any]]) -> Step:
-    if not isinstance(step, dict):
-        msg = f"steps of preprocessing must be JSON objects; got {step!r}"
-        raise TypeError(msg)
-    kind = STEPS[step["step"]]
-    options = {name: value for name, value in step.items() if name != "step"}
-    for field in fields(kind):
-        array = arrays.get(f"preprocessing.{i}.{field.name}")
-        if array is not None:
-            options.setdefault(field.name, array)
-            if field.name == "scale" and not np.all(array):
-                msg = f"scales of step {i} of preprocessing must not be zero"
-                raise ValueError(msg)
-        elif isinstance(options.get(field.name), str | bool):  # float() would accept it
-            msg = f"{field.name} of step {i} of preprocessing must be a number"
+def _checked_entries(description: str) -> dict[str, Any]:
+    """Return the entries of a description; raise ValueError unless it has these and no deeper."""
+    try:
+        entries = json.loads(description, object_pairs_hook=_unique)
+    except RecursionError:
+        entries = None
+    version = entries.get("version") if isinstance(entries, dict) else None
+    if type(version) is not int or version != _VERSION:
+        msg = f"the description must be an object of version {_VERSION}; got {_short(version)}"
+        raise ValueError(msg)
+    inner = [entries]
+    for _ in range(4):  # entries, their items, the options of an item: these have no parts
+        inner = [part for value in inner for part in _parts(value)]
+    if inner or {*entries} - {"metadata"} != _ENTRIES:
+        rule = f"must have the entries {', '.join(sorted(_ENTRIES))}, of values, lists or objects"
+        msg = f"the description {rule}; got {_short(entries)}"
+        raise ValueError(msg)
+    for name in _LISTS:
+        if not isinstance(entries[name], list) and (name, entries[name]) != ("classes", None):
+            msg = f"{name} must be a list; got {_short(entries[name])}"
             raise TypeError(msg)
-        elif field.name not in options:  # a default would hide the loss of a tensor
-            msg = f"step {i} of preprocessing must have the entry or tensor {field.name}"
-            raise ValueError(msg)
-    return kind(**options)
+    return entries
 
 
-def unique_entries(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the entries of a JSON object; raise ValueError if a name occurs twice."""
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; raise ValueError for a name that occurs twice, or a huge integer."""
     entries: dict[str, Any] = {}
     for name, value in pairs:
-        if name in entries:  # `json` would keep the last of the two values
-            msg = f"{name!r} occurs twice"
+        if name in entries or (isinstance(value, int) and abs(value) > _LARGEST):
+            msg = f"{quoted(name)} must occur once, with a number of at most {_LARGEST}"
             raise ValueError(msg)
         entries[name] = value
     return entries
 
 
-def _list_entry(entries: Mapping[str, Any], name: str) -> list[Any]:
-    """Return an entry that must be a list; a string would be iterated letter by letter."""
-    entry = entries[name]
-    if not isinstance(entry, list):
-        msg = f"{name} must be a list; got {entry!r}"
-        raise TypeError(msg)
-    return entry
+def _parts(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _short(value: Any) -> str:
+    return reprlib.repr(value)[:80]
+
+
+def _layer(i: int, entry: Any, left: dict[str, NDArray[Any]]) -> Dense:
+    """Return a layer, and take its arrays out of those that are left."""
+    options = dict(entry) if isinstance(entry, dict) else {"name": entry}
+    if options == {"name": "softplus", "beta": 1.0}:  # as xpnet 0.2 wrote it
+        del options["beta"]
+    names = [f"layers.{i}.weight", f"layers.{i}.bias"]
+    if not left.keys() >= {*names}:
+        msg = f"the arrays must be those of the description; {' or '.join(names)} is missing"
+        raise ValueError(msg)
+    weight, bias = map(left.pop, names)
+    return Dense(weight, bias, options.pop("name", None), options)
+
+
+def _step(i: int, entry: Any, left: dict[str, NDArray[Any]]) -> Step:
+    """Return a step of preprocessing, and take its arrays out of those that are left."""
+    numbers = dict(entry) if isinstance(entry, dict) else {}
+    kind = STEPS.get(str(numbers.pop("step", None)))
+    if kind is None or any(type(x) not in {int, float} for x in numbers.values()):
+        msg = (
+            f"steps must be objects of a step, {', '.join(STEPS)}, and numbers; got {_short(entry)}"
+        )
+        raise ValueError(msg)
+    names = [field.name for field in fields(kind)]
+    keys = {name: f"preprocessing.{i}.{name}" for name in names}
+    arrays: dict[str, Any] = {name: left.pop(key) for name, key in keys.items() if key in left}
+    if sorted([*numbers, *arrays]) != sorted(names):  # a default would hide the loss of an array
+        msg = (
+            f"step {i} of preprocessing must have {', '.join(names)} once, as a number or an array"
+        )
+        raise ValueError(msg)
+    return kind(**numbers, **arrays)
