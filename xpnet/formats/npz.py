@@ -15,6 +15,7 @@ __all__ = ["read", "serialize"]
 
 _KEY = "xpnet"
 _LETTERS = {"weight": "W", "bias": "b"}
+_KINDS = {"W": "weight", "b": "bias"}
 
 
 def serialize(network: Network) -> bytes:
@@ -34,12 +35,13 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
     description = arrays.pop(_KEY, None)
     if description is None:
         return arrays, None
-    own = {_own_name(name): array for name, array in arrays.items()}
+    own = {re.sub(r"^([Wb])([1-9]\d*)$", _own_name, name): x for name, x in arrays.items()}
+    if len(own) < len(arrays) or description.dtype != np.uint8:
+        msg = f"{_KEY} must be bytes, beside W1, b1 and so on; got {description.dtype}"
+        raise ValueError(msg)
     return own, description.tobytes().decode()
 
 
-def _own_name(name: str) -> str:
-    """Return ``layers.0.weight`` for ``W1``; other names are unchanged."""
-    if re.fullmatch(r"[Wb][1-9][0-9]*", name):
-        return f"layers.{int(name[1:]) - 1}.{'weight' if name[0] == 'W' else 'bias'}"
-    return name
+def _own_name(book: re.Match[str]) -> str:
+    """Return ``layers.0.weight`` for ``W1``."""
+    return f"layers.{int(book[2]) - 1}.{_KINDS[book[1]]}"

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.files.errors import WeightsError
+from xpnet.files.errors import WeightsError, quoted
 from xpnet.formats.checked_parameters import widen_bfloat16
 from xpnet.formats.description import arrays_by_name, describe
 from xpnet.networks.network import Network
@@ -25,7 +25,7 @@ __all__ = ["read", "serialize"]
 
 _KEY = "xpnet"
 _SEALED = re.compile(r'(\{.*), "crc32": (\d{1,10})\}', re.DOTALL)
-_DTYPES = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}
+_DTYPES = {"F16": "f2", "BF16": "u2", "F32": "f4", "F64": "f8"}
 
 
 def serialize(network: Network) -> bytes:
@@ -46,7 +46,7 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
 
     content = path.read_bytes()
     try:
-        tensors = deserialize(content)
+        tensors = deserialize(content)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         msg = f"not valid safetensors: {error}"
         raise WeightsError(msg, file=path) from error
@@ -64,9 +64,11 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
 
 def _array(name: str, *, dtype: str, shape: list[int], data: bytes) -> NDArray[Any]:
     if dtype not in _DTYPES:
-        msg = f"{name} must be F16, BF16, F32 or F64; got {dtype}"
+        msg = f"{quoted(name)} must be F16, BF16, F32 or F64; got {dtype}"
         raise TypeError(msg)
-    array = np.frombuffer(data, _DTYPES[dtype]).reshape(shape)
+    array = (
+        np.frombuffer(data, f"<{_DTYPES[dtype]}").astype(_DTYPES[dtype], copy=False).reshape(shape)
+    )
     return widen_bfloat16(array) if dtype == "BF16" else array
 
 
