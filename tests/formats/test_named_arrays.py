@@ -105,7 +105,7 @@ REJECTED = [
     ("running_mean.*num_batches", {**TORCH, "1.running_mean": (4,), "1.num_batches": ()}),
     ("in_proj_weight", {"in_proj_weight": (18, 6), "out_proj.weight": (6, 6)}),
     ("hidden1_weight", {"hidden1_weight": (3, 4)}),
-    ("4 more", {f"a{i}": (1,) for i in range(9)}),
+    ("1 more", {f"a{i}": (1,) for i in range(9)}),
     (r"\\x1b", {**BOOK, "\x1b[2J": (4,)}),
     *((r"'W1'.*\(", {**BOOK, "W1": shape}) for shape in [(3, 4, 1), (4,), (), (0, 4), (3, 0)]),
     *((r"'W1'.*\(4,\)", {**BOOK, "b1": shape}) for shape in [(), (5,), (2, 2), (1, 1, 4), (3,)]),

@@ -25,12 +25,11 @@ from xpnet.networks.network import Network
 from xpnet.networks.network_arguments import named_arrays
 from xpnet.networks.preprocessing import STEPS, Step, arrays_of
 
-__all__ = ["arrays_by_name", "describe", "metadata_entry", "network_from_description"]
+__all__ = ["arrays_by_name", "describe", "network_from_description"]
 
 _VERSION = 1
-_LISTS = ("activations", "preprocessing", "classes")
-_ENTRIES = {"version", "output", *_LISTS}  # metadata may be missing
-_LARGEST = 2**53  # as an integer among numbers; it is exact as a floating-point number
+_ENTRIES = {"version", "activations", "preprocessing", "output", "classes"}  # and metadata
+_LARGEST = 2**53  # of integers as options: floating-point numbers have them
 
 
 def describe(network: Network) -> str:
@@ -44,14 +43,9 @@ def describe(network: Network) -> str:
         "preprocessing": [_describe_step(step) for step in network.preprocessing],
         "output": network.output,
         "classes": network.classes,
-        **metadata_entry(network),
+        **({"metadata": dict(network.metadata)} if network.metadata else {}),
     }
     return json.dumps(entries)
-
-
-def metadata_entry(network: Network) -> dict[str, dict[str, str]]:
-    """Return the entry for the metadata of a network, if it has any."""
-    return {"metadata": dict(network.metadata)} if network.metadata else {}
 
 
 def _describe_step(step: Step) -> dict[str, Any]:
@@ -82,13 +76,13 @@ def network_from_description(description: str, arrays: Mapping[str, NDArray[Any]
     layers = [_layer(i, entry, left) for i, entry in enumerate(entries["activations"])]
     steps = [_step(i, entry, left) for i, entry in enumerate(entries["preprocessing"])]
     if left:
-        msg = f"the arrays must be those of the description; got {quoted(', '.join(left))}, too"
+        msg = f"each array must belong to the description; got {quoted(', '.join(left))}"
         raise ValueError(msg)
     return Network(layers, steps, entries["output"], entries["classes"], entries.get("metadata"))
 
 
 def _checked_entries(description: str) -> dict[str, Any]:
-    """Return the entries of a description; raise ValueError unless it has these and no deeper."""
+    """Return the entries of a description, with lists where they must be, and nothing deeper."""
     try:
         entries = json.loads(description, object_pairs_hook=_unique)
     except RecursionError:
@@ -101,13 +95,13 @@ def _checked_entries(description: str) -> dict[str, Any]:
     for _ in range(4):  # entries, their items, the options of an item: these have no parts
         inner = [part for value in inner for part in _parts(value)]
     if inner or {*entries} - {"metadata"} != _ENTRIES:
-        rule = f"must have the entries {', '.join(sorted(_ENTRIES))}, of values, lists or objects"
+        rule = f"must have the entries {', '.join(sorted(_ENTRIES))}, and no deeper ones"
         msg = f"the description {rule}; got {_short(entries)}"
         raise ValueError(msg)
-    for name in _LISTS:
-        if not isinstance(entries[name], list) and (name, entries[name]) != ("classes", None):
-            msg = f"{name} must be a list; got {_short(entries[name])}"
-            raise TypeError(msg)
+    lists = [entries["activations"], entries["preprocessing"], entries["classes"] or []]
+    if not all(isinstance(entry, list) for entry in lists):
+        msg = f"activations, preprocessing and classes must be lists; got {_short(entries)}"
+        raise TypeError(msg)
     return entries
 
 
@@ -115,8 +109,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return a JSON object; raise ValueError for a name that occurs twice, or a huge integer."""
     entries: dict[str, Any] = {}
     for name, value in pairs:
-        if name in entries or (isinstance(value, int) and abs(value) > _LARGEST):
-            msg = f"{quoted(name)} must occur once, with a number of at most {_LARGEST}"
+        if name in entries or (type(value) is int and abs(value) > _LARGEST):
+            msg = f"{quoted(name)} must occur once, and not be an integer above {_LARGEST}"
             raise ValueError(msg)
         entries[name] = value
     return entries
@@ -137,7 +131,7 @@ def _layer(i: int, entry: Any, left: dict[str, NDArray[Any]]) -> Dense:
         del options["beta"]
     names = [f"layers.{i}.weight", f"layers.{i}.bias"]
     if not left.keys() >= {*names}:
-        msg = f"the arrays must be those of the description; {' or '.join(names)} is missing"
+        msg = f"the arrays must include {' and '.join(names)}"
         raise ValueError(msg)
     weight, bias = map(left.pop, names)
     return Dense(weight, bias, options.pop("name", None), options)
@@ -148,16 +142,14 @@ def _step(i: int, entry: Any, left: dict[str, NDArray[Any]]) -> Step:
     numbers = dict(entry) if isinstance(entry, dict) else {}
     kind = STEPS.get(str(numbers.pop("step", None)))
     if kind is None or any(type(x) not in {int, float} for x in numbers.values()):
-        msg = (
-            f"steps must be objects of a step, {', '.join(STEPS)}, and numbers; got {_short(entry)}"
-        )
+        rule = f"must be an object of a step, {', '.join(STEPS)}, and numbers"
+        msg = f"step {i} of preprocessing {rule}; got {_short(entry)}"
         raise ValueError(msg)
     names = [field.name for field in fields(kind)]
     keys = {name: f"preprocessing.{i}.{name}" for name in names}
     arrays: dict[str, Any] = {name: left.pop(key) for name, key in keys.items() if key in left}
     if sorted([*numbers, *arrays]) != sorted(names):  # a default would hide the loss of an array
-        msg = (
-            f"step {i} of preprocessing must have {', '.join(names)} once, as a number or an array"
-        )
+        rule = f"must have {', '.join(names)} once, as a number or an array"
+        msg = f"step {i} of preprocessing {rule}; got {_short([*numbers, *arrays])}"
         raise ValueError(msg)
     return kind(**numbers, **arrays)

@@ -21,9 +21,14 @@ __all__ = ["read"]
 
 def read(path: Path) -> tuple[dict[str, NDArray[Any]], None]:
     """Return the arrays of a pickled dictionary; raise WeightsError for anything else."""
-    content = path.read_bytes()
+    stream = io.BytesIO(path.read_bytes())
     try:
-        return _Reader(content).arrays(), None
+        entries = _Reader(stream).load()
+        others = [quoted(name) for name, x in entries.items() if not isinstance(x, _Array)]
+        if others or stream.read(1):
+            msg = f"it holds {others[0] if others else 'more'}, which is no array of numbers"
+            raise ValueError(msg)  # noqa: TRY301
+        return {name: array.values for name, array in entries.items()}, None
     except Exception as error:  # of whatever the instructions do
         reason = str(error)[:200] or type(error).__name__
         msg = f"not a pickle of a dictionary of arrays: {reason}"
@@ -44,7 +49,7 @@ class _Dtype:
 class _Array:
     """An array, which gets its values after it was made."""
 
-    values: NDArray[Any] | None = None
+    values: NDArray[Any]
 
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, is_fortran, content = state
@@ -53,9 +58,6 @@ class _Array:
     def fill(self, content: Any, dtype: Any, shape: Any, order: Any) -> "_Array":
         content = content.encode("latin-1") if isinstance(content, str) else content
         self.values = np.frombuffer(content, dtype.dtype).reshape(shape, order=order)
-        if self.values.shape != shape:  # -1 would stand for any length
-            msg = f"an array must have a shape; got {len(content)} bytes without one"
-            raise ValueError(msg)
         return self
 
 
@@ -78,15 +80,12 @@ def _refuse(*_: Any) -> NoReturn:
 
 # The Unpickler in C would allocate a memo of any length, and hash any key.
 class _Reader(_Unpickler):
-    """Unpickler of dictionaries of arrays."""
-
     append: Callable[[Any], None]
     pop_mark: Callable[[], list[Any]]
     get_extension = _refuse  # the objects of extension codes belong to the process
 
-    def __init__(self, content: bytes) -> None:
-        self._stream = io.BytesIO(content)
-        super().__init__(self._stream, encoding="latin-1")
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__(stream, encoding="latin-1")
         # New ones for each file, whose instructions may set their attributes.
         self._stand_ins: dict[tuple[str, str], Any] = {
             ("numpy", "dtype"): lambda code, *_: _Dtype(code),
@@ -98,20 +97,7 @@ class _Reader(_Unpickler):
             self._stand_ins[f"{core}.multiarray", "_reconstruct"] = lambda *_: _Array()
             self._stand_ins[f"{core}.numeric", "_frombuffer"] = lambda *x: _Array().fill(*x)
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays of the file by name."""
-        entries = self.load()
-        if not isinstance(entries, _Entries) or self._stream.read(1):
-            msg = "it holds something else, or more"
-            raise ValueError(msg)
-        for name, array in entries.items():
-            if not isinstance(array, _Array) or array.values is None:
-                msg = f"{quoted(name)} is not an array of numbers"
-                raise TypeError(msg)
-        return {name: array.values for name, array in entries.items()}
-
     def find_class(self, module: str, name: str) -> Any:
-        """Return the stand-in for a name in the file."""
         if (module, name) not in self._stand_ins:
             msg = f"it holds {quoted(f'{module}.{name}')}, not arrays alone"
             raise ValueError(msg)
