@@ -122,7 +122,9 @@ def test_every_guarded_byte_overwritten(tmp_path, kind, value):
     assert n_rejected > 0.4 * length
 
 
-@pytest.mark.parametrize("kind", ["safetensors", "pkl", "onnx", "pt"])
+@pytest.mark.parametrize(
+    "kind", ["safetensors", "pkl", "onnx", pytest.param("pt", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
     "mask", [0x01, *(pytest.param(x, marks=pytest.mark.slow) for x in (0x20, 0x80, 0xFF))]
 )

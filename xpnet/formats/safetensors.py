@@ -48,7 +48,7 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
     try:
         tensors = deserialize(content)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
-        msg = f"not valid safetensors: {error}"
+        msg = f"not valid safetensors: {str(error)[:200]}"
         raise WeightsError(msg, file=path) from error
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     arrays = {name: _array(name, **tensor) for name, tensor in tensors}
