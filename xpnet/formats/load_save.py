@@ -130,7 +130,7 @@ def read_model(
     except WeightsError:
         raise
     except (TypeError, ValueError) as error:  # about the content, in one sentence
-        msg = str(error)
+        msg = str(error)[:400]  # values of a description may be long
         raise WeightsError(msg, file=path) from error
     return network, is_own
 
