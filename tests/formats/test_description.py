@@ -1,5 +1,6 @@
 """Descriptions of networks in files: their meaning, and invalid ones."""
 
+import contextlib
 import json
 
 import numpy as np
@@ -35,7 +36,6 @@ def error(arrays=ARRAYS, **changes):
     """Return the message about a description that is rejected."""
     with pytest.raises((TypeError, ValueError)) as caught:
         network(arrays, **changes)
-    assert type(caught.value) in {TypeError, ValueError}
     return str(caught.value)
 
 
@@ -65,32 +65,37 @@ def test_a_removed_activation(name):
 
 
 DEEP = json.loads("[" * 500 + "]" * 500)
-STEP = {"step": "standardize", "mean": 0.0, "scale": 1.0}
-VALUES = [
-    *(None, True, -1, 0, 0.5, 10**20, 10**400, float("nan"), float("inf"), "", "x", "\ud800"),
-    *("relu", [], {}, [[]], [{}], {"a": 1}, {"name": []}, ["a", "a"], [None, None], DEEP),
+NUMBERS = [None, True, "1", "", float("nan"), float("inf"), 10**20, 10**400, [], {}, DEEP]
+LAYERS = [None, 1, True, "", "gauss", "ReLU", "\ud800", [], ["relu"], {}, {"alpha": 1.0}, DEEP]
+LAYERS += [{"name": name} for name in (None, 1, "gauss", [], {})]
+LAYERS += [{"name": "elu", "alpha": alpha} for alpha in (0, -1, *NUMBERS)]
+LAYERS += [{"name": "relu", "alpha": 1.0}, {"name": "gelu", "approximate": ["tanh"]}]
+STEPS = [None, 1, "scale", [], ["scale"], {}, {"factor": 0.5}, DEEP, {"step": "scale"}]
+STEPS += [{"step": step, "factor": 0.5} for step in (None, 1, "os.system", [], {}, "standardize")]
+STEPS += [{"step": "scale", "factor": 0.5, "more": more} for more in (1, None)]
+STEPS += [{"step": "scale", "factor": factor} for factor in (0, *NUMBERS)]
+STEPS += [{"step": "standardize", "mean": mean, "scale": 1.0} for mean in NUMBERS]
+STEPS += [{"step": "standardize", "mean": 0.0, "scale": scale} for scale in (0, *NUMBERS)]
+STEPS += [{"step": "whiten", "mean": mean, "matrix": mean} for mean in (0.5, *NUMBERS)]
+WRONG = [
+    *({"version": x} for x in (0, 2, 1.0, *NUMBERS)),
+    *({"activations": x} for x in ("relu", {"relu": 0, "identity": 1}, *NUMBERS)),
+    *({"activations": x} for x in (["relu"], ["relu"] * 3)),
+    *({"activations": [x, "identity"]} for x in LAYERS),
+    *({"preprocessing": x} for x in ("scale", {"step": "scale", "factor": 0.5}, DEEP, None, 1)),
+    *({"preprocessing": [x]} for x in STEPS),
+    *({"output": x} for x in ("pictures", ["logits"], {}, None, 1, DEEP)),
+    *({"classes": x} for x in ("no", ["a"], ["a", "a"], [1, "1"], [True, False], [0.5, 1.5])),
+    *({"classes": x} for x in ([["a"], ["b"]], {"a": 0, "b": 1}, ["a", "\ud800"], 2, DEEP)),
+    *({"metadata": x} for x in ("no", [], {"a": 1}, {"a": None}, {"a": {}}, 1, DEEP)),
+    {"output": "values", "classes": ["a", "b"]},
+    {"more": 1},
 ]
 
 
-@pytest.mark.parametrize("i", range(len(VALUES)))
-def test_entries_of_any_value(i):
-    value = VALUES[i]
-    for name in ("version", "activations", "output"):
-        assert error(**{name: value})
-    for part in ("relu", {"name": value}, {"name": "elu", "alpha": value}, value):
-        if part != "relu" and value not in ("relu", 0.5):
-            assert error(activations=[part, "identity"])
-    steps = [value, {"step": value, "factor": 1.0}, {**STEP, "more": value}]
-    steps += [{"step": "whiten", "mean": value, "matrix": value}, {"step": "scale", "more": value}]
-    if value not in (-1, 0, 0.5) or value is True:
-        steps += [{"step": "scale", "factor": value}, {**STEP, "mean": value}]
-    for step in steps:
-        assert error(preprocessing=[step])
-    if value != ["a", "a"]:
-        assert error(classes=value) if value is not None else network(classes=None)
-    if value is not None and value != {}:
-        assert error(metadata=value)
-    assert error(more=value)
+@pytest.mark.parametrize("i", range(len(WRONG)))
+def test_rejected(i):
+    assert error(**WRONG[i])
 
 
 @pytest.mark.parametrize("name", MEANING)
@@ -126,10 +131,8 @@ json_values = st.recursive(
 @repeatable
 @given(name=st.sampled_from(sorted(MEANING)), value=json_values)
 def test_any_value(name, value):
-    try:
+    with contextlib.suppress(TypeError, ValueError):
         assert network(**{name: value}).n_in == 3
-    except (TypeError, ValueError) as fault:
-        assert type(fault) in {TypeError, ValueError}  # noqa: PT017 (or a network is read)
 
 
 @pytest.mark.parametrize(
