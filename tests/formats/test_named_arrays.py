@@ -75,6 +75,8 @@ def test_activations():
 
     assert names(BOOK, None) == ["sigmoid", "identity"]
     assert names(BOOK, ["relu", "softmax"]) == ["relu", "softmax"]
+    assert names({"W1": (3, 4)}, None) == ["identity"]
+    assert names({"weight": (4, 3)}, "step") == names({"W": (4, 3)}, ["step"]) == ["step"]
     for activation in ACTIVATIONS:
         assert names(TORCH, activation) == [activation, "identity"]
     for shapes, activation in [(TORCH, None), (TORCH, ["relu"]), (BOOK, []), (BOOK, "gauss")]:
@@ -108,7 +110,7 @@ REJECTED = [
     ("1 more", {f"a{i}": (1,) for i in range(9)}),
     (r"\\x1b", {**BOOK, "\x1b[2J": (4,)}),
     *((r"'W1'.*\(", {**BOOK, "W1": shape}) for shape in [(3, 4, 1), (4,), (), (0, 4), (3, 0)]),
-    *((r"'W1'.*\(4,\)", {**BOOK, "b1": shape}) for shape in [(), (5,), (2, 2), (1, 1, 4), (3,)]),
+    *((r"'W1'.*\(4,\)", {**BOOK, "b1": shape}) for shape in [(), (5,), (2, 4), (1, 1, 4), (3,)]),
     ("'W1'.*'W2'", {**BOOK, "W2": (5, 2)}),
     ("'W1'.*'W2'", {**BOOK, "W2": (2, 4), "b2": (4,)}),
     ("'0.weight'.*'1.weight'", torch("0 4 2", "1 3 4")),

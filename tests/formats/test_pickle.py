@@ -204,7 +204,10 @@ def test_rejected(error, name):
 
 
 def test_the_array_that_the_others_change(arrays_of):
-    assert arrays_of(entry(array())) == bits({"W": np.zeros(1, "f4")})
+    for content in (entry(array()), b"\x80\x03(X\1\0\0\0W" + array() + b"d."):
+        assert arrays_of(content) == bits({"W": np.zeros(1, "f4")})
+    two = b"\x80\x03(X\1\0\0\0W" + array() + b"X\1\0\0\0b" + array() + b"d."
+    assert arrays_of(two) == bits(dict.fromkeys("Wb", np.zeros(1, "f4")))
 
 
 def test_extensions_of_the_process(error):
