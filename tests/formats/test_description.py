@@ -1,16 +1,13 @@
 """Descriptions of networks in files: their meaning, and invalid ones."""
 
-import contextlib
 import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
 
 from xpnet.formats.description import describe, network_from_description
 from xpnet.functions.activations import ACTIVATIONS
 
-repeatable = settings(derandomize=True, deadline=None, database=None, max_examples=200)
 ARRAYS = {
     "layers.0.weight": np.ones((3, 4), np.float32),
     "layers.0.bias": np.zeros(4, np.float32),
@@ -113,26 +110,6 @@ def test_entries_that_are_missing_or_twice(name):
 def test_texts_that_are_no_description(text):
     with pytest.raises(ValueError, match=r"\w"):
         network_from_description(text, ARRAYS)
-
-
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(max_size=5)
-    | st.sampled_from(["name", "step", "scale", "relu"]),
-    lambda x: (
-        st.lists(x, max_size=3) | st.dictionaries(st.sampled_from(["name", "step", "factor"]), x)
-    ),
-)
-
-
-@repeatable
-@given(name=st.sampled_from(sorted(MEANING)), value=json_values)
-def test_any_value(name, value):
-    with contextlib.suppress(TypeError, ValueError):
-        assert network(**{name: value}).n_in == 3
 
 
 @pytest.mark.parametrize(
