@@ -18,6 +18,7 @@ from xpnet.cli.arguments import (
 )
 from xpnet.cli.data_arguments import Data, as_data_error, computation_errors
 from xpnet.cli.device_choice import DeviceOptions
+from xpnet.cli.models import ModelOptions
 from xpnet.cli.parser import build_parser
 from xpnet.datasets.read_options import ReadOptions
 from xpnet.files.errors import DataError
@@ -52,14 +53,7 @@ def test_defaults(parse):
     options = parse()
     assert options.data == Data("sample", ReadOptions(default_split="test"))
     assert options.device == DeviceOptions()
-    assert (options.model.source, options.model.seed, options.model.input_range) == (
-        "sample",
-        0,
-        None,
-    )
-    file = options.model.file
-    assert (file.activation, file.layout, file.max_bytes) == (None,) * 3
-    assert (file.allow_nonfinite, file.allow_external) == (False, False)
+    assert options.model == ModelOptions("sample", seed=0, activation=None, input_range=None)
 
 
 def test_options_of_the_reader(parse, monkeypatch):
@@ -87,8 +81,8 @@ def test_options_of_the_reader(parse, monkeypatch):
 
 
 def test_an_activation_for_each_layer(parse):
-    assert parse("--activation", "relu, tanh").model.file.activation == ["relu", "tanh"]
-    assert parse("--activation", "relu").model.file.activation == "relu"
+    assert parse("--activation", "relu, tanh").model.activation == ["relu", "tanh"]
+    assert parse("--activation", "relu").model.activation == "relu"
 
 
 def test_options_that_the_reader_rejects():

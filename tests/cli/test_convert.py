@@ -84,7 +84,7 @@ def test_a_network_of_pixels_from_elsewhere_needs_the_range(refused, xpnet, book
         {"input_range": "none"},
     )
     weight = np.asarray(trained.layers[0].weight[:63])
-    np.savez(book, W1=weight, b1=np.zeros(weight.shape[1]))  # measurements
+    np.savez(book, W1=weight, b1=np.zeros_like(weight[0]))  # measurements
     assert xpnet("convert", book, target, "--force").code == 0
     assert load(target).preprocessing == ()
 

@@ -99,7 +99,7 @@ def test_a_long_argument_is_cut(refused):
         (["predict", "-o", "{}"], 3),
         (["evaluate", "--labels", "{}"], 3),
         (["evaluate", "--model", "{}"], 4),
-        (["inspect", "{}"], 3),
+        (["inspect", "{}"], 4),
     ],
     ids=["data", "output", "labels", "model", "file"],
 )

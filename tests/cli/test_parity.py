@@ -4,7 +4,6 @@ import json
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -162,9 +161,9 @@ def test_a_file_with_other_layers_is_compared_by_its_outputs(xpnet, tmp_path):
 def test_options_of_the_file_of_another_program_are_for_the_model(xpnet, tmp_path):
     source, target = tmp_path / "net.npz", tmp_path / "out.safetensors"
     layers = load("sample").layers
-    arrays = {f"{i}.{n}": getattr(x, n) for i, x in enumerate(layers) for n in ("weight", "bias")}
-    np.savez(source, **arrays)
-    given = ("--activation", "sigmoid", "--layout", "in_out", "--input-range", "0.5,0.5")
+    weights = {f"{i}.weight": layer.weight.T for i, layer in enumerate(layers)}
+    np.savez(source, **weights, **{f"{i}.bias": layer.bias for i, layer in enumerate(layers)})
+    given = ("--activation", "sigmoid", "--input-range", "0.5,0.5")
     assert xpnet("convert", source, target, *given).code == 0
     words = ("parity", "--rows", "50", "--model", source, "--against", target)
     assert xpnet(*words, *given).code == 0
@@ -220,14 +219,6 @@ def test_values_without_a_bound_are_not_judged(xpnet, tmp_path):
     result = xpnet("parity", tmp_path / "rows.npy", "--model", tmp_path / "step.safetensors")
     assert result.code == 1
     assert "verdict  NOT JUDGED: no bound for 1 of 3 outputs (33.3%)\n" in result.out
-
-
-def test_a_file_that_is_called_as_a_device(xpnet, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    save(load("sample"), "cpu.safetensors")
-    Path("cpu.safetensors").rename("cpu")
-    report = json.loads(xpnet("parity", "--against", "cpu", "--rows", "5", "--json").out)
-    assert list(report["candidates"]) == ["cpu", "file cpu"]
 
 
 def test_no_bound(xpnet, tmp_path):

@@ -108,16 +108,10 @@ def test_without_onnx_runtime(refused, written, monkeypatch):
     assert line.endswith("pip install onnxruntime\n")
 
 
-@pytest.mark.parametrize("words", [("evaluate", "--model"), ("convert",)])
+@pytest.mark.parametrize("words", [("evaluate", "--model"), ("convert",), ("inspect",)])
 def test_commands_that_need_a_network(refused, written, tmp_path, words):
     path = written(load("sample"))
     target = [tmp_path / "out.npz"] * (words == ("convert",))
     code, line = refused(*words, path, *target)
     assert code == 4
     assert "load the file of the network instead" in line
-
-
-def test_inspect(xpnet, written):
-    result = xpnet("inspect", written(load("sample")))
-    assert result.code == 0
-    assert "metadata xpnet_hash     9189-73c3-8a45-d0ab\n" in result.out

@@ -29,7 +29,7 @@ COMMANDS = {
     "predict_to_file": ("predict --rows 5 -o out.csv", 0),
     "predict_to_npz": ("predict --rows 5 --proba -o out.npz", 0),
     "train": ("train --rows 50 --epochs 2 --hidden 5 -o out.npz", 0),
-    "convert": ("convert model.npz out.safetensors", 0),
+    "convert": ("convert model.safetensors out.npz", 0),
     "inspect": ("inspect sample", 0),
     "parity": ("parity --rows 5", 0),
     "bench": ("bench --rows 5 --batch-sizes 1 --rounds 1", 0),
@@ -48,7 +48,7 @@ CASES += [(name, each) for name in ("predict", "train", "bench", "data") for eac
 
 @pytest.fixture
 def folder(tmp_path, save_network):
-    save_network(10).rename(tmp_path / "model.npz")
+    save_network(10).rename(tmp_path / "model.safetensors")
     return tmp_path
 
 

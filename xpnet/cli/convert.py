@@ -10,13 +10,12 @@ from xpnet.cli.arguments import (
     check_output,
     file_name,
 )
-from xpnet.cli.convert_report import conversion_facts, conversion_rows
-from xpnet.cli.models import ModelOptions, add_file_arguments, read_contents
+from xpnet.cli.models import Model, ModelOptions, add_file_arguments, read_file
+from xpnet.cli.network_facts import format_of, network_facts, network_rows
 from xpnet.cli.report import Outcome, Stopwatch
 from xpnet.cli.scaled_rows import in_range
 
 if TYPE_CHECKING:
-    from xpnet.formats.model_file import ModelFile
     from xpnet.networks.network import Network
 
 
@@ -55,26 +54,28 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
         msg = f"--uint8 is for ONNX: OUT must end in .onnx; got {target!r}"
         raise UsageError(msg)
     check_output(target, force=force, kind="model")
-    contents = read_contents(options)
-    network = _for_bytes(contents, options)
+    network = _for_bytes(read_file(options))
     try:
         save(network, target, force=force, input_dtype=input_dtype)
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
-    facts = conversion_facts(contents, network, options.source, target)
-    return Outcome(facts, conversion_rows(facts))
+    source, n_bytes = options.source, Path(target).stat().st_size
+    name, facts = format_of(source), network_facts(network)
+    rows = {"wrote": f"{target} ({n_bytes:,} bytes)", "read": f"{source} ({name})"}
+    about = {"source": source, "format": name, "target": target, "bytes": n_bytes}
+    return Outcome(about | facts, rows | network_rows(facts))
 
 
-def _for_bytes(contents: "ModelFile", options: ModelOptions) -> "Network":
+def _for_bytes(model: Model) -> "Network":
     """Return the network to write, which takes bytes by --input-range."""
     from xpnet.formats.input_range import RANGES
     from xpnet.networks.input_range import FEWEST_PIXELS, takes_bytes
 
-    network = contents.network
-    if options.input_range is not None:
-        return in_range(network, options.input_range)
-    if network.n_in >= FEWEST_PIXELS and not (contents.is_own or takes_bytes(network)):
+    network = model.network
+    if model.input_range is not None:
+        return in_range(network, model.input_range)
+    if network.n_in >= FEWEST_PIXELS and not (model.is_own or takes_bytes(network)):
         words = f"{', '.join(RANGES)}, or MEAN,STD of pixels in 0..1"
-        msg = f"{options.source} does not tell the range of its inputs: give --input-range {words}"
+        msg = f"{model.name} does not tell the range of its inputs: give --input-range {words}"
         raise UsageError(msg)
     return network

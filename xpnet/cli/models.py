@@ -1,8 +1,10 @@
 """The network of --model: its options, its file and its device."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import (
@@ -11,7 +13,6 @@ from xpnet.cli.arguments import (
     from_args,
     missing_file_hint,
     not_negative_integer,
-    positive_integer,
 )
 from xpnet.cli.device_choice import (
     DeviceOptions,
@@ -25,7 +26,6 @@ from xpnet.files.errors import WeightsError
 if TYPE_CHECKING:
     from xpnet.arrays.device import Device
     from xpnet.cli.report import Stopwatch
-    from xpnet.formats.model_file import LoadOptions, ModelFile
     from xpnet.networks.network import Network
 
 _BOOK_SIZES = (784, 50, 100, 10)
@@ -34,8 +34,8 @@ _BOOK_SIZES = (784, 50, 100, 10)
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add --model, --seed and the options for a file of weights."""
     add = partial(add_option, parser)
-    text = "a file of weights (safetensors, npz, ONNX, torch, Keras, the book's pickle); or the"
-    text += " word sample, the embedded trained network, or random, the book's untrained network"
+    text = "a file of weights: .safetensors, .npz, .onnx, .pt, .pth, or .pkl for the book's pickle;"
+    text += " or the word sample, the embedded trained network, or random, the book's untrained one"
     add("--model MODEL", file_name, text, default="sample")
     add("--seed N", not_negative_integer, "random seed for --model random", default=0)
     add_file_arguments(parser)
@@ -43,29 +43,17 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_file_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options for facts that a file of weights from another program may lack."""
-    from xpnet.formats.model_file import LAYOUTS
-
     group = parser.add_argument_group("files of weights from other programs")
     add = partial(add_option, group)
     text = "activation of the hidden layers, such as relu, or one for each layer, such as"
     text += " relu,relu,identity; for a file that does not name it"
     add("--activation NAME", _activation, text)
-    text = "shape of the weights: in_out is (inputs, outputs), out_in is (outputs, inputs) as in"
-    text += " torch; for a file that does not name it"
-    add("--layout", str, text, choices=LAYOUTS)
     text = "what a network without a step for bytes takes: 0..1, bytes divided by 255 (the default,"
     text += " unless the file tells of bytes); 0..255, bytes as they are; MEAN,STD of pixels in"
     text += " 0..1, such as 0.1307,0.3081 for torchvision's Normalize((0.1307,), (0.3081,)), by"
     text += " which pixels are standardised; or none, numbers that are no pixels. Other numbers"
     text += " than bytes are never divided"
     add("--input-range RANGE", str, text)
-    text = "accept infinite or NaN parameters"
-    group.add_argument("--allow-nonfinite", action="store_true", help=text)
-    text = "accept an ONNX file with weights in other files of its folder"
-    group.add_argument("--allow-external", action="store_true", help=text)
-    text = "largest number of bytes of the parameters (default: 4 GiB; compressed"
-    text += " formats: 100 times the size of the file, .keras 10 times, .pt 4 times)"
-    add("--max-bytes N", positive_integer, text)
 
 
 def _activation(text: str) -> str | list[str]:
@@ -75,19 +63,17 @@ def _activation(text: str) -> str | list[str]:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """The values of `add_model_arguments`; `file` holds the options of `xpnet.load`."""
+    """The values of `add_model_arguments`."""
 
     source: str
-    file: "LoadOptions"
     seed: int = 0
+    activation: str | list[str] | None = None
     input_range: str | None = None
 
     @classmethod
     def from_args(cls, args: argparse.Namespace) -> "ModelOptions":
         """Return the values of `add_model_arguments`."""
-        from xpnet.formats.model_file import LoadOptions
-
-        return from_args(cls, args, source=args.model, file=from_args(LoadOptions, args))
+        return from_args(cls, args, source=args.model)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,21 +96,27 @@ def load_model(options: ModelOptions) -> Model:
         steps = Scale(1 / 255)
         network = init_network(_BOOK_SIZES, seed=options.seed, preprocessing=steps, **given)
         return Model(network, "random", input_range=options.input_range)
-    contents = read_contents(options)
-    return Model(contents.network, options.source, contents.is_own, options.input_range)
+    return read_file(options, ["sample", "random"])
 
 
-def read_contents(options: ModelOptions) -> "ModelFile":
-    """Return the contents of a file of weights; raise a WeightsError also if it cannot be read."""
+def read_file(options: ModelOptions, words: Sequence[str] = ("sample",)) -> Model:
+    """Return the network of a file of weights, on the CPU.
+
+    An OSError becomes a WeightsError, whose hint may be one of the `words`.
+    """
     from xpnet.formats.load_save import read_model
 
+    path = options.source
     try:
-        return read_model(options.source, options.file)
+        if path != "sample":
+            Path(path).stat()  # a missing file is an error before its suffix is
+        network, is_own = read_model(path, options.activation)
     except OSError as error:
         what = error.strerror or str(error)
         if isinstance(error, FileNotFoundError):
-            what += missing_file_hint(options.source, ["sample", "random"])
-        raise WeightsError(what, file=options.source) from error
+            what += missing_file_hint(path, words)
+        raise WeightsError(what, file=path) from error
+    return Model(network, path, is_own, options.input_range)
 
 
 def open_model(

@@ -66,9 +66,7 @@ def open_candidates(
         there = on_device(network, other)
         candidates[other.name] = there, _place(other, there)
     for path in options.against:
-        # A file may have the name of a device.
-        name = f"file {path}" if path in candidates else path
-        candidates[name] = _open_file(path, inputs)
+        candidates[path] = _open_file(path, inputs)
     return candidates
 
 
@@ -82,8 +80,7 @@ def _open_file(path: str, inputs: ParityInputs) -> "Candidate":
     from xpnet.parity.candidates import check_candidate
 
     # The options for what a file of another program lacks are those of --model's file alone.
-    file_options = replace(inputs.model_options.file, activation=None, layout=None)
-    options = replace(inputs.model_options, source=path, file=file_options, input_range=None)
+    options = replace(inputs.model_options, source=path, activation=None, input_range=None)
     try:
         model, _ = open_model(options, inputs.place, Stopwatch())
     except ExactFileError:

@@ -15,11 +15,11 @@ from xpnet.formats.input_range import with_input_range
 from xpnet.formats.named_arrays import network_of_arrays
 from xpnet.networks.network import Network
 
-__all__ = ["SAMPLE_PATH", "check_suffix", "load", "read_model", "save", "serialized"]
+__all__ = ["FORMATS", "SAMPLE_PATH", "check_suffix", "load", "read_model", "save", "serialized"]
 
 SAMPLE_PATH = Path(__file__).parent / "sample" / "model.safetensors"
 # Suffix -> module in this folder. Those with a function `serialize` are written, too.
-_MODULES = {
+FORMATS = {
     ".safetensors": "safetensors",
     ".npz": "npz",
     ".onnx": "onnx",
@@ -141,10 +141,10 @@ def _module(path: Path) -> ModuleType:
     if suffix in _OF_KERAS:
         msg = f"not read: xpnet.from_keras(keras.saving.load_model({str(path)!r})) converts it"
         raise WeightsError(msg, file=path)
-    if suffix not in _MODULES:
-        msg = f"the name of a file of weights must end in {', '.join(_MODULES)}"
+    if suffix not in FORMATS:
+        msg = f"the name of a file of weights must end in {', '.join(FORMATS)}"
         raise WeightsError(msg, file=path)
-    return import_module(f"xpnet.formats.{_MODULES[suffix]}")
+    return import_module(f"xpnet.formats.{FORMATS[suffix]}")
 
 
 def save(

@@ -1,24 +1,23 @@
-"""Report of ``xpnet convert``, as JSON and as text."""
+"""Facts about the network of a file, as ``xpnet inspect`` and ``xpnet convert`` print them."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from xpnet.formats.model_file import ModelFile
     from xpnet.networks.network import Network
 
 
-def conversion_facts(
-    contents: "ModelFile", network: "Network", source: str, target: str
-) -> dict[str, Any]:
-    """Return the facts about the file `source` and the network written to `target`."""
+def format_of(source: str) -> str:
+    """Return the name of the format of a file of weights, by its suffix."""
+    from xpnet.formats.load_save import FORMATS, SAMPLE_PATH
+
+    return FORMATS[(SAMPLE_PATH if source == "sample" else Path(source)).suffix.lower()]
+
+
+def network_facts(network: "Network") -> dict[str, Any]:
+    """Return layers, parameters, preprocessing and meaning of a network."""
     return {
-        "source": source,
-        "format": contents.format,
-        "notes": list(contents.notes),
-        "target": target,
-        "bytes": Path(target).stat().st_size,
         "layers": [
             {"n_in": layer.n_in, "n_out": layer.n_out, "activation": layer.activation_text}
             for layer in network.layers
@@ -32,13 +31,11 @@ def conversion_facts(
     }
 
 
-def conversion_rows(facts: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return the facts as rows of a table."""
+def network_rows(facts: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the facts of `network_facts` as rows of a table."""
     layers = [f"{x['n_in']} -> {x['n_out']} {x['activation']}" for x in facts["layers"]]
     classes = facts["classes"]
     return {
-        "wrote": f"{facts['target']} ({facts['bytes']:,} bytes)",
-        "read": f"{facts['source']} ({'; '.join([facts['format'], *facts['notes']])})",
         "layers": ", ".join(layers),
         "parameters": f"{facts['parameters']:,}, {facts['dtype']}",
         "preprocessing": ", ".join(facts["preprocessing"]) or "none",
