@@ -76,7 +76,7 @@ def _place(device: "Device", network: "Network") -> dict[str, str]:
 
 
 def _open_file(path: str, inputs: ParityInputs) -> "Candidate":
-    from xpnet.formats.onnx.parsing import ExactFileError
+    from xpnet.formats.onnx import ExactFileError
     from xpnet.parity.candidates import check_candidate
 
     # The options for what a file of another program lacks are those of --model's file alone.
