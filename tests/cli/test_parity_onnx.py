@@ -114,4 +114,4 @@ def test_commands_that_need_a_network(refused, written, tmp_path, words):
     target = [tmp_path / "out.npz"] * (words == ("convert",))
     code, line = refused(*words, path, *target)
     assert code == 4
-    assert "load the file of the network instead" in line
+    assert "load the file of the network" in line
