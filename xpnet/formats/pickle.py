@@ -23,12 +23,12 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], None]:
     """Return the arrays of a pickled dictionary; raise WeightsError for anything else."""
     stream = io.BytesIO(path.read_bytes())
     try:
-        entries = _Reader(stream).load()
-        others = [quoted(name) for name, x in entries.items() if not isinstance(x, _Array)]
-        if others or stream.read(1):
-            msg = f"it holds {others[0] if others else 'more'}, which is no array of numbers"
+        found = _Reader(stream).load()
+        names = [name for name, array in found.items() if type(array) is _Array]
+        if len(names) < len(found) or stream.read(1):
+            msg = "it must hold arrays by name, and nothing else"
             raise ValueError(msg)  # noqa: TRY301
-        return {name: array.values for name, array in entries.items()}, None
+        return {name: found[name].values for name in names}, None
     except Exception as error:  # of whatever the instructions do
         reason = str(error)[:200] or type(error).__name__
         msg = f"not a pickle of a dictionary of arrays: {reason}"
@@ -61,15 +61,13 @@ class _Array:
         return self
 
 
-class _Entries(dict[str, Any]):
-    """A dictionary of strings, each once. A key that is a nested tuple could be hashed forever."""
-
-    __slots__ = ()
+class _Names(dict[str, Any]):
+    """A dictionary of strings: the hash of a deeply nested tuple would end the process."""
 
     def __setitem__(self, name: Any, value: Any) -> None:
-        if type(name) is not str or name in self:
-            msg = "the names of the arrays must be different strings"
-            raise ValueError(msg)
+        if type(name) is not str:
+            msg = "the names of the arrays must be strings"
+            raise TypeError(msg)
         super().__setitem__(name, value)
 
 
@@ -78,8 +76,9 @@ def _refuse(*_: Any) -> NoReturn:
     raise ValueError(msg)
 
 
-# The Unpickler in C would allocate a memo of any length, and hash any key.
 class _Reader(_Unpickler):
+    """The unpickler in Python: its memo is a dictionary, where C allocates any length."""
+
     append: Callable[[Any], None]
     pop_mark: Callable[[], list[Any]]
     get_extension = _refuse  # the objects of extension codes belong to the process
@@ -91,7 +90,7 @@ class _Reader(_Unpickler):
             ("numpy", "dtype"): lambda code, *_: _Dtype(code),
             ("numpy", "ndarray"): None,
             ("_codecs", "encode"): lambda text, _: text.encode("latin-1"),
-            ("collections", "OrderedDict"): lambda: _Entries(),  # noqa: PLW0108 (new)
+            ("collections", "OrderedDict"): lambda: _Names(),  # noqa: PLW0108 (new)
         }
         for core in ("numpy.core", "numpy._core"):  # of NumPy 1 and 2
             self._stand_ins[f"{core}.multiarray", "_reconstruct"] = lambda *_: _Array()
@@ -103,17 +102,14 @@ class _Reader(_Unpickler):
             raise ValueError(msg)
         return self._stand_ins[module, name]
 
-    def _load_dict(self) -> None:
-        entries, items = _Entries(), self.pop_mark()
-        for name, value in zip(items[::2], items[1::2], strict=True):
-            entries[name] = value
-        self.append(entries)
+    def _load_empty_dict(self) -> None:
+        if self.pop_mark():
+            _refuse()
+        self.append(_Names())
 
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
         **_Unpickler.dispatch,
-        pickle.EMPTY_DICT[0]: lambda self: self.append(_Entries()),
-        pickle.DICT[0]: _load_dict,
-        # Theirs allocates as many bytes as the file asks for, before it reads.
-        pickle.BYTEARRAY8[0]: _Unpickler.dispatch[pickle.BINBYTES8[0]],
+        pickle.EMPTY_DICT[0]: lambda self: self.append(_Names()),
+        pickle.DICT[0]: _load_empty_dict,
         **dict.fromkeys((pickle.EMPTY_SET[0], pickle.FROZENSET[0]), _refuse),
     }
