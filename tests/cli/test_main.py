@@ -86,9 +86,8 @@ def test_a_long_argument_is_cut(refused):
     code, line = refused("evaluate", "--batch-size", "x" * 1000)
     assert code == 2
     assert "--batch-size: must be an integer of at least 1" in line
-    assert line.endswith(
-        "x...x' (see xpnet evaluate --help)\n".replace("x...x", "x...".ljust(61, "x"))
-    )
+    assert (len(line), "x...x" in line) == (401, True)
+    assert line.endswith("x' (see xpnet evaluate --help)\n")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has shorter names and other errors")

@@ -147,13 +147,13 @@ def test_rows_before_an_invalid_line_of_standard_input(monkeypatch):
 
 BAD = {
     "text": (IRIS, {}, 1, "--label species .* --drop species"),
-    "text beside a label": ("a,kind,class\n1,x,0\n", {}, 1, "'kind', --drop kind"),
+    "text beside a label": ("a,kind,class\n1,x,0\n", {}, 1, "kind.*--drop kind"),
     "equal names of text": ("a,b,b,class\n1,x,y,0\n", {}, 1, "--drop 2,3"),
     "digits of Python": ("a,class\n1_0,1\n", {}, 1, "--drop a"),
     "text without a header": ("1,x\n2,y\n", {"header": "no"}, 1, "--label 2"),
     "two texts": ("a,b,c\n1,x,y\n", SPECIES | {"label": "auto"}, 1, "--drop b,c"),
     "two labels": ("Class,a,class\n1,2,3\n", {}, 1, "several"),
-    "no such column": (IRIS, {"label": "kind"}, 1, "'species'"),
+    "no such column": (IRIS, {"label": "kind"}, 1, "species"),
     # A file without a header whose first row ends in y was taken for one with a header.
     "y in the first row": ("5.1,3.5,y\n4.9,3.0,n\n", {}, 1, "--header"),
     "dates in the first row": ("2020-01-01,x\n2020-01-02,y\n", {}, 1, "--header"),
@@ -209,7 +209,7 @@ BAD = {
     **{f"class {x}": (f"{IRIS}\n5,6,{x}\n", SPECIES, 5, "of a class") for x in ("", "\x1b[1m")},
     "number among words": (f"{IRIS}\n5,6,7\n", SPECIES, 5, "class"),
     "word among numbers": (f"{CLASSES}5,6,a\n", {}, 5, "'a'"),
-    "missing in the first of rows": ("a,class\n,1\n5,0\n", {}, 1, "'a', --drop a .*dropna"),
+    "missing in the first of rows": ("a,class\n,1\n5,0\n", {}, 1, "--drop a .*dropna"),
     "after a block": (CLASSES + "5,6,1\n" * 9000 + "5,x,1\n", {}, 9005, "'x'"),
     "long line": (gzip.compress(f"{CLASSES}{'1' * (1 << 23)}".encode()), {}, 5, "too long"),
     "gzip": (gzip.compress(CLASSES.encode() * 99)[:-9], {}, None, "gzip"),

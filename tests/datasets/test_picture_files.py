@@ -115,10 +115,10 @@ def test_pictures_are_never_resized_unless_asked(fill):
     folder = fill("a.png")
     assert read(folder, features=9)[0].shape == (1, 3, 3)
     for path in (folder, folder / "a.png"):
-        with pytest.raises(DataError, match=r"3 x 3 pixels, expected 784 .* --size 28 .*size=28"):
+        with pytest.raises(DataError, match=r"784 pixels; got 3 x 3; .* --size 28 .*size=28"):
             read(path, features=784)
     (folder / "b.png").write_bytes(packed(GREY))
-    with pytest.raises(DataError, match=r"8 x 12 pixels, expected 3 x 3 as .* --size 28 "):
+    with pytest.raises(DataError, match=r"3 x 3 .* got 8 x 12; .* --size 28 "):
         read(folder)
     assert read(folder, size=4)[0].shape == (2, 4, 4)
 

@@ -154,7 +154,7 @@ def test_numbers_differ(write, rows, block_rows, n_labels, content):
     path, labels = write(content, name="images"), write(idx(range(n_labels)), name="y")
     options = {"labels": labels, "label": "none", "header": "no"}
     options |= {"rows": rows, "block_rows": block_rows}
-    with pytest.raises(DataError, match=f"{n_labels} as in"):
+    with pytest.raises(DataError, match=f"{n_labels} labels"):
         list(stream(path, **options))
 
 

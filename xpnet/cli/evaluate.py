@@ -127,8 +127,8 @@ def _compare(
 def expected(data: Data, network: "Network", labels: Any) -> Any:
     """Return the labels of DATA; raise DataError if there are none."""
     if labels is None:
-        what, hint = "no labels to compare with", "give them by --labels FILE, or use predict"
-        raise DataError(what, file=data.path, hint=hint)
+        what = "no labels to compare with; give --labels FILE, or use predict"
+        raise DataError(what, file=data.path)
     return data.named(labels, network)
 
 

@@ -155,8 +155,8 @@ def _read_certificate(
         if not place.reproducible:
             print_note(f"{path} holds reproducible results: bits are compared")
     elif place.reproducible:
-        what, hint = "recorded without --reproducible", "record it again with --reproducible"
-        raise DataError(what, file=path, hint=hint)
+        what = "recorded without --reproducible; record it again with --reproducible"
+        raise DataError(what, file=path)
     return stages, facts
 
 

@@ -89,8 +89,8 @@ def _open_file(path: str, inputs: ParityInputs) -> "Candidate":
     try:
         check_candidate(inputs.network, candidate)
     except ValueError as error:
-        what, hint = "not the same network", str(error).replace("`candidates`", "it")
-        raise WeightsError(what, file=path, hint=hint) from error
+        what = f"not the same network: {str(error).replace('`candidates`', 'it')}"
+        raise WeightsError(what, file=path) from error
     if Path(path).suffix.lower() != ".onnx":
         return candidate, _place(inputs.device, candidate)
     # A file of another program lacks the steps for bytes; one of xpnet has all that it needs.

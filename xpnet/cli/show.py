@@ -125,8 +125,9 @@ def _predicted(data: Data, model: Model, options: DeviceOptions) -> "tuple[Netwo
 
     images, labels = data.read(features=model.network.n_in)
     if is_table(images):
-        what, found = "no pictures to show", f"a table of {images.shape[1]} numbers in each row"
-        raise DataError(what, file=data.path, found=found, hint="use predict or evaluate")
+        found = f"{images.shape[1]} numbers in each row"
+        what = f"no pictures to show, but {found}; use predict or evaluate"
+        raise DataError(what, file=data.path)
     network = with_range(model, images)
     if (added := added_text(model, network)) is not None:
         print_note(f"inputs {added}")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
-from xpnet.files.errors import DataWarning, as_line
+from xpnet.files.errors import DataWarning, printable
 
 _LINE_LIMIT = 400
 
@@ -34,7 +34,10 @@ def flush_output() -> None:
 
 def print_note(message: str) -> None:
     """Print a warning or an error to standard error, as one line of at most 400 characters."""
-    write_error_text(f"{as_line(f'xpnet: {message}', _LINE_LIMIT)}\n")
+    line = printable(f"xpnet: {message}")
+    if len(line) > _LINE_LIMIT:
+        line = f"{line[: _LINE_LIMIT // 2]}...{line[3 - _LINE_LIMIT // 2 :]}"
+    write_error_text(f"{line}\n")
 
 
 @contextmanager

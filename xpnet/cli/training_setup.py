@@ -29,9 +29,8 @@ def read_examples(data: Data) -> "tuple[NDArray[Any], NDArray[Any], RowBlocks]":
     with data.open() as found:
         images, labels = joined(list(found.blocks))
     if labels is None:
-        what = "no labels to learn from"
-        hint = "give them by --labels FILE, or in a table by --label NAME"
-        raise DataError(what, file=data.path, hint=hint)
+        what = "no labels to learn from; give --labels FILE, or for a table --label NAME"
+        raise DataError(what, file=data.path)
     if not len(images):
         what = "no images to learn from"
         raise DataError(what, file=data.path)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from xpnet.datasets.blocks import Block, RowBlocks, paired
 from xpnet.datasets.locate import SPLITS, choose_split
-from xpnet.files import DataError
+from xpnet.files import DataError, quoted
 
 if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
@@ -81,13 +81,14 @@ def read_idx(source: "Source") -> NDArray[np.uint8]:
     kind, n_dimensions = head[2:4].ljust(2, b"\0")
     start = 4 + 4 * n_dimensions
     if kind != 8 or not 1 <= n_dimensions <= 4 or len(head) < start:
-        what, expected = "first bytes", "00 00 08 and the number of dimensions: IDX of bytes"
-        raise DataError(what, file=source.name, found=head[:4].hex(" "), expected=expected)
+        rule = "00 00 08 and the number of dimensions, IDX of bytes"
+        what = f"the first bytes must be {rule}; got {head[:4].hex(' ')}"
+        raise DataError(what, file=source.name)
     shape = np.frombuffer(head[4:start], ">u4").tolist()
     n_bytes, size = start + math.prod(shape), source.size or len(content or b"")
     if n_bytes != size:
-        what, rule = "size of the file", f"{n_bytes:,} for {_shape_text(shape)}"
-        raise DataError(what, file=source.name, found=f"{size:,} bytes", expected=rule)
+        what = f"the file must have {n_bytes:,} bytes for {_shape_text(shape)}; got {size:,}"
+        raise DataError(what, file=source.name)
     if content is None and math.prod(shape):
         return np.memmap(str(source.path), np.uint8, "r", start, tuple(shape))
     return np.ndarray(shape, np.uint8, content or head, start)
@@ -126,8 +127,8 @@ def _unpacked(content: bytes, file: str) -> NDArray[Any]:
 
 def _whole(array: NDArray[Any], end: int, size: int, file: str) -> NDArray[Any]:
     if end != size:
-        what, found = "data after the array", f"{size:,} bytes"
-        raise DataError(what, file=file, found=found, expected=f"{end:,}")
+        what = f"no data must be after the array of {end:,} bytes; got {size:,}"
+        raise DataError(what, file=file)
     return array
 
 
@@ -140,9 +141,9 @@ def as_images(
     the blocks, if an integer is outside 0 to 255 or a value is not finite.
     """
     if not 2 <= array.ndim <= 4 or 0 in array.shape[1:]:
-        what, found = "not images", f"shape {_shape_text(array.shape)}"
-        hint = "are these labels?" if array.ndim == 1 else None
-        raise DataError(what, file=file, found=found, expected="2 to 4 dimensions", hint=hint)
+        what = f"images must have 2 to 4 dimensions; got shape {_shape_text(array.shape)}"
+        what += "; are these labels?" * (array.ndim == 1)
+        raise DataError(what, file=file)
     _check_dtype(array, file)
     is_float = array.dtype.kind == "f"
     dtype: Any = np.promote_types(array.dtype.newbyteorder("="), "f4") if is_float else np.uint8
@@ -162,9 +163,10 @@ def as_images(
 def _check_pixels(block: NDArray[Any], is_valid: NDArray[np.bool_], start: int, file: str) -> None:
     if not is_valid.all():
         row, *pixel = map(int, np.unravel_index(int(np.argmin(is_valid)), block.shape))
-        what = f"number {', '.join(str(i + 1) for i in pixel)} of row {start + row + 1}"
-        rule = "a finite number" if block.dtype.kind == "f" else "0 to 255, or floats"
-        raise DataError(what, file=file, found=block[row, *pixel], expected=rule)
+        number = f"number {', '.join(str(i + 1) for i in pixel)} of row {start + row + 1}"
+        rule = "finite" if block.dtype.kind == "f" else "from 0 to 255, or a float"
+        what = f"{number} must be {rule}; got {block[row, *pixel]}"
+        raise DataError(what, file=file)
 
 
 def as_labels(array: NDArray[Any], file: str) -> NDArray[Any]:
@@ -173,9 +175,9 @@ def as_labels(array: NDArray[Any], file: str) -> NDArray[Any]:
     Raise DataError for another shape or dtype, or if a value is not a label.
     """
     if array.ndim not in {1, 2} or array.shape[1:] not in {(), (1,)}:
-        what, found = "not labels", f"shape {_shape_text(array.shape)}"
-        hint = "one-hot labels? save labels.argmax(axis=1)"
-        raise DataError(what, file=file, found=found, expected="1 dimension", hint=hint)
+        what = f"labels must have 1 dimension; got shape {_shape_text(array.shape)}"
+        what += "; are they one-hot? Save labels.argmax(axis=1)"
+        raise DataError(what, file=file)
     values = np.array(array).reshape(-1)
     if values.dtype.kind == "U":
         return values
@@ -184,21 +186,22 @@ def as_labels(array: NDArray[Any], file: str) -> NDArray[Any]:
         is_valid = (values >= 0) & (values <= 255) & (values == np.floor(values))
     if not is_valid.all():
         row = int(np.argmin(is_valid))
-        what, rule = f"label of row {row + 1}", "an integer from 0 to 255"
-        raise DataError(what, file=file, found=values[row], expected=rule)
+        what = f"label of row {row + 1} must be an integer from 0 to 255; got {values[row]}"
+        raise DataError(what, file=file)
     return values.astype(np.uint8)
 
 
 def _check_dtype(array: NDArray[Any], file: str) -> None:
     kind, size = array.dtype.kind, array.dtype.itemsize
     if kind not in "uif" or (kind == "f" and size > 8):
-        what, rule = "dtype of the array", "uint8, float32, float64, or integers from 0 to 255"
-        raise DataError(what, file=file, found=array.dtype, expected=rule)
+        rule = "uint8, float32, float64, or integers from 0 to 255"
+        what = f"dtype of the array must be {rule}; got {quoted(str(array.dtype))}"
+        raise DataError(what, file=file)
 
 
 def _names_error(names: Iterable[str], file: str, expected: str) -> DataError:
-    what, found = "names of the arrays", ", ".join(sorted(names))
-    return DataError(what, file=file, found=found, expected=expected)
+    what = f"names of the arrays must be {expected}; got {quoted(', '.join(sorted(names)))}"
+    return DataError(what, file=file)
 
 
 def _shape_text(shape: Any) -> str:

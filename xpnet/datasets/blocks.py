@@ -68,7 +68,6 @@ def paired(
 def _count_error(
     n_images: int, n_labels: int, files: tuple[str, str], least: str = ""
 ) -> DataError:
-    what, found = "images and labels differ in number", f"{least}{n_images} images"
-    hint = "--header tells whether the first line of CSV files is one (in Python header=)"
-    expected, hint = f"{n_labels} as in {files[1]}", hint * (abs(n_images - n_labels) == 1)
-    return DataError(what, file=files[0], found=found, expected=expected, hint=hint or None)
+    hint = "; --header tells whether the first line of CSV files is one (in Python header=)"
+    what = f"images must be as many as the {n_labels} labels in {files[1]}; got {least}{n_images}"
+    return DataError(what + hint * (abs(n_images - n_labels) == 1), file=files[0])

@@ -42,7 +42,7 @@ _load = partial(np.loadtxt, comments=None, quotechar='"', ndmin=2)
 _IS_HEADER = "is it a header? Use --header yes or no (in Python header='yes')"
 _OTHERS = "--label, --drop and --delimiter choose others"
 _PANDAS = (
-    "or pandas writes a plain file: pandas.read_csv(FILE, sep=..., decimal=..., encoding=...)"
+    "pandas writes a plain file: pandas.read_csv(FILE, sep=..., decimal=..., encoding=...)"
     ".dropna().to_csv('plain.csv', index=False)"
 )
 _RULES: dict[Any, tuple[str, str]] = {
@@ -85,10 +85,10 @@ def open_csv_labels(source: "Source", options: "ReadOptions") -> NDArray[Any]:
     """
     table = _Table(source, options)
     if table.width > 1:
-        table.reject("not one column of labels", found=f"{table.width} columns")
+        table.reject(f"labels must be one column; got {table.width} columns")
     is_certain = not table.names or table.names[0].casefold() in _LABELS or not table.text
     if options.header == "auto" and not is_certain:
-        table.reject("a word above words", found=quoted(table.names[0]), hint=_IS_HEADER)
+        table.reject(f"a word above words, {quoted(table.names[0])}; {_IS_HEADER}")
     blocks = table.blocks([], 0, np.float32)
     return np.concatenate([labels for _, labels in blocks if labels is not None])
 
@@ -107,8 +107,8 @@ class _Table:
         fields = self.fields(self.first)
         self.width = len(fields)
         if self.width == 1 and (mark := re.search("[;|\t]", fields[0])):
-            hint = f"use --delimiter {mark[0]!r}, {_PANDAS}"
-            self.reject("no delimiter", found=quoted(fields[0]), hint=hint)
+            hint = f"use --delimiter {mark[0]!r}, or {_PANDAS}"
+            self.reject(f"no delimiter in {quoted(fields[0])}; {hint}")
         self.names = fields if self.has_header(fields) else []  # empty without a header
         self.ahead = ahead[bool(self.names) :]
         self.lines = chain(self.ahead, self.lines)
@@ -116,8 +116,8 @@ class _Table:
         row = self.fields(self.ahead[0]) if self.ahead else []
         self.text = {i for i, x in enumerate(row) if not _is_number(x)}  # columns of text
 
-    def reject(self, what: str, line: Line | None = None, **more: Any) -> NoReturn:
-        raise DataError(what, file=self.file, line=(line or self.first)[0], **more)
+    def reject(self, what: str, line: Line | None = None, column: int | None = None) -> NoReturn:
+        raise DataError(what, file=self.file, line=(line or self.first)[0], column=column)
 
     def numbered(self, source: "Source") -> Iterator[Line]:
         """Yield the lines that are not blank, without their ends, and their numbers."""
@@ -127,12 +127,11 @@ class _Table:
         for line in enumerate(iter(partial(file.readline, _LINE_CHARACTERS), ""), 1):
             number, text = line
             if len(text) == _LINE_CHARACTERS:
-                rule = f"fewer than {_LINE_CHARACTERS:,} characters"
-                self.reject("line is too long", line, expected=rule)
+                self.reject(f"line is too long, {_LINE_CHARACTERS:,} characters or more", line)
             if "\0" in text or (not text.isascii() and re.search("[\udc80-\udcff]", text)):
-                self.reject("not UTF-8", line, found=quoted(text), hint=_PANDAS)
+                self.reject(f"line must be UTF-8; got {quoted(text)}; {_PANDAS}", line)
             if text.lstrip().startswith("#"):
-                self.reject("comment line", line, found=quoted(text), hint="remove it")
+                self.reject(f"comment line {quoted(text)}; remove it", line)
             row = " ".join(text.split()) if self.delimiter == " " else text.rstrip("\n")
             if row.lstrip(blanks):
                 yield number, row
@@ -155,15 +154,15 @@ class _Table:
             rows = csv.reader([line[1]], delimiter=mark, skipinitialspace=mark != " ", strict=True)
             return [x.strip() for x in next(rows)]
         except csv.Error as error:
-            self.reject(f"quotes: {error}", line, hint=_PANDAS)
+            self.reject(f"quotes: {error}; {_PANDAS}", line)
 
     def check_widths(self, lines: list[Line]) -> None:
         """Reject a row with more or fewer values than the first line."""
         for line in lines:
             n = len(self.fields(line)) if '"' in line[1] else line[1].count(self.delimiter) + 1
             if n != self.width:
-                rule = f"{self.width} as in line {self.first[0]}"
-                self.reject("row", line, found=f"{n} values", expected=rule)
+                rule = f"{self.width}, as in line {self.first[0]}"
+                self.reject(f"number of values must be {rule}; got {n} values", line)
 
     def has_header(self, fields: list[str]) -> bool:
         """Return whether the first line is one of names; reject it if that is unclear."""
@@ -174,7 +173,7 @@ class _Table:
         count_up = any(map(_count_up, (fields, fields[1:], fields[:-1])))
         if count_up or (any(are_names) and not all(are_names)):
             what = "names and numbers, or numbers that count up, in the first line"
-            self.reject(what, found=quoted(self.first[1]), hint=_IS_HEADER)
+            self.reject(f"{what}, {quoted(self.first[1])}; {_IS_HEADER}")
         return all(are_names)
 
     def word(self, index: int) -> str:
@@ -187,9 +186,9 @@ class _Table:
         if self.names.count(word) == 1:
             return self.names.index(word)
         if word in self.names or not (word.isdecimal() and 1 <= int(word) <= self.width):
-            found = ", ".join(map(quoted, self.names)) or f"{self.width} columns"
-            hint = "give a name, or a number from 1"
-            self.reject(f"no single column {quoted(word)}", found=found, hint=hint)
+            found = quoted(", ".join(self.names)) if self.names else f"{self.width} columns"
+            rule = f"the name of one column, or a number from 1 to {self.width}"
+            self.reject(f"{quoted(word)} must be {rule}; got {found}")
         return int(word) - 1
 
     def find_label(self, kept: list[int]) -> int | None:
@@ -202,40 +201,41 @@ class _Table:
             return self.place(label)
         found = [i for i in kept if self.names and self.names[i].casefold() in _LABELS]
         if len(found) > 1:
-            self.reject("several labels", found=", ".join(map(self.word, found)), hint=_OTHERS)
+            names = ", ".join(map(self.word, found))
+            self.reject(f"several labels, {names}; {_OTHERS}")
         is_square = width >= _FEWEST_PIXELS and isqrt(width) ** 2 == width
         fits = width == features or (features is None and is_square)
         if not self.names and not fits and self.text.isdisjoint(kept):
             hint = "use --label first, last or none (in Python label='first')"
-            self.reject(f"{width} columns without names", hint=hint)
+            self.reject(f"{width} columns without names; {hint}")
         return found[0] if found else None
 
     def check(self, numbers: list[int], label: int | None) -> None:
         """Reject columns that are no numbers, count the rows, have no names, or are not ordered."""
         words = [self.word(i) for i in [x for x in numbers if x in self.text][:_MOST_SHOWN]]
         if words:
-            hint = f"--drop {quote(','.join(words))} leaves it out, {_PANDAS}"
+            hint = f"--drop {quote(','.join(words))} leaves it out, or {_PANDAS}"
             if label is None:
                 hint = f"--label {quote(words[0])} if it is the label, {hint}"
-            self.reject("column of text", found=", ".join(map(quoted, words)), hint=hint)
+            self.reject(f"column of text, {quoted(', '.join(words))}; {hint}")
         n_numbers, rule = len(numbers), self.options.features
         if not numbers or (rule is not None and n_numbers != rule):
-            found = f"{n_numbers} columns of numbers"
-            self.reject("number of columns", found=found, expected=rule or "some", hint=_OTHERS)
+            what = f"number of columns must be {rule or 'at least 1'}"
+            self.reject(f"{what}; got {n_numbers} columns of numbers; {_OTHERS}")
         firsts = [self.fields(line)[0] for line in self.ahead] if numbers[0] == 0 else []
         if len(firsts) >= 3 and _count_up(firsts) and float(firsts[0]) in {0, 1}:
-            self.reject("column 1 counts the rows", hint="--drop 1 leaves it out")
+            self.reject("column 1 counts the rows; --drop 1 leaves it out")
         names = {i: self.names[i] for i in numbers if self.names}
         counts = Counter(names.values())
         for i, name in names.items():
             if counts[name] > 1 or _NO_NAME.fullmatch(name):
-                what, hint = "no name of its own", f"--drop {i + 1} leaves it out"
-                self.reject(what, column=i + 1, found=quoted(name), hint=hint)
+                what = f"column must have a name of its own; got {quoted(name)}"
+                self.reject(f"{what}; --drop {i + 1} leaves it out", column=i + 1)
         is_series = len({re.sub(r"\d+", "", name) for name in counts}) == 1
         places = [[int(x) for x in re.findall(r"\d{1,9}", name)] for name in counts]
         is_disordered = is_series and places != sorted(places)  # pixel1, pixel10, pixel2
         if is_disordered and n_numbers >= _FEWEST_PIXELS and self.options.header == "auto":
-            self.reject("columns out of order", hint="--header yes reads them as they are")
+            self.reject("columns out of order; --header yes reads them as they are")
 
     def blocks(self, numbers: list[int], label: int | None, dtype: Any) -> Iterator[Block]:
         """Yield the columns of numbers, and that of labels if there is one; at least one block."""
@@ -267,7 +267,7 @@ class _Table:
         """Return a row in the quotes that NumPy reads; reject a header, as in joined files."""
         number, text = line
         if self.names and text == self.first[1]:
-            self.reject("header again", line, hint="was the file joined from several?")
+            self.reject("header again; was the file joined from several?", line)
         if '"' in text:
             fields = [x.replace('"', '""') for x in self.fields(line)]
             text = self.delimiter.join(f'"{x}"' for x in fields)
@@ -294,7 +294,7 @@ class _Table:
 
     def reject_value(self, line: Line, index: int, kind: Any) -> NoReturn:
         found, (rule, hint) = quoted(self.fields(line)[index]), _RULES[kind]
-        self.reject("value", line, column=index + 1, found=found, expected=rule, hint=hint)
+        self.reject(f"value must be {rule}; got {found}; {hint}", line, index + 1)
 
 
 def _count_up(fields: list[str]) -> bool:

@@ -70,6 +70,7 @@ def detect_format(source: "Source") -> DataFormat:
     """Return the format of a file from which nothing has been read; DataError if it is empty."""
     head = source.peek(12)[:12]
     if not head:
-        msg, known = "file is empty", ", ".join(known.name for known in _FORMATS)
-        raise DataError(msg, file=source.name, expected=f"one of {known}, each plain or gzip")
+        known = ", ".join(known.name for known in _FORMATS)
+        msg = f"file is empty; it must be one of {known}, each plain or gzip"
+        raise DataError(msg, file=source.name)
     return next(known for known in _FORMATS if re.match(known.start, head, re.DOTALL))

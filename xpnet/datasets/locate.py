@@ -54,14 +54,14 @@ def choose_split(name: str, parts: Collection[str], options: "ReadOptions") -> s
     if options.split in parts:
         return options.split
     if options.split is not None:
-        msg, found = f"no {options.split} part", ", ".join(parts) or "no parts"
-        hint = None if parts else "leave out --split (split=)"
-        raise DataError(msg, file=name, found=found, hint=hint)
+        hint = f"got {', '.join(parts)}" if parts else "leave out --split (split=)"
+        msg = f"no {options.split} part; {hint}"
+        raise DataError(msg, file=name)
     if len(parts) < len(SPLITS):
         return next(iter(parts), None)
     if options.default_split is None:
-        msg, hint = "data of two parts", "choose one by --split test (in Python split='test')"
-        raise DataError(msg, file=name, found="train and test", hint=hint)
+        msg = "data of two parts; choose one by --split test (in Python split='test')"
+        raise DataError(msg, file=name)
     return options.default_split
 
 

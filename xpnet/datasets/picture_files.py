@@ -58,8 +58,8 @@ def _as_labels(names: list[str], folder: str) -> NDArray[Any]:
     """
     for name in names:
         if not name.isprintable():
-            msg = "name of a class"
-            raise DataError(msg, file=folder, found=quoted(name), expected="printable UTF-8")
+            msg = f"name of a class must be printable UTF-8; got {quoted(name)}"
+            raise DataError(msg, file=folder)
     numbers = {x: int(x) if re.fullmatch("[0-9]+", x) else 256 for x in set(names)}
     if max(numbers.values()) > 255 or len(set(numbers.values())) < len(numbers):
         return np.asarray(names)
@@ -94,9 +94,10 @@ def picture_files(folder: "FilePath") -> list[Path]:
     paths = pictures(Path(folder))
     classes = [pictures(child) for child in _visible(Path(folder)) if child.is_dir()]
     if bool(paths) == any(classes):
-        msg = "pictures beside folders of pictures" if paths else "folder without pictures"
+        found = "pictures beside folders of pictures" if paths else "no pictures"
         rule = f"IDX files, or {', '.join(_FORMATS)} all in it or all in one folder per class"
-        raise DataError(msg, file=folder, expected=rule)
+        msg = f"folder must hold {rule}; got {found}"
+        raise DataError(msg, file=folder)
     turns = chain.from_iterable(zip_longest(*classes))
     return paths or [path for path in turns if path is not None]
 
@@ -145,12 +146,12 @@ def _same_size(
             image = _read(source, options)
         shape = shape or image.shape
         if image.shape != shape or options.features not in {None, image.size}:
-            msg, found = "size of the picture", f"{image.shape[1]} x {image.shape[0]} pixels"
-            rule = f"{shape[1]} x {shape[0]} as in the first one"
+            rule = f"{shape[1]} x {shape[0]} pixels as the first one"
             rule = rule if image.shape != shape else f"{options.features} pixels"
             side = math.isqrt(options.features or 784)
             hint = f"resize all pictures, as by --size {side} (in Python size={side})"
-            raise DataError(msg, file=source.name, found=found, expected=rule, hint=hint)
+            msg = f"picture must have {rule}; got {image.shape[1]} x {image.shape[0]}; {hint}"
+            raise DataError(msg, file=source.name)
         yield image
 
 
@@ -168,10 +169,10 @@ def _read(source: "Source", options: "ReadOptions") -> NDArray[np.uint8]:
     except (DataError, MemoryError):
         raise
     except Exception as error:  # Pillow documents few of its errors for damaged files
-        msg = "damaged, truncated or too large picture"
-        found = quoted(str(error).partition(" <")[0])  # without the address of an object
+        reason = quoted(str(error).partition(" <")[0])  # without the address of an object
         hint = "copy it again, or convert it to a smaller PNG of 8 bits"
-        raise DataError(msg, file=source.name, found=found, hint=hint) from error
+        msg = f"damaged, truncated or too large picture: {reason}; {hint}"
+        raise DataError(msg, file=source.name) from error
 
 
 def _decode(content: bytes, name: str, options: "ReadOptions") -> NDArray[np.uint8]:
@@ -182,8 +183,9 @@ def _decode(content: bytes, name: str, options: "ReadOptions") -> NDArray[np.uin
     # Pillow does not find a transparent grey of 2 or 4 bits.
     is_odd = picture.format == "PNG" and "transparency" in picture.info and picture.mode == "L"
     if picture.mode not in _MODES or (is_odd and picture.tile[0][3] != "L"):
-        msg, kind = "kind of picture", f"{picture.format} of mode {picture.mode}"
-        raise DataError(msg, file=name, found=kind, hint="convert it to PNG of 8 bits")
+        kind = f"{picture.format} of mode {picture.mode}"
+        msg = f"kind of picture must be another; got {kind}; convert it to PNG of 8 bits"
+        raise DataError(msg, file=name)
     size = options.size
     if size is not None:
         picture.draft("L", (4 * size, 4 * size))  # a large JPEG is decoded at a fraction of it

@@ -213,16 +213,17 @@ def _check_options(kind: str, file: str, options: ReadOptions) -> None:
     """Raise DataError if an option is for other kinds of files."""
     msg = None
     if options.size is not None and kind not in {"picture", "a folder"}:
-        msg = "only pictures can be resized: leave out --size (size=)"
+        msg = f"only pictures can be resized; got {kind}; leave out --size (size=)"
     elif options.names_columns and kind != "csv":
-        msg = "only CSV files have names of columns: leave out --label and --drop (label=, drop=)"
+        hint = "leave out --label and --drop (label=, drop=)"
+        msg = f"only CSV files have names of columns; got {kind}; {hint}"
     if msg is not None:
-        raise DataError(msg, file=file, found=kind)
+        raise DataError(msg, file=file)
 
 
 def _inverted(blocks: Iterator[Block], file: str) -> Iterator[Block]:
     for images, labels in blocks:
         if images.dtype != np.uint8:
-            msg = "only bytes can be inverted"
-            raise DataError(msg, file=file, found=images.dtype, expected="uint8")
+            msg = f"only bytes can be inverted; got {images.dtype}"
+            raise DataError(msg, file=file)
         yield 255 - images, labels

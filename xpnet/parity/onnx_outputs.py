@@ -44,8 +44,8 @@ def onnx_outputs(
     source = session.get_inputs()[0]
     dtype = _DTYPES.get(source.type, "float32")
     if dtype == "float64" and not is_exact:
-        msg, hint = "a network of float64, which ONNX Runtime computes in part", "use float32"
-        raise WeightsError(msg, file=path, hint=hint)
+        msg = "a network of float64, which ONNX Runtime computes in part; use float32"
+        raise WeightsError(msg, file=path)
     with without_warnings():  # what overflows is infinite, as by `forward`
         given = rows.astype(dtype)
     if (is_exact or dtype == "uint8") and not np.array_equal(given, rows, equal_nan=True):
