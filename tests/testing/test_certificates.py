@@ -352,7 +352,7 @@ def test_the_index_has_a_line_for_each_call(path):
 def test_an_index_of_another_file_is_reported(path):
     recorded(path, halve, X)
     index = path.with_name("gpu.npz.txt")
-    text, message = index.read_text(), "gpu.npz.txt: not the index of gpu.npz, record it again"
+    text, message = index.read_text(), "gpu.npz.txt: not the index of gpu.npz; record"
     for other in ("", text.replace("halve", "half"), text[:-1], text + "\n"):
         index.write_text(other)
         with pytest.raises(DataError, match=message):

@@ -1,37 +1,27 @@
 """SHA-256 of arrays, of the rows of a data set, and of results: the same on every machine."""
 
 import hashlib
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ResultHash", "RowsFingerprint", "sha256", "sha256_of_array"]
-
-_N_FIRST_ROWS = 1000
+__all__ = ["ResultHash", "RowsFingerprint", "sha256_of_array"]
 
 
 def sha256_of_array(array: Any, /) -> str:
     """Return the SHA-256 of a NumPy array's dtype, shape and little-endian, row-major values."""
     form = f"{array.dtype.name} {' x '.join(map(str, array.shape))}\n"
-    rows = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
-    return sha256([form.encode(), rows.reshape(-1).view("uint8").data])
-
-
-def sha256(parts: Iterable[Any], /) -> str:
-    """Return the SHA-256 of bytes, which may come in parts, as hexadecimal digits."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
+    digest = hashlib.sha256(form.encode())
+    digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
     return digest.hexdigest()
 
 
 class RowsFingerprint:
     """SHA-256 of the first 1,000 rows of a data set, or of all if it has fewer.
 
-    It depends on the values alone: not on the shape of the images, the sizes of the blocks and the
-    format of the file. Bytes are hashed as they are, other numbers as float32.
+    It depends on the values alone, not on the shape of the images, the blocks or the format. Bytes
+    are hashed as they are, other numbers as float32.
     """
 
     def __init__(self) -> None:
@@ -39,7 +29,7 @@ class RowsFingerprint:
 
     def update(self, rows: Any) -> None:
         """Add the next block of rows or images, a NumPy array of shape (n, ...)."""
-        first = rows[: _N_FIRST_ROWS - self._n_rows]
+        first = rows[: 1000 - self._n_rows]
         self._n_rows += len(first)
         with np.errstate(all="ignore"):  # float64 may be too large for float32
             first = first if first.dtype.name == "uint8" else first.astype("<f4")
@@ -51,10 +41,7 @@ class RowsFingerprint:
 
 
 class ResultHash:
-    """Hash of outputs, NumPy arrays of shape (n, n_out), in one or more blocks of rows.
-
-    It is the SHA-256 of the outputs and of `form`, a line with their dtype and shape.
-    """
+    """SHA-256 of outputs, shape (n, n_out) in blocks, and of `form`, their dtype and shape."""
 
     def __init__(self) -> None:
         self._sha256, self._n_rows, self.form = hashlib.sha256(), 0, ""

@@ -7,7 +7,9 @@ one row for each row of the input. Network and input are not in the file; their 
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -16,8 +18,9 @@ from xpnet.arrays.device import Device
 from xpnet.arrays.namespace import dtype_name
 from xpnet.arrays.transfer import to_numpy
 from xpnet.files.errors import DataError, printable
-from xpnet.files.hashes import sha256, sha256_of_array
+from xpnet.files.hashes import sha256_of_array
 from xpnet.files.record import RecordFormat
+from xpnet.files.writing import atomic_write
 from xpnet.formats.description import describe
 from xpnet.networks.network import Network
 from xpnet.networks.network_arguments import named_arrays
@@ -90,7 +93,9 @@ def record(
         "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     arrays = {f"stage_{i}": stage for i, stage in enumerate(stages)}
-    _FORMAT.write(path, facts | _digests(network, rows), arrays, force=force)
+    content = _FORMAT.to_bytes(facts | _digests(network, rows), arrays)
+    with atomic_write(path, force=force) as stream:
+        stream.write(content)
     return stages, facts
 
 
@@ -108,18 +113,19 @@ def read_record(
         another network or input. Other libraries, devices and memory layouts do not matter.
     """
     rows = rows_on_host(network, x)
-    facts, arrays = _FORMAT.read(path)
+    facts, arrays = _FORMAT.from_bytes(Path(path).read_bytes(), path)
     for part, digest in _digests(network, rows).items():
         if facts.pop(part, None) != digest:
-            what = f"recorded with another {part}"
-            hint = f"give the {part} of the recording, or record again"
-            raise DataError(what, file=path, hint=hint)
+            what = (
+                f"recorded with another {part}; give the {part} of the recording, or record again"
+            )
+            raise DataError(what, file=path)
     dtype = to_numpy(network.layers[0].bias).dtype.name
     widths = [network.n_in, *(layer.n_out for layer in network.layers)]
     forms = {f"stage_{i}": (dtype, (len(rows), n)) for i, n in enumerate(widths)}
     if {name: (stage.dtype.name, stage.shape) for name, stage in arrays.items()} != forms:
-        what = "stages of another shape or dtype than this network's"
-        raise DataError(what, file=path, hint=_FORMAT.remedy)
+        what = f"stages of another shape or dtype than this network's; {_FORMAT.remedy}"
+        raise DataError(what, file=path)
     return list(arrays.values()), {name: printable(str(fact)) for name, fact in facts.items()}
 
 
@@ -136,4 +142,4 @@ def network_digest(network: Network, /) -> str:
     facts = [dtype_name(network.dtype), describe(replace(network, metadata={}))]
     arrays = named_arrays(network)
     facts += [f"{name} {sha256_of_array(to_numpy(x))}" for name, x in arrays.items()]
-    return sha256(["\n".join(facts).encode()])
+    return sha256("\n".join(facts).encode()).hexdigest()

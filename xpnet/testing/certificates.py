@@ -9,13 +9,14 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from xpnet.files.errors import DataError
-from xpnet.files.hashes import sha256, sha256_of_array
+from xpnet.files.hashes import sha256_of_array
 from xpnet.files.record import RecordFormat
 from xpnet.files.writing import atomic_write
 from xpnet.testing.backends import open_backend
@@ -158,8 +159,8 @@ class CallCertificate:
         if not index.exists():
             self.states[index.name] = "missing index"
         elif index.read_text("utf-8", "replace") != self._index(npz):
-            what = f"not the index of {path.name}"
-            raise DataError(what, file=index, hint=_REMEDY)
+            what = f"not the index of {path.name}; {_REMEDY}"
+            raise DataError(what, file=index)
 
     def _index(self, npz: bytes) -> str:
         """Return a text for reviews, with a line for each backend and each call."""
@@ -172,7 +173,7 @@ class CallCertificate:
                 words = "; ".join(outcome["results"] + outcome["faults"]) or "no numbers"
                 parts.append(f"{name}: {words}")
             lines.append(" | ".join([key, *parts]))
-        return "\n".join([f"SHA-256: {sha256([npz])}", *lines, ""])
+        return "\n".join([f"SHA-256: {sha256(npz).hexdigest()}", *lines, ""])
 
     def _key(self, call: Call) -> str:
         name = self._test or call.name
@@ -202,7 +203,7 @@ def _name(x: Any) -> str:
 
 def _source(call: Call) -> str | None:
     with suppress(OSError, TypeError):  # compiled, an object, or typed at a prompt
-        return sha256([inspect.getsource(call.function).encode()])
+        return sha256(inspect.getsource(call.function).encode()).hexdigest()
     return None
 
 
