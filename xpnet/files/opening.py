@@ -14,8 +14,6 @@ from xpnet.files.errors import DataError
 
 __all__ = ["Source", "open_source"]
 
-_BUFFER_BYTES = 1 << 16
-
 
 class Source(io.BufferedReader):
     """An open binary file, unpacked if it is gzip; ``peek(12)`` returns its first 12 bytes."""
@@ -30,19 +28,18 @@ def open_source(path: str | os.PathLike[str]) -> Iterator[Source]:
 
     Raise OSError if the file cannot be opened; a later read raises DataError if gzip is damaged.
     """
-    is_input, name = path == "-", os.fspath(path)
-    if is_input and sys.stdin is None:
+    own = None if path == "-" else Path(path)
+    if own is None and sys.stdin is None:
         msg = "standard input is closed"
         raise OSError(msg)
-    with nullcontext(sys.stdin.buffer) if is_input else Path(path).open("rb", buffering=0) as file:
-        source = Source(_Raw(file, "<stdin>" if is_input else name), _BUFFER_BYTES)
+    with own.open("rb", buffering=0) if own else nullcontext(sys.stdin.buffer) as file:
+        name = os.fspath(path) if own else "<stdin>"
+        source = Source(_Raw(file, name), 1 << 16)
         is_packed = source.peek(2)[:2] == b"\x1f\x8b"
         if is_packed:
-            unpacked = gzip.GzipFile(fileobj=source, mode="rb")
-            source = Source(_Raw(unpacked, source.name), _BUFFER_BYTES)
-        source.path = None if is_input else Path(path)
-        is_plain = source.path is not None and source.path.is_file() and not is_packed
-        source.size = Path(path).stat().st_size if is_plain else None
+            source = Source(_Raw(gzip.GzipFile(fileobj=source), name), 1 << 16)
+        source.path = own
+        source.size = own.stat().st_size if own and own.is_file() and not is_packed else None
         yield source
 
 
@@ -55,21 +52,12 @@ class _Raw(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readall(self) -> bytes:
-        with self._explained():
-            return bytes(self._stream.read())
-
     def readinto(self, buffer: Any, /) -> int:
         view, filled = memoryview(buffer), 0
-        with self._explained():
+        try:
             while filled < len(view) and (count := self._stream.readinto(view[filled:])):
                 filled += count
-        return filled
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            what = "damaged gzip"
-            raise DataError(what, file=self.name, found=error) from error
+            what = f"damaged gzip: {error}"
+            raise DataError(what, file=self.name) from error
+        return filled

@@ -10,14 +10,10 @@ class MissingPackageError(ModuleNotFoundError):
     """An optional package is not installed; the message names the command that installs it."""
 
 
-def import_optional(name: str, need: str, requirement: str | None = None) -> Any:
-    """Import an optional package and return it.
-
-    If it is missing, raise MissingPackageError with `need`, such as "pictures need matplotlib", and
-    the `requirement` for ``pip install``, by default the name.
-    """
+def import_optional(name: str, need: str, package: str | None = None) -> Any:
+    """Import a module; if it is missing, raise MissingPackageError with `need` and its package."""
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
-        msg = f"{need}: pip install {requirement or name.partition('.')[0]}"
+        msg = f"{need}: pip install {package or name.partition('.')[0]}"
         raise MissingPackageError(msg, name=error.name) from error
