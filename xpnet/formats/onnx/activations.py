@@ -1,14 +1,14 @@
 """Activations as ONNX operators: a table for reading and writing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from xpnet.functions.activation import OnnxOperator
+from xpnet.formats.chain import Activate
 from xpnet.functions.activations import ACTIVATIONS
 
-__all__ = ["ACTIVATION_OPERATORS", "CLIP_BOUNDS", "GATES", "options_of"]
+__all__ = ["ACTIVATION_OPERATORS", "CLIP_BOUNDS", "GATES", "activation_of"]
 
 _ROWS = {name: row for name, row in ACTIVATIONS.items() if name == row.name}
 ACTIVATION_OPERATORS = {name: row.onnx for name, row in _ROWS.items() if row.onnx}
@@ -19,20 +19,40 @@ GATES = {row.onnx_gate: name for name, row in _ROWS.items() if row.onnx_gate}
 
 # Attributes are float32, in which 1/6 is rounded differently.
 _TOLERANCE = 1e-6
+_LARGEST = float(np.finfo(np.float32).max)  # old exporters write it for a missing bound
 
 
-def options_of(operator: OnnxOperator, attributes: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the options of an activation; None if the attributes do not match it."""
-    values = {**operator.defaults, **attributes}
-    if set(values) - set(operator.options) - set(operator.fixed):
-        return None
-    for name, expected in operator.fixed.items():
-        value = values.get(name, expected)
-        if not isinstance(value, int | float) or not abs(value - expected) <= _TOLERANCE:
+def activation_of(
+    operator: str, attributes: Mapping[str, Any], constants: Sequence[Any] = ()
+) -> Activate | None:
+    """Return the activation of an operator with attributes, and inputs after the first."""
+    if operator == "Clip":
+        return _clip(attributes, *constants[:2])
+    if operator == "PRelu":
+        slopes = np.unique(constants[:1])
+        if slopes.size != 1:
             return None
-    options = {}
-    for name, option in operator.options.items():
-        value = values[name]
-        # The shortest decimal of the float32: 0.01, not 0.0099...
-        options[option] = float(str(np.float32(value))) if isinstance(value, float) else value
-    return options
+        return Activate("leaky_relu", {"negative_slope": float(slopes[0])})
+    for name, row in ACTIVATION_OPERATORS.items():
+        values = {**row.fixed, **row.defaults, **attributes}
+        is_it = row.name == operator and set(values) <= {*row.options, *row.fixed}
+        if is_it and all(_is_near(values[x], number) for x, number in row.fixed.items()):
+            return Activate(name, {y: _shortest(values[x]) for x, y in row.options.items()})
+    return None
+
+
+def _clip(attributes: Mapping[str, Any], low: Any = None, high: Any = None) -> Activate | None:
+    """Return the activation with these bounds, which are attributes in old versions."""
+    low = attributes.get("min", -np.inf) if low is None else low.item()
+    high = attributes.get("max", np.inf) if high is None else high.item()
+    bounds = (low, high if high < _LARGEST else np.inf)
+    return next((Activate(name) for name, known in CLIP_BOUNDS.items() if known == bounds), None)
+
+
+def _is_near(value: Any, number: float) -> bool:
+    return isinstance(value, int | float) and abs(value - number) <= _TOLERANCE
+
+
+def _shortest(value: Any) -> Any:
+    """Return the shortest decimal of a number of float32: 0.01, not 0.0099..."""
+    return float(str(np.float32(value))) if isinstance(value, float) else value

@@ -4,32 +4,26 @@ The library ndonnx records the operations by which the network computes with arr
 NumPy cuts the weights first, so the graph contains their slices.
 """
 
-import math
 import warnings
 from importlib import import_module
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xpnet.arrays.namespace import as_array, without_warnings
 from xpnet.arrays.transfer import to_numpy
-from xpnet.datasets import sample
-from xpnet.files.hashes import ResultHash
 from xpnet.files.optional import import_optional
 from xpnet.formats.description import describe
-from xpnet.formats.onnx.parsing import EXACT_KEY, onnx_library
+from xpnet.formats.onnx.writing import EXACT_KEY, onnx_library
 from xpnet.functions.exact_namespace import ExactNamespace
 from xpnet.networks.network import Network
 
 __all__ = ["serialize"]
 
-_ROWS_TOGETHER = 1000
 # ONNX Runtime rounds constants to float32, and then drops sums with 0 and products with 1.
 _DROPPED = {"Add": (0.0, 1e-45), "Sub": (0.0, 1e-45), "Mul": (1.0, 1e-7), "Div": (1.0, 1e-7)}
 
 
-def serialize(network: Network, *, input_dtype: str | None = None, rows: Any = None) -> bytes:
+def serialize(network: Network, *, input_dtype: str | None = None) -> bytes:
     """Return the bytes of an ONNX file with the exact forward pass of a reproducible network.
 
     The arguments and errors are those of `xpnet.save`.
@@ -43,47 +37,15 @@ def serialize(network: Network, *, input_dtype: str | None = None, rows: Any = N
     if np.dtype(dtype).kind not in "biuf" or not hasattr(xp, dtype):
         msg = f"`input_dtype` must be a boolean, integer or floating-point dtype; got {dtype}"
         raise TypeError(msg)
-    facts = {EXACT_KEY: describe(network)}
-    if rows is not None:
-        facts |= _hash_facts(network, to_numpy(as_array(rows, "rows")), dtype, "the author's rows")
-    elif network.n_in == 784 and np.can_cast(np.uint8, dtype):
-        facts |= _hash_facts(network, sample()[0], dtype, "the digits of xpnet.sample()")
     x = xp.argument(shape=("batch", network.n_in), dtype=getattr(xp, dtype))
     model = xp.build({"input": x}, {network.output: network.compute(x, ExactNamespace(xp, None))})
     _check_constants(model.graph, onnx.numpy_helper.to_array)
     model.producer_name = "xpnet"
     model.doc_string = "Compute each node by itself in its own dtype, rounded as in IEEE 754."
     model.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "batch"
-    onnx.helper.set_model_props(model, facts)
+    onnx.helper.set_model_props(model, {EXACT_KEY: describe(network)})
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())
-
-
-def _hash_facts(network: Network, rows: NDArray[Any], dtype: str, source: str) -> dict[str, str]:
-    """Return the hash of the outputs for some rows, and a text that tells how to compute it."""
-    n_in = network.n_in
-    if rows.ndim < 2 or not len(rows) or math.prod(rows.shape[1:]) != n_in:
-        msg = f"`rows` must be one or more rows of {n_in} values; got the shape {rows.shape}"
-        raise ValueError(msg)
-    rows = rows.reshape(-1, n_in)
-    with without_warnings():
-        given = rows.astype(dtype)
-        kept = given.astype(rows.dtype)
-    if not np.array_equal(kept, rows, equal_nan=rows.dtype.kind == "f"):
-        msg = f"`rows` must be numbers that {dtype} holds, the dtype of the file's inputs"
-        raise ValueError(msg)
-    of_rows, of_outputs = ResultHash(), ResultHash()
-    for i in range(0, len(given), _ROWS_TOGETHER):
-        part = given[i : i + _ROWS_TOGETHER]
-        of_rows.update(part)
-        of_outputs.update(network(part))
-    text = (
-        "The first 16 hexadecimal digits of the SHA-256 of the outputs, row by row as little-endian"
-        f" {network.dtype}, and of the line '{of_outputs.form.strip()}' with a line feed. The"
-        f" inputs are {len(rows)} rows of {dtype}, {source}: their hash by the same rule is"
-        f" {of_rows.text()}."
-    )
-    return {"xpnet_hash": of_outputs.text(), "xpnet_hash_of": text}
 
 
 def _check_constants(graph: Any, to_array: Any) -> None:

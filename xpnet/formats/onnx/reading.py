@@ -1,221 +1,325 @@
-"""Network from an ONNX graph, compared with ONNX's reference evaluator."""
+"""Networks from ONNX graphs: a chain of operators, compared with ONNX's reference evaluator.
+
+A graph is read from its output to its input. Each operator must have one input that depends on the
+rows; the others are constants. Operators that change only shapes and dtypes are skipped: if one of
+them moves or rounds the values of a row, the comparison fails.
+"""
 
 import json
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.files.errors import DataWarning, quoted
-from xpnet.formats.chain import check_outputs, network_of_chain
-from xpnet.formats.model_file import LoadOptions, ModelFile
-from xpnet.formats.onnx.chain_builder import ChainBuilder, Link, weight_of
-from xpnet.formats.onnx.graph import Graph, Layout
-from xpnet.formats.onnx.operations import read_operation
-from xpnet.formats.onnx.parsing import (
-    EXACT_KEY,
-    METADATA_KEY,
-    METADATA_VERSION,
-    ExactFileError,
-    onnx_library,
-    parse_model,
-)
-from xpnet.formats.onnx.schemas import Operation, ShapeError
-from xpnet.formats.onnx.tensors import Tensors
+from xpnet.files.errors import DataWarning, WeightsError, quoted
+from xpnet.formats.chain import Activate, Affine, Linear, Part, network_of_chain
+from xpnet.formats.description import arrays_by_name, describe, network_from_description
+from xpnet.formats.onnx.activations import ACTIVATION_OPERATORS, GATES, activation_of
+from xpnet.formats.onnx.writing import EXACT_KEY, METADATA_KEY, model_of, onnx_library
 from xpnet.networks.network import Network
 
-__all__ = ["read"]
+__all__ = ["ExactFileError", "read"]
 
-# Numbers of rows that ONNX's evaluator computes; no output may depend on them.
-_BATCHES = (1, 2, 7)
-
-
-@dataclass(frozen=True, eq=False)
-class _Result:
-    """An output as a network."""
-
-    network: Network
-    fixed_batch: int | None
-    is_label: bool
-    classes: tuple[Any, ...]
+_SKIPPED = frozenset(
+    {"Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
+)
+_BINARY = frozenset({"Add", "Div", "Gemm", "MatMul", "Mul", "Sub"})
+_UNARY = frozenset(operator.name for operator in ACTIVATION_OPERATORS.values())
+_UNARY |= {"BatchNormalization", "Clip", "Neg", "PRelu", "ai.onnx.ml:Scaler"}
+_OF_CONSTANTS = frozenset({"Concat", "Constant", "Gather", "Shape", "Slice"})
+_OPERATORS = _SKIPPED | _BINARY | _UNARY | _OF_CONSTANTS
+_EPSILON = float(np.float32(1e-5))  # of BatchNormalization
 
 
-def read(path: Path, options: LoadOptions) -> ModelFile:
-    """Read a network of fully connected layers.
+class ExactFileError(WeightsError):
+    """A file with an exact forward pass, from which no network can be read."""
 
-    Raise WeightsError if the file is damaged, too large, or has external data that must not be
-    read, and TypeError or ValueError, with operator and node, for any other graph.
+
+@np.errstate(all="ignore")  # numbers that are not finite are found by the checks
+def read(path: Path) -> tuple[Network, bool]:
+    """Return the network of a file, and whether xpnet wrote the file.
+
+    Raise WeightsError if the file is damaged, `ExactFileError` if it has an exact forward pass, and
+    TypeError or ValueError if the graph is not one of fully connected layers, or ONNX's evaluator
+    gives other outputs for random rows than the network.
     """
-    options.check_omitted()
-    model = parse_model(path, max_bytes=options.byte_limit)
-    if any(entry.key == EXACT_KEY for entry in model.metadata_props):
-        msg = "no network can be read from the ONNX file of an exact forward pass"
-        raise ExactFileError(msg, file=path, hint="load the file of the network instead")
-    graph = Graph(model, Tensors(path, options))
-    try:
-        network, notes = _select_output(graph, path, options)
-    except ShapeError as error:  # whose class would be part of the message
-        raise ValueError(*error.args) from error
-    entries = [entry.value for entry in model.metadata_props if entry.key == METADATA_KEY]
-    if len(entries) > 1:
-        msg = f"ONNX must have one entry {METADATA_KEY!r} in the metadata; got {len(entries)}"
-        raise ValueError(msg)
-    if entries:
-        return ModelFile(_apply_metadata(network, entries[0]), "ONNX", is_own=True)
-    if graph.input_dtype.kind in "iu":
-        network = replace(network, metadata={**network.metadata, "input_range": "0..255"})
-    return ModelFile(network, "ONNX", is_own=False, notes=tuple(notes))
-
-
-def _select_output(graph: Graph, path: Path, options: LoadOptions) -> tuple[Network, list[str]]:
-    """Return an output, the numeric one if any, with the names of the classes; and notes."""
-    notes = []
-    found: dict[bool, _Result] = {}
-    first_error = None
-    for name, output in graph.outputs.items():
-        try:
-            result = _result(graph, name, options)
-        except ValueError as error:
-            if _is_numeric(output):
-                raise
-            first_error = error
-            note = "is omitted: it holds labels, not values"
-            notes.append(f"the output {quoted(name)} {note}")
-            continue
-        first = found.setdefault(result.is_label, result)
-        pairs = ((f(first.network), f(result.network)) for f in (_activations, _parameters))
-        if not result.is_label and any(x != y for x, y in pairs):
-            found[False] = _select_logits(first, result, graph)
-            notes.append("the softmax output is omitted, because another output has its logits")
-        lifted = f"the fixed batch of {result.fixed_batch} is lifted"
-        if result.fixed_batch is not None and lifted not in notes:
-            notes.append(lifted)
-    if not found:
-        raise first_error or ValueError("ONNX must have an output; got none")
-    if False not in found:
-        notes.append("the final ArgMax is omitted: the network returns its input")
-    network = (found.get(False) or found[True]).network
-    classes = found[True].classes if True in found else ()
-    if True in found and _parameters(network) != _parameters(found[True].network):
-        first_error, classes = ValueError("they come from other layers than the output"), ()
-    if first_error is not None and not classes:
-        msg = f"{path}: the labels are lost, and predict gives class ids: {first_error}"
+    onnx = onnx_library()
+    model, arrays = _parsed(onnx, path)
+    metadata = {x.key: x.value for x in model.metadata_props}
+    if EXACT_KEY in metadata:
+        msg = "no network can be read from an exact forward pass: load the file of the network"
+        raise ExactFileError(msg, file=path)
+    graph = _Graph(onnx, model, arrays)
+    entries = _entries(metadata.get(METADATA_KEY, "{}"))
+    if "activations" in entries:
+        own = {x: y for x, y in arrays.items() if str(x).startswith(("layers.", "preprocessing."))}
+        network = network_from_description(metadata[METADATA_KEY], own)
+        if model_of(network, graph.input_dtype).graph == model.graph:
+            return network, True
+    network = network_of_chain(graph.chain(), graph.outputs, batches=(20,))
+    if entries:  # of a changed file; or of xpnet 0.1 and 0.2, without activations and preprocessing
+        kept = {x: y for x, y in entries.items() if x not in {"activations", "preprocessing"}}
+        description = json.dumps({**json.loads(describe(network)), **kept})
+        return network_from_description(description, arrays_by_name(network)), True
+    if graph.input_dtype.startswith(("int", "uint")):  # raw pixels
+        network = replace(network, metadata={"input_range": "0..255"})
+    if len(model.graph.output) > 1:
+        names = _quoted(*(x.name for x in model.graph.output))
+        msg = f"{path}: of {names}, labels are not read; `classes` of a network names its classes"
         warnings.warn(msg, DataWarning, stacklevel=5)
-    names = None if classes == tuple(range(len(classes))) else classes
-    return Network(network.layers, network.preprocessing, network.output, names), notes
+    return network, False
 
 
-def _result(graph: Graph, name: str, options: LoadOptions) -> _Result:
-    """Return an output as a network; raise ValueError, with operator and node, if it is none."""
-    operations, constants = graph.operations(name)
-    layers = (x for x in operations if x.operator in {"Gemm", "MatMul"})
-    pairs = ((x, [y for y in x.proto.input[:2] if y not in constants]) for x in layers)
-    first = next((Link(x, rows[0]) for x, rows in pairs if len(rows) == 1), None)
-    if first is None:
-        msg = f"ONNX must have fully connected layers; got none before output {quoted(name)}"
-        raise ValueError(msg)
-    n_in = len(weight_of(first, constants[first.node.proto.input[first.comes_first]]))
-    first_error = None
-    for layout in graph.layouts(n_in):
-        try:
-            return _result_of(graph, (name, operations, constants), layout, options)
-        except ShapeError as error:
-            first_error = first_error or error
-    if first_error is None:
-        found = f"the shape of the input {graph.input_name}"
-        first.node.reject(f"its weight for {n_in} values does not fit {found}")
-    raise first_error
+def _parsed(onnx: Any, path: Path) -> tuple[Any, dict[str, NDArray[Any]]]:
+    """Return the model of a file and its constants, also of files beside it that onnx allows."""
+    content = path.read_bytes()
+    try:
+        model = onnx.load_model_from_string(content)
+        onnx.load_external_data_for_model(model, str(path.parent))
+        to_array = onnx.numpy_helper.to_array
+        return model, {x.name: _native(to_array(x)) for x in model.graph.initializer}
+    except Exception as error:  # of protobuf, onnx and the system
+        msg = f"not valid ONNX: {_first_line(error)}"
+        raise WeightsError(msg, file=path) from error
 
 
-def _result_of(
-    graph: Graph,
-    computation: tuple[str, list[Operation], dict[str, NDArray[Any]]],
-    layout: Layout,
-    options: LoadOptions,
-) -> _Result:
-    """Return the result of operations; raise ShapeError if the input cannot have the layout."""
-    name, operations, constants = computation
-    specs, values = graph.specs(operations, constants, layout)
-    path = graph.path(name, values)
-    chain = ChainBuilder(values, specs, graph.count)
-    for link in path:
-        read_operation(link, chain)
-    network = network_of_chain(chain.parts, allow_nonfinite=options.allow_nonfinite)
-    argmax = next((x.rows for x in path if x.node.operator == "ArgMax"), None)
-    ends = [name] if argmax is None else [argmax, name]
-    evaluate = graph.evaluator(operations, constants, ends, layout)
-    _compare(network, evaluate, layout, specs[ends[0]].shape, chain.classes)
-    return _Result(network, layout.fixed_batch, chain.is_label, chain.classes)
-
-
-def _compare(
-    network: Network,
-    evaluate: Callable[[NDArray[Any]], list[NDArray[Any]]],
-    layout: Layout,
-    row_shape: tuple[int, ...],
-    classes: tuple[Any, ...],
-) -> None:
-    """Raise ValueError unless ONNX's evaluator gives the network's outputs, and their classes."""
-
-    def outputs(rows: NDArray[Any]) -> NDArray[Any]:
-        found = []
-        for batch in rows[:, np.newaxis] if layout.axis is None else rows[np.newaxis]:
-            values, *labels = evaluate(batch)
-            pairs = enumerate(zip(values.shape, row_shape, strict=True))
-            axis = next((i for i, (n, m) in pairs if n != m), None)  # of the batch
-            values = values if axis is None else np.moveaxis(values, axis, 0)
-            found.append(values.reshape(len(batch), -1))
-            chosen = found[-1].argmax(axis=1).tolist()
-            expected = [classes[i] for i in chosen] if classes else chosen
-            if labels and labels[0].reshape(-1).tolist() != expected:
-                msg = "ONNX's labels must be those of the largest outputs for random rows"
-                raise ValueError(msg)
-        return np.concatenate(found)
-
-    # The evaluator computes the erf of Gelu in float32, and folded parameters are rounded to their
-    # own dtype.
-    epsilon = max(np.finfo(np.float32).eps, np.finfo(network.dtype).eps)
-    check_outputs(network.astype("float64"), outputs, epsilon=float(epsilon), batches=_BATCHES)
-
-
-def _parameters(network: Network) -> list[bytes]:
-    return [x.tobytes() for layer in network.layers for x in (layer.weight, layer.bias)]
-
-
-def _activations(network: Network) -> list[tuple[str, dict[str, Any]]]:
-    return [(layer.activation, dict(layer.options)) for layer in network.layers]
-
-
-def _select_logits(one: _Result, other: _Result, graph: Graph) -> _Result:
-    """Return the logits of two outputs; raise unless the other output is their softmax."""
-    (*before, last), (*others, end) = (_activations(x.network) for x in (one, other))
-    is_same = _parameters(one.network) == _parameters(other.network) and before == others
-    if not is_same or "identity" not in {last[0], end[0]}:
-        msg = f"ONNX must have one output; got {', '.join(map(quoted, graph.outputs))}"
-        raise ValueError(msg)
-    return one if last[0] == "identity" else other
-
-
-def _is_numeric(output: Any) -> bool:
-    """Return whether an output can hold numbers, rather than labels or dictionaries."""
-    types = onnx_library().TensorProto
-    is_label = output.type.tensor_type.elem_type in {types.INT64, types.STRING}
-    return not is_label and not output.type.HasField("sequence_type")
-
-
-def _apply_metadata(network: Network, text: str) -> Network:
-    """Return the network with the output, classes and metadata of xpnet's entry in the metadata."""
-    entries = json.loads(text)
-    if not isinstance(entries, dict) or entries["version"] != METADATA_VERSION:
-        msg = f"xpnet's entry in the metadata must be of version {METADATA_VERSION}"
-        raise ValueError(msg)
-    classes = entries["classes"]
-    if classes is not None and not isinstance(classes, list):
-        msg = "classes in xpnet's entry in the metadata must be a list"
+def _entries(text: str) -> dict[str, Any]:
+    """Return xpnet's entry in the metadata."""
+    try:
+        entries = json.loads(text)
+    except RecursionError:
+        entries = None
+    if not isinstance(entries, dict):
+        msg = "xpnet's entry in the metadata must be a JSON object"
         raise TypeError(msg)
-    metadata = entries.get("metadata")
-    return Network(network.layers, network.preprocessing, entries["output"], classes, metadata)
+    return entries
+
+
+def _native(x: NDArray[Any]) -> NDArray[Any]:
+    """Return an array; bfloat16, which NumPy lacks, becomes float32."""
+    return x.astype(np.float32) if x.dtype.name == "bfloat16" else x
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def _quoted(*names: str) -> str:
+    return ", ".join(quoted(str(name)) for name in names)  # those that are not UTF-8 are bytes
+
+
+class _Graph:
+    """The nodes and constants of a model, its input and its floating-point output."""
+
+    def __init__(self, onnx: Any, model: Any, arrays: dict[str, NDArray[Any]]) -> None:
+        graph, types = model.graph, onnx.TensorProto
+        self._onnx, self._opsets, self._arrays = onnx, model.opset_import, arrays
+        self._floating = {types.FLOAT16, types.BFLOAT16, types.FLOAT, types.DOUBLE}
+        inputs = [x for x in graph.input if x.name not in arrays]
+        outputs = [x for x in graph.output if x.type.tensor_type.elem_type in self._floating]
+        if (len(inputs), len(outputs)) != (1, 1):
+            found = _quoted(*(x.name for x in (*inputs, *graph.output))) or "none"
+            msg = f"ONNX must have one input and one floating-point output; got {found}"
+            raise ValueError(msg)
+        if model.functions:
+            msg = f"ONNX must have no functions; got {_quoted(model.functions[0].name)}"
+            raise ValueError(msg)
+        self._input, self._output = inputs[0].name, outputs[0].name
+        kind = inputs[0].type.tensor_type
+        self._shape = [x.dim_value for x in kind.shape.dim] or [0, 0]
+        name = types.DataType.Name(kind.elem_type)
+        self.input_dtype = "float32" if name == "FLOAT" else name.lower()
+        # Old exporters write the nodes of constants last.
+        self._nodes = sorted(graph.node, key=lambda node: node.op_type != "Constant")
+        self._of_rows = {self._input}  # the names of values that depend on the input
+        for node in self._nodes:
+            if self._of_rows.intersection(node.input):
+                self._of_rows.update(x for x in node.output if x)
+
+    def chain(self) -> list[tuple[str, Part]]:
+        """Return the operations from the input to the output, each with its position."""
+        chain: list[tuple[str, Part]] = []
+        name = self._output
+        for node in reversed(self._needed(name)):
+            if name not in node.output:
+                continue
+            operator, rows = _operator(node), [x for x in node.input if x in self._of_rows]
+            if operator in _SKIPPED and node.input:
+                name = node.input[0]
+                continue
+            part: Part | None = None
+            if operator == "Mul" and len(rows) == 2:
+                name, part = self._gated(*rows)
+            elif len(rows) == 1:
+                (name,) = rows
+                values = [None if x in {name, ""} else self._constant(x) for x in node.input]
+                part = _part(operator, self._attributes(node), values)
+            if part is None:
+                raise _refusal(node)
+            chain.append((_where(node), part))
+        if name != self._input:
+            msg = (
+                f"ONNX must compute {_quoted(name)} from {_quoted(self._input)}, before it is used"
+            )
+            raise ValueError(msg)
+        return chain[::-1]
+
+    def _gated(self, *rows: str) -> tuple[str, Part | None]:
+        """Return the argument and the activation of a product of a value and its own sigmoid."""
+        for node in self._nodes:
+            if node.output and (*node.input, *node.output) in {rows, rows[::-1]}:
+                found = activation_of(_operator(node), self._attributes(node))
+                if found is not None and found.name in GATES:
+                    return node.input[0], Activate(GATES[found.name])
+        return rows[0], None
+
+    def _attributes(self, node: Any) -> dict[str, Any]:
+        """Return the attributes of a node, without its axis, which the comparison checks."""
+        get = self._onnx.helper.get_attribute_value
+        found = {x.name: get(x) for x in node.attribute if x.name != "axis"}
+        return {x: y.decode() if isinstance(y, bytes) else y for x, y in found.items()}
+
+    def _needed(self, name: str) -> list[Any]:
+        """Return the nodes that a value needs, in order; raise ValueError for other operators."""
+        needed, nodes = {name}, []
+        for node in reversed(self._nodes):
+            if needed.intersection(node.output):
+                if _operator(node) not in _OPERATORS:
+                    raise _refusal(node)
+                needed.update(node.input)
+                nodes.append(node)
+        return nodes[::-1]
+
+    def _constant(self, name: str) -> NDArray[Any]:
+        """Return a constant, which is computed if no initializer has it."""
+        if name not in self._arrays:
+            (found,) = self._computed(name, self._needed(name), [self._arrays])
+            self._arrays[name] = _native(found)
+        return self._arrays[name]
+
+    def outputs(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return what ONNX's evaluator gives for rows, each by itself, in float64.
+
+        Rounding would move values across the jumps of an activation.
+        """
+        nodes = [x for x in self._needed(self._output) if self._of_rows.intersection(x.input)]
+        for attribute in (x for node in nodes if node.op_type == "Cast" for x in node.attribute):
+            if attribute.i in self._floating:
+                attribute.i = self._onnx.TensorProto.DOUBLE
+        used = {x for node in nodes for x in node.input} - {"", *self._of_rows}
+        arrays = {x: self._constant(x) for x in used}
+        doubles = {x: y.astype("f8") if y.dtype.kind == "f" else y for x, y in arrays.items()}
+        # One row, or as many as the file fixes.
+        shape = [self._shape[0] or 1, *(n or -1 for n in self._shape[1:])]
+        n_copies = 1 if abs(prod(shape)) == rows.shape[1] else shape[0]
+        inputs = (np.tile(row, n_copies).reshape(shape) for row in rows.astype(np.float64))
+        values = ({**doubles, self._input: x} for x in inputs)
+        found = [y.ravel() for y in self._computed(self._output, nodes, values)]
+        return np.stack([y[: len(y) // n_copies] for y in found])
+
+    def _computed(
+        self, name: str, nodes: Sequence[Any], inputs: Iterable[Mapping[str, NDArray[Any]]]
+    ) -> list[NDArray[Any]]:
+        """Return the value that ONNX's evaluator computes, for each of several inputs by name."""
+        from onnx.reference import ReferenceEvaluator
+        from onnx.reference.op_run import OpRun
+
+        class LogSoftmax(OpRun):  # type: ignore[misc]
+            """ONNX's own is the logarithm of a softmax, which underflows."""
+
+            op_domain = ""
+
+            def _run(self, x: Any, *, axis: int) -> tuple[Any]:
+                shifted = x - x.max(axis, keepdims=True)
+                return (shifted - np.log(np.exp(shifted).sum(axis, keepdims=True)),)
+
+        onnx = self._onnx
+        try:
+            graph = onnx.helper.make_graph(nodes, "graph", [], [onnx.ValueInfoProto(name=name)])
+            model = onnx.helper.make_model(graph, opset_imports=self._opsets)
+            evaluator = ReferenceEvaluator(model, new_ops=[LogSoftmax])
+            return [np.asarray(evaluator.run(None, dict(x))[0]) for x in inputs]
+        except Exception as error:  # of any operator
+            msg = f"ONNX's evaluator must compute the graph: {_first_line(error)}"
+            raise ValueError(msg) from error
+
+
+def _operator(node: Any) -> str:
+    own = node.domain in {"", "ai.onnx"}
+    return str(node.op_type) if own else f"{node.domain}:{node.op_type}"
+
+
+def _where(node: Any) -> str:
+    return f"ONNX operator {_operator(node)} ({_quoted(node.name or node.output[0])})"
+
+
+def _refusal(node: Any) -> ValueError:
+    return ValueError(f"{_where(node)} is not part of a network of fully connected layers")
+
+
+def _part(
+    operator: str, attributes: Mapping[str, Any], values: Sequence[NDArray[Any] | None]
+) -> Part | None:
+    """Return the operation of a node; None if it is not part of a network.
+
+    The values are those of its inputs, None for the rows and for omitted inputs.
+    """
+    first, second, third, *_ = (*values, None, None)
+    rows_first = first is None
+    other: Any = second if rows_first else first
+    if any(x is not None and x.dtype.kind != "f" for x in values):
+        return None
+    if operator not in _BINARY:
+        return _normalization(operator, attributes, values[1:]) if rows_first else None
+    if other is None or not (rows_first or second is None):
+        return None
+    if operator in {"Gemm", "MatMul"}:
+        is_turned = rows_first == bool(attributes.get("transB" if rows_first else "transA", 0))
+        return _linear(other.T if is_turned else other, third, attributes)
+    return _arithmetic(operator, _columns(other), rows_first=rows_first)
+
+
+def _linear(weight: Any, bias: Any, attributes: Mapping[str, Any]) -> Linear | None:
+    if weight.ndim != 2:
+        return None
+    alpha, beta = (weight.dtype.type(attributes.get(name, 1.0)) for name in ("alpha", "beta"))
+    if bias is not None and beta:
+        return Linear(weight * alpha, np.broadcast_to(bias.ravel() * beta, weight.shape[1:]))
+    return Linear(weight * alpha)
+
+
+def _arithmetic(operator: str, x: NDArray[Any], *, rows_first: bool) -> Affine | None:
+    if operator == "Add":
+        return Affine(shift=x)
+    if operator == "Mul":
+        return Affine(x)
+    if operator == "Sub":
+        return Affine(shift=-x) if rows_first else Affine(-1.0, x)
+    return Affine(1.0 / x) if rows_first else None
+
+
+def _normalization(
+    operator: str, attributes: Mapping[str, Any], constants: Sequence[Any]
+) -> Part | None:
+    """Return the operation of a node whose first input are the rows."""
+    if operator == "Neg":
+        return Affine(-1.0)
+    if operator == "ai.onnx.ml:Scaler":
+        offset, scale = (_columns(attributes.get(name, 1.0)) for name in ("offset", "scale"))
+        return Affine(scale, -offset * scale)
+    if operator == "BatchNormalization":
+        gamma, beta, mean, variance = constants[:4]
+        epsilon = attributes.get("epsilon", _EPSILON)
+        return Affine.normalization(mean, variance, epsilon, gamma, beta)
+    return activation_of(operator, attributes, constants)
+
+
+def _columns(numbers: Any) -> NDArray[Any]:
+    """Return a number, or one value per column, in float64."""
+    x = np.asarray(numbers, np.float64)
+    return x.reshape(-1 if x.size != 1 else ())
