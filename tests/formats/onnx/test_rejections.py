@@ -90,7 +90,7 @@ Gemm x W b -> h; Relu(slope=0.5) h -> y
 Gemm x W b -> h; Elu(alpha='text') h -> y
     alpha
 ml:Scaler(offset=[1.0]) x -> s; Gemm s W b -> y
-    evaluator
+    finite
 Gemm x strings b -> y
     Gemm
 Gemm x ones:3,1,4 b -> y
