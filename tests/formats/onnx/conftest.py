@@ -79,17 +79,22 @@ def parts_of(text):
 
 
 def cases(text):
-    """Return the lines of a table in pairs: a graph, and below it the expected text.
+    """Return the graphs of a table with their expected text, which stands above them.
 
     A line that ends with a semicolon goes on in the next one.
     """
-    lines = [line.strip() for line in text.strip().replace(";\n", "; ").splitlines()]
-    return list(zip(lines[::2], lines[1::2], strict=True))
+    pairs, expected = [], ""
+    for line in text.replace(";\n   ", ";").splitlines():
+        if line.startswith(" "):
+            pairs.append((line.strip(), expected))
+        else:
+            expected = line
+    return pairs
 
 
 @pytest.fixture
 def graphs(request):
-    """Return the pairs of the table `GRAPHS` of a module."""
+    """Return the graphs of the table `GRAPHS` of a module, with what is expected of each."""
     return cases(request.module.GRAPHS)
 
 

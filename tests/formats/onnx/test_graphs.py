@@ -4,98 +4,67 @@ import numpy as np
 import pytest
 
 PLAIN = "3 -> 4 identity -> 2 identity; logits; float32, numpy"
-# Graphs, each with a part of the expected network below it.
+# Parts of the expected networks, each with graphs below it.
 GRAPHS = """
-Gemm x W b -> h; Gemm h V c -> y
-    PLAIN
-Gemm(transB=1) x WT b -> h; Gemm(transB=1) h VT c -> y
-    PLAIN
-Gemm(alpha=0.5, beta=4.0) x W b -> h; Gemm h V c -> y
-    PLAIN
-Gemm x W -> h; Gemm h V c -> y
-    PLAIN
-Gemm(beta=0.0) x W b -> h; Gemm h V c -> y
-    PLAIN
-Gemm(beta=0.0) x ones:3,3 nan -> y
-    3 -> 3 identity; logits
-Gemm x W half -> h; Gemm h V c -> y
-    PLAIN
-Gemm x W -> g; Add g b -> h; Gemm h V c -> y
-    PLAIN
-Transpose x -> t; Gemm(transA=1) t W b -> h; Gemm h V c -> y
-    PLAIN
-Transpose(perm=[1, 0]) x -> t; Gemm(transA=1) W t columnb -> h; Gemm VT h columnc -> u;
-Transpose u -> y
-    PLAIN
-MatMul x W -> m; Add m b -> h; Gemm h V c -> y
-    PLAIN
-MatMul x W -> m; Add b m -> h; Gemm h V c -> y
-    PLAIN
-MatMul x W -> m; Sub m b -> h; Gemm h V c -> y
-    PLAIN
-MatMul x W -> h; Gemm h V c -> y
-    PLAIN
-Transpose x -> t; MatMul WT t -> m; Add m columnb -> h; Transpose h -> k; Gemm k V c -> y
-    PLAIN
-N,1,3 | MatMul x W -> m; Add m b -> h; MatMul h V -> n; Add n c -> y
-    PLAIN
-N,1,3,1 | Flatten x -> f; Gemm f W b -> h; Gemm h V c -> y
-    PLAIN
-N,3,1 | Reshape x int:-1,3 -> f; Gemm f W b -> h; Gemm h V c -> y
-    PLAIN
-N,3,1 | Reshape x int:0,-1 -> f; Gemm f W b -> h; Gemm h V c -> y
-    PLAIN
-N,1,3 | Shape x -> s; Gather(axis=0) s scalar:0 -> n; Unsqueeze n int:0 -> u;
-Concat(axis=0) u int:-1 -> to; Reshape x to -> f; Gemm f W b -> h; Gemm h V c -> y
-    PLAIN
-N,3,1 | Div int:-3,7 int:2,2 -> to; Reshape x to -> f; Gemm f W b -> h; Gemm h V c -> y
-    PLAIN
-7,1,3 | Reshape x int:7,3 -> f; Gemm f W b -> h; Gemm h V c -> y
-    PLAIN
-N,1,3 | Squeeze x int:1 -> s; MatMul s W -> h; Unsqueeze h int:1 -> u; MatMul u V -> m;
-Squeeze m int:1 -> y
-    PLAIN
-Identity x -> i; Gemm i W b -> g; Dropout g -> d; Identity V -> v; Cast(to=1) d -> h;
-Gemm h v c -> y
-    PLAIN
-Gemm x W b -> h; Gemm h V c -> y; Sin x -> unused
-    PLAIN
-Mul W half -> v; Gemm x v b -> h; Gemm h V c -> y
-    PLAIN
-Sub x mean -> s; Div s scale -> d; Gemm d W b -> h; Gemm h V c -> y
-    3 -> 4 identity -> 2 identity; Standardize(3 means, 3 scales); logits; float32, numpy
-Add x mean -> s; Mul scale s -> d; Gemm d W b -> h; Gemm h V c -> y
-    3 -> 4 identity -> 2 identity; Standardize(3 means, 3 scales); logits; float32, numpy
-Mul half x -> s; Gemm s W b -> h; Gemm h V c -> y
-    2 identity; Scale(0.5); logits
-Sub half x -> s; Neg s -> n; Gemm n W b -> h; Gemm h V c -> y
-    Standardize(mean=0.5, scale=-1.0); Scale(-1.0); logits
-Gemm x W b -> h; Gemm h V c -> l; Softmax l -> y
-    2 softmax; probabilities
-Gemm x W b -> h; Gemm h V c -> l; Softmax(axis=1) l -> y
-    2 softmax; probabilities
-opset=11 | Gemm x W b -> h; Gemm h V c -> l; Softmax l -> y
-    2 softmax; probabilities
-opset=11 | Gemm x W b -> h; Gemm h V c -> l; Reshape l int:-1,2,1 -> r; Softmax(axis=1) r -> y
-    2 softmax; probabilities
-Gemm x ones:3,1 -> l; Sigmoid l -> y
-    3 -> 1 sigmoid; probabilities
-dtype=float64 | Gemm x W b -> h; Gemm h V c -> y
-    2 identity; logits; float64, numpy
-dtype=float16 | Gemm x W b -> h; Gemm h V c -> y
-    2 identity; logits; float16, numpy
-input=uint8 | Cast(to=1) x -> f; Gemm f W b -> h; Gemm h V c -> y
-    PLAIN
-Gemm x W b -> h; Mul h half -> m; Sub b m -> n; Neg n -> h2; Gemm h2 V c -> y
-    PLAIN
-ml:Scaler(offset=[0.5, 1.0, -2.0], scale=[0.3, 4.0, 0.1]) x -> s; Gemm s W b -> h; Gemm h V c -> y
-    2 identity; Standardize(3 means, 3 scales); logits
-BatchNormalization x scale mean mean scale -> n; Gemm n W b -> h; Gemm h V c -> y
-    2 identity; Standardize(3 means, 3 scales); logits
-MatMul x W -> m; BatchNormalization m ones:4 b b ones:4 -> h; Gemm h V c -> y
-    PLAIN
-Gemm x W b -> h; Relu h -> r; BatchNormalization r ones:4 b b ones:4 -> n; Gemm n V c -> y
-    3 -> 4 relu -> 2 identity; logits
+PLAIN
+    Gemm x W b -> h; Gemm h V c -> y
+    Gemm(transB=1) x WT b -> h; Gemm(transB=1) h VT c -> y
+    Gemm(alpha=0.5, beta=4.0) x W b -> h; Gemm h V c -> y
+    Gemm x W -> h; Gemm h V c -> y
+    Gemm(beta=0.0) x W b -> h; Gemm h V c -> y
+    Gemm x W half -> h; Gemm h V c -> y
+    Gemm x W -> g; Add g b -> h; Gemm h V c -> y
+    Transpose x -> t; Gemm(transA=1) t W b -> h; Gemm h V c -> y
+    Transpose(perm=[1, 0]) x -> t; Gemm(transA=1) W t columnb -> h; Gemm VT h columnc -> u;
+    Transpose u -> y
+    MatMul x W -> m; Add m b -> h; Gemm h V c -> y
+    MatMul x W -> m; Add b m -> h; Gemm h V c -> y
+    MatMul x W -> m; Sub m b -> h; Gemm h V c -> y
+    MatMul x W -> h; Gemm h V c -> y
+    Transpose x -> t; MatMul WT t -> m; Add m columnb -> h; Transpose h -> k; Gemm k V c -> y
+    N,1,3 | MatMul x W -> m; Add m b -> h; MatMul h V -> n; Add n c -> y
+    N,1,3,1 | Flatten x -> f; Gemm f W b -> h; Gemm h V c -> y
+    N,3,1 | Reshape x int:-1,3 -> f; Gemm f W b -> h; Gemm h V c -> y
+    N,3,1 | Reshape x int:0,-1 -> f; Gemm f W b -> h; Gemm h V c -> y
+    N,1,3 | Shape x -> s; Gather(axis=0) s scalar:0 -> n; Unsqueeze n int:0 -> u;
+    Concat(axis=0) u int:-1 -> to; Reshape x to -> f; Gemm f W b -> h; Gemm h V c -> y
+    N,3,1 | Div int:-3,7 int:2,2 -> to; Reshape x to -> f; Gemm f W b -> h; Gemm h V c -> y
+    7,1,3 | Reshape x int:7,3 -> f; Gemm f W b -> h; Gemm h V c -> y
+    N,1,3 | Squeeze x int:1 -> s; MatMul s W -> h; Unsqueeze h int:1 -> u; MatMul u V -> m;
+    Squeeze m int:1 -> y
+    Identity x -> i; Gemm i W b -> g; Dropout g -> d; Identity V -> v; Cast(to=1) d -> h;
+    Gemm h v c -> y
+    Gemm x W b -> h; Gemm h V c -> y; Sin x -> unused
+    Mul W half -> v; Gemm x v b -> h; Gemm h V c -> y
+    input=uint8 | Cast(to=1) x -> f; Gemm f W b -> h; Gemm h V c -> y
+    Gemm x W b -> h; Mul h half -> m; Sub b m -> n; Neg n -> h2; Gemm h2 V c -> y
+    MatMul x W -> m; BatchNormalization m ones:4 b b ones:4 -> h; Gemm h V c -> y
+3 -> 3 identity; logits
+    Gemm(beta=0.0) x ones:3,3 nan -> y
+3 -> 4 identity -> 2 identity; Standardize(3 means, 3 scales); logits; float32, numpy
+    Sub x mean -> s; Div s scale -> d; Gemm d W b -> h; Gemm h V c -> y
+    Add x mean -> s; Mul scale s -> d; Gemm d W b -> h; Gemm h V c -> y
+2 identity; Scale(0.5); logits
+    Mul half x -> s; Gemm s W b -> h; Gemm h V c -> y
+Standardize(mean=0.5, scale=-1.0); Scale(-1.0); logits
+    Sub half x -> s; Neg s -> n; Gemm n W b -> h; Gemm h V c -> y
+2 softmax; probabilities
+    Gemm x W b -> h; Gemm h V c -> l; Softmax l -> y
+    Gemm x W b -> h; Gemm h V c -> l; Softmax(axis=1) l -> y
+    opset=11 | Gemm x W b -> h; Gemm h V c -> l; Softmax l -> y
+    opset=11 | Gemm x W b -> h; Gemm h V c -> l; Reshape l int:-1,2,1 -> r; Softmax(axis=1) r -> y
+3 -> 1 sigmoid; probabilities
+    Gemm x ones:3,1 -> l; Sigmoid l -> y
+2 identity; logits; float64, numpy
+    dtype=float64 | Gemm x W b -> h; Gemm h V c -> y
+2 identity; logits; float16, numpy
+    dtype=float16 | Gemm x W b -> h; Gemm h V c -> y
+2 identity; Standardize(3 means, 3 scales); logits
+    ml:Scaler(offset=[0.5, 1.0, -2.0], scale=[0.3, 4.0, 0.1]) x -> s; Gemm s W b -> h;
+    Gemm h V c -> y
+    BatchNormalization x scale mean mean scale -> n; Gemm n W b -> h; Gemm h V c -> y
+3 -> 4 relu -> 2 identity; logits
+    Gemm x W b -> h; Relu h -> r; BatchNormalization r ones:4 b b ones:4 -> n; Gemm n V c -> y
 """
 
 

@@ -5,128 +5,98 @@ import pytest
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
-# Graphs, each with a word of the message below it: the operator, if there is one.
+# Words of the messages, operators if possible, each with graphs below it.
 GRAPHS = """
-N,1,3,3 | Conv x ones:1,1,1,1 -> y
-    Conv
-com.example:Gemm x W b -> y
-    com.example:Gemm
-Gemm x W b -> h; Shrink(lambd=0.5) h -> y
-    Shrink
-Gemm x W b -> h; Transpose x -> t; MatMul t h -> y
-    MatMul
-Gemm x W b -> h; Relu h -> r; Add h r -> y
-    Add
-Relu x -> r; Gemm r W b -> y
-    Relu
-Gemm x W b -> h; Relu h -> r; Tanh r -> y
-    Tanh
-Gemm x W b -> h; Relu h -> r; Add r b -> y
-    Add
-Gemm x W b -> h; Sigmoid h -> s; Gemm x W b -> g; Mul g s -> y
-    Mul
-Gemm x W b -> h; Sigmoid h -> s; Unsqueeze s int:1 -> u; Mul h u -> y
-    Mul
-Gemm x W b -> h; Tanh h -> s; Mul h s -> y
-    Mul
-Div scale x -> s; Gemm s W b -> y
-    Div
-Gemm x W b -> h; Softmax(axis=0) h -> y
-    outputs
-Gemm x W b -> h; Reshape h int:-1,2,2 -> r; Softmax r -> y
-    outputs
-Gemm x W b -> h; Softmax(axis=7) h -> y
-    axis
-opset=11 | Gemm x W b -> h; Reshape h int:-1,2,2 -> r; Softmax(axis=1) r -> s; Flatten s -> y
-    outputs
-N,2,3 | Transpose(perm=[0, 2, 1]) x -> t; Flatten t -> f; Gemm f sixfour b -> y
-    outputs
-N,2,3 | Sub x float32:2,1 -> s; Flatten s -> f; Gemm f ones:6,4 b -> y
-    shape
-N,6 | Reshape x int:-1,3 -> r; Gemm r W b -> y
-    shape
-2,3 | MatMul x W -> m; Add m ones:2,4 -> y
-    Add
-Add x ones:9,1,1 -> s; Gemm s W b -> y
-    shape
-N,5 | Gemm x W b -> h; Gemm h V c -> y
-    shape
-5,5 | Gemm x W b -> h; Gemm h V c -> y
-    shape
-input=uint8 | Sub x uint8:3 -> s; Cast(to=1) s -> f; Gemm f W b -> y
-    Sub
-Gemm x W b -> h; Cast(to=7) h -> i; Cast(to=1) i -> y
-    outputs
-Gemm x W b -> h; Cast(to=7) h -> i; Cast(to=1) i -> f; Gemm f V large -> y
-    outputs
-N,2,3 | Transpose(perm=[0, 2, 1]) x -> t; Flatten t -> f; Gemm f sixfour b -> h; Gemm h V large -> y
-    outputs
-Sub x nan -> s; Gemm s W b -> y
-    finite
-Gemm(alpha=1e39) x W b -> y
-    finite
-N,2 | Shape x -> s; Cast(to=1) s -> f; Reshape f int:2,1 -> w; Gemm x w -> y
-    Gemm
-Gemm x W b -> h; Dropout h half yes -> y
-    outputs
-Gemm x W b -> h; Dropout h -> d y
-    outputs
-Gemm x W b -> h; PRelu h b -> y
-    PRelu
-Gemm x W b -> h; PRelu h -> y
-    PRelu
-Gemm x W b -> h; BatchNormalization(training_mode=1) h b b b ones:4 -> y m v
-    outputs
-Gemm x W b -> h; BatchNormalization h b b -> y
-    unpack
-Gemm x W b -> h; Clip h zero half -> y
-    Clip
-Gemm x W b -> h; HardSigmoid(alpha=0.3) h -> y
-    HardSigmoid
-Gemm x W b -> h; HardSigmoid(alpha='text') h -> y
-    HardSigmoid
-Gemm x W b -> h; Relu(slope=0.5) h -> y
-    Relu
-Gemm x W b -> h; Elu(alpha='text') h -> y
-    alpha
-ml:Scaler(offset=[1.0]) x -> s; Gemm s W b -> y
-    finite
-Gemm x strings b -> y
-    Gemm
-Gemm x ones:3,1,4 b -> y
-    Gemm
-MatMul x b -> y
-    MatMul
-MatMul x -> y
-    MatMul
-MatMul x ones:3,0 -> y
-    shape
-Add x b b -> y
-    fully connected
-outputs=y | Identity -> y
-    Identity
-Constant(value_string='text') -> w; Gemm x w -> y
-    Gemm
-Constant -> w; Gemm x w -> y
-    evaluator
-Sub x mean -> y
-    fully connected
-Identity W -> y
-    'W' from 'x'
-Gemm x nowhere b -> y
-    nowhere
-Gemm h V c -> y; Gemm x W b -> h
-    'h' from 'x'
-Gemm x W b -> g; Add g z -> y; Relu y -> z
-    Add
-outputs=y+h | Gemm x W b -> h; Relu h -> r; Gemm r V c -> y
-    one floating-point output
-outputs= | Gemm x W b -> h
-    one floating-point output
-Expand x int:1,3 -> e; Gemm e W b -> y
-    Expand
-ConstantOfShape int:1000000,1000000 -> w; Gemm x w -> y
-    ConstantOfShape
+Conv
+    N,1,3,3 | Conv x ones:1,1,1,1 -> y
+com.example:Gemm
+    com.example:Gemm x W b -> y
+Shrink
+    Gemm x W b -> h; Shrink(lambd=0.5) h -> y
+MatMul
+    Gemm x W b -> h; Transpose x -> t; MatMul t h -> y
+    MatMul x b -> y
+    MatMul x -> y
+Add
+    Gemm x W b -> h; Relu h -> r; Add h r -> y
+    Gemm x W b -> h; Relu h -> r; Add r b -> y
+    2,3 | MatMul x W -> m; Add m ones:2,4 -> y
+    Gemm x W b -> g; Add g z -> y; Relu y -> z
+Relu
+    Relu x -> r; Gemm r W b -> y
+    Gemm x W b -> h; Relu(slope=0.5) h -> y
+Tanh
+    Gemm x W b -> h; Relu h -> r; Tanh r -> y
+Mul
+    Gemm x W b -> h; Sigmoid h -> s; Gemm x W b -> g; Mul g s -> y
+    Gemm x W b -> h; Sigmoid h -> s; Unsqueeze s int:1 -> u; Mul h u -> y
+    Gemm x W b -> h; Tanh h -> s; Mul h s -> y
+Div
+    Div scale x -> s; Gemm s W b -> y
+outputs
+    Gemm x W b -> h; Softmax(axis=0) h -> y
+    Gemm x W b -> h; Reshape h int:-1,2,2 -> r; Softmax r -> y
+    opset=11 | Gemm x W b -> h; Reshape h int:-1,2,2 -> r; Softmax(axis=1) r -> s; Flatten s -> y
+    N,2,3 | Transpose(perm=[0, 2, 1]) x -> t; Flatten t -> f; Gemm f sixfour b -> y
+    Gemm x W b -> h; Cast(to=7) h -> i; Cast(to=1) i -> y
+    Gemm x W b -> h; Cast(to=7) h -> i; Cast(to=1) i -> f; Gemm f V large -> y
+    N,2,3 | Transpose(perm=[0, 2, 1]) x -> t; Flatten t -> f; Gemm f sixfour b -> h;
+    Gemm h V large -> y
+    Gemm x W b -> h; Dropout h half yes -> y
+    Gemm x W b -> h; Dropout h -> d y
+    Gemm x W b -> h; BatchNormalization(training_mode=1) h b b b ones:4 -> y m v
+axis
+    Gemm x W b -> h; Softmax(axis=7) h -> y
+shape
+    N,2,3 | Sub x float32:2,1 -> s; Flatten s -> f; Gemm f ones:6,4 b -> y
+    N,6 | Reshape x int:-1,3 -> r; Gemm r W b -> y
+    Add x ones:9,1,1 -> s; Gemm s W b -> y
+    N,5 | Gemm x W b -> h; Gemm h V c -> y
+    5,5 | Gemm x W b -> h; Gemm h V c -> y
+    MatMul x ones:3,0 -> y
+Sub
+    input=uint8 | Sub x uint8:3 -> s; Cast(to=1) s -> f; Gemm f W b -> y
+finite
+    Sub x nan -> s; Gemm s W b -> y
+    Gemm(alpha=1e39) x W b -> y
+    ml:Scaler(offset=[1.0]) x -> s; Gemm s W b -> y
+Gemm
+    N,2 | Shape x -> s; Cast(to=1) s -> f; Reshape f int:2,1 -> w; Gemm x w -> y
+    Gemm x strings b -> y
+    Gemm x ones:3,1,4 b -> y
+    Constant(value_string='text') -> w; Gemm x w -> y
+PRelu
+    Gemm x W b -> h; PRelu h b -> y
+    Gemm x W b -> h; PRelu h -> y
+unpack
+    Gemm x W b -> h; BatchNormalization h b b -> y
+Clip
+    Gemm x W b -> h; Clip h zero half -> y
+HardSigmoid
+    Gemm x W b -> h; HardSigmoid(alpha=0.3) h -> y
+    Gemm x W b -> h; HardSigmoid(alpha='text') h -> y
+alpha
+    Gemm x W b -> h; Elu(alpha='text') h -> y
+fully connected
+    Add x b b -> y
+    Sub x mean -> y
+Identity
+    outputs=y | Identity -> y
+evaluator
+    Constant -> w; Gemm x w -> y
+'W' from 'x'
+    Identity W -> y
+nowhere
+    Gemm x nowhere b -> y
+'h' from 'x'
+    Gemm h V c -> y; Gemm x W b -> h
+one floating-point output
+    outputs=y+h | Gemm x W b -> h; Relu h -> r; Gemm r V c -> y
+    outputs= | Gemm x W b -> h
+Expand
+    Expand x int:1,3 -> e; Gemm e W b -> y
+ConstantOfShape
+    ConstantOfShape int:1000000,1000000 -> w; Gemm x w -> y
 """
 
 
