@@ -22,6 +22,7 @@ from xpnet.formats.description import arrays_by_name, describe, network_from_des
 from xpnet.formats.onnx.activations import GATES, activation_of
 from xpnet.formats.onnx.operations import OPERATORS, SKIPPED, operation_of
 from xpnet.formats.onnx.writing import EXACT_KEY, METADATA_KEY, model_of, onnx_library
+from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.network import Network
 
 __all__ = ["ExactFileError", "read"]
@@ -220,6 +221,14 @@ class _Graph:
         from onnx.reference import ReferenceEvaluator
         from onnx.reference.op_run import OpRun
 
+        class Gelu(OpRun):  # type: ignore[misc]
+            """ONNX's own is composed of other operators, with an erf of float32."""
+
+            op_domain = ""
+
+            def _run(self, x: Any, *, approximate: str) -> tuple[Any]:
+                return (ACTIVATIONS["gelu"](x, np, approximate=approximate),)
+
         class LogSoftmax(OpRun):  # type: ignore[misc]
             """ONNX's own is the logarithm of a softmax, which underflows."""
 
@@ -233,7 +242,7 @@ class _Graph:
         try:
             graph = onnx.helper.make_graph(nodes, "graph", [], [onnx.ValueInfoProto(name=name)])
             model = onnx.helper.make_model(graph, opset_imports=self._opsets)
-            evaluator = ReferenceEvaluator(model, new_ops=[LogSoftmax])
+            evaluator = ReferenceEvaluator(model, new_ops=[Gelu, LogSoftmax])
             return [np.asarray(evaluator.run(None, dict(x))[0]) for x in inputs]
         except Exception as error:  # of any operator
             msg = f"ONNX's evaluator must compute the graph: {_first_line(error)}"
