@@ -175,13 +175,13 @@ def check_outputs(
     they may saturate all units. Of an output's size, which a large bias may dominate, only the
     rounding of the original is allowed, at least that of 1, as in the tail of an activation.
 
-    An output that overflows in the original is not compared; over the other rows, the spread of
-    that column is its size.
+    Numbers that overflow in the original are not compared, since rounding decides which; beside
+    them, the spread of an output is its size.
     """
     draw = np.random.default_rng(0)
     shape = (sum(batches), network.n_in)
     share = np.sqrt(max(epsilon, np.finfo(np.float32).eps, np.finfo(network.dtype).eps))
-    spread = np.zeros(network.n_out)
+    spread, is_compared = np.zeros(network.n_out), np.zeros(network.n_out, bool)
     for rows in (draw.standard_normal(shape), draw.uniform(0.0, 255.0, shape)):
         x = rows.astype(network.dtype)
         parts = np.split(x, np.cumsum(batches)[:-1])
@@ -192,13 +192,17 @@ def check_outputs(
             raise ValueError(msg)
         size, overflows = np.fmax.reduce(np.abs(expected)), np.isnan(expected)
         spread = np.fmax(spread, np.fmax.reduce(expected) - np.fmin.reduce(expected))
+        is_compared |= ~overflows.all(axis=0)
         bound = share * np.where(overflows.any(axis=0), size, spread)
-        bound += 64.0 * epsilon * np.fmax(size, 1.0)
+        bound += min(64.0 * epsilon, share) * np.fmax(size, 1.0)
         apart = deviation(found, expected, np.where(overflows, np.inf, bound))
         if apart.n_exceeding:
             pair = f"{found[apart.worst]:.6g} instead of {expected[apart.worst]:.6g}"
             msg = f"the network must give the model's outputs for random rows; got {pair}"
             raise ValueError(msg)
+    if not is_compared.all():
+        msg = "the model must give finite outputs for random rows; got NaN or infinity"
+        raise ValueError(msg)
 
 
 def _finite(outputs: NDArray[Any], n_rows: int) -> NDArray[Any]:
