@@ -1,0 +1,298 @@
+"""torch: modules, by the functions that they call, and files of a ``state_dict``."""
+
+import copy
+import io
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.arrays.transfer import to_numpy
+from xpnet.files.errors import WeightsError
+from xpnet.files.optional import import_optional
+from xpnet.formats.chain import Activate, Affine, Linear, Outputs, Part, network_of_chain
+from xpnet.functions.activations import ACTIVATIONS
+from xpnet.networks.network import Network
+
+__all__ = ["from_torch", "read"]
+
+_NEED = (
+    "files of torch need torch 2.10 or newer; without it, weights can be written elsewhere by"
+    ' safetensors.torch.save_file(model.state_dict(), "model.safetensors")'
+)
+_OLDEST = (2, 10)  # files passed the checks of older ones: CVE-2025-32434, CVE-2026-24747
+_CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model")
+# Functions, methods and attributes, in lower case and without underscores. The classes in torch.nn
+# have attributes with the names of the options.
+_ACTIVATIONS = {row.torch.lower(): row for row in ACTIVATIONS.values() if row.torch}
+# Values of the attributes for which xpnet's function has no option. Above its threshold of 20,
+# torch's softplus(x) is x: rounded correctly in float32, and with an error of 2e-9 in float64.
+_FIXED = {"Hardtanh": {"min_val": -1, "max_val": 1}, "Softplus": {"beta": 1, "threshold": 20}}
+_NEUTRAL = frozenset(  # they leave the values unchanged
+    {"flatten", "view", "reshape", "squeeze", "unsqueeze", "contiguous", "clone", "detach"}
+    | {"unflatten", "float", "double", "half", "to", "type"}
+)
+_FACTS = frozenset({"size", "dim", "len", "numel", "shape", "ndim", "device", "dtype"})
+_ARITHMETIC: dict[tuple[str, bool], Callable[[Any], Affine]] = {  # by whether the rows come first
+    ("add", True): lambda x: Affine(1.0, x),
+    ("add", False): lambda x: Affine(1.0, x),
+    ("mul", True): Affine,
+    ("mul", False): Affine,
+    ("sub", True): lambda x: Affine(1.0, -x),
+    ("sub", False): lambda x: Affine(-1.0, x),
+    ("rsub", True): lambda x: Affine(-1.0, x),
+    ("div", True): lambda x: Affine(1.0 / x),
+}
+
+_Chain: TypeAlias = tuple[tuple[str, Part], ...]
+
+
+def read(path: Path) -> tuple[dict[str, NDArray[Any]], None]:
+    """Return the tensors of a state_dict, alone or in a checkpoint; bfloat16 becomes float32.
+
+    Raise WeightsError for other files, and MissingPackageError if torch is not installed.
+    """
+    content = path.read_bytes()
+    torch = import_optional("torch", _NEED, "torch>=2.10")
+    if torch.__version__ < _OLDEST:
+        msg = f"{_NEED}; got {torch.__version__}"
+        raise WeightsError(msg, file=path)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            for key in _CHECKPOINT_KEYS:
+                found = found[key] if isinstance(found.get(key), Mapping) else found
+            # Without the counters of BatchNorm, whose other arrays are rejected by their names.
+            names = [name for name in found if not name.endswith("num_batches_tracked")]
+            return {name: to_numpy(found[name]) for name in names}, None
+    except Exception as error:
+        msg = "damaged, or not tensors alone: write it by torch.save(model.state_dict(), path)"
+        raise WeightsError(msg, file=path) from error
+
+
+def from_torch(module: Any, /) -> Network:
+    """Return the network of a torch module, on the host.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A module whose forward takes rows and is a chain of Linear layers and activations, as
+        modules, functions or methods, in nested modules as well. Flatten, view and reshape to rows,
+        Dropout and Identity are skipped; BatchNorm1d is folded into a neighbouring layer;
+        arithmetic with constants before the first layer, such as ``x / 255``, becomes
+        preprocessing. Parameters may be on any device. The module is left as it is.
+
+    Returns
+    -------
+    Network
+        In the module's own dtype (bfloat16 becomes float32), with ``output="probabilities"`` if
+        the last activation is a softmax, or the sigmoid of one unit. It takes the module's inputs:
+        for raw bytes and a module of pixels in 0..1, add the step ``xpnet.Scale(1 / 255)``. Nothing
+        warns without it, unless the module standardises pixels.
+
+    Raises
+    ------
+    TypeError
+        If `module` is no module, or calls another function: the message names the first one.
+    ValueError
+        If an operation has settings that xpnet's function lacks; a parameter is NaN or infinite;
+        the layers do not fit or are missing; or the network differs from the module on random
+        rows, in float64 if a copy of the module computes in it.
+
+    Examples
+    --------
+    >>> from_torch(torch.nn.Sequential(torch.nn.Linear(4, 2)))  # doctest: +SKIP
+    Network(4 -> 2 identity; logits; float32, numpy)
+    """
+    torch: Any = sys.modules.get("torch")
+    if torch is None or not isinstance(module, torch.nn.Module):
+        msg = f"`module` must be a torch.nn.Module; got {type(module).__name__}"
+        raise TypeError(msg)
+    module = getattr(module, "_orig_mod", module)  # of torch.compile
+    modes = [(part, part.training) for part in module.modules()]
+    try:
+        with torch.no_grad(), warnings.catch_warnings(action="ignore"):
+            rows, chain = _record(torch, module.eval())
+            outputs, epsilon = _original(torch, module, rows)
+            return network_of_chain(chain, outputs, epsilon=epsilon)
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+def _rejection(what: str) -> TypeError:
+    rule = "`module` must be a chain of Linear layers and activations"
+    remedy = "pass nn.Sequential of the layers, or build xpnet.Network"
+    return TypeError(f"{rule}; got {what}: {remedy}")
+
+
+def _record(torch: Any, module: Any) -> tuple[Any, _Chain]:
+    """Return rows that a module takes, as wide as one of its layers, and what it does with them."""
+    parts = list(module.modules())
+    if any(isinstance(x, torch.nn.modules.lazy.LazyModuleMixin) for x in parts):
+        msg = "lazy layers before their first call"
+        raise _rejection(msg)
+    reasons = []
+    for first in (x for x in parts if isinstance(x, torch.nn.Linear)):
+        rows = first.weight.new_zeros(2, first.in_features)
+        trace = _Trace(torch, rows)
+        call = {"__torch_function__": lambda _, *given, trace=trace: trace.call(*given)}
+        mode = type("Mode", (torch.overrides.TorchFunctionMode,), call)
+        try:
+            with mode():
+                result = module(rows)
+            if (chain := trace.chain_of(result)) is not None:
+                return rows, chain
+            reasons.append("")
+        except Exception as error:  # noqa: BLE001 (of rows that do not fit)
+            reasons.append(f" ({str(error).partition(chr(10))[0]:.200})")
+        if trace.error:
+            raise trace.error
+    msg = "a forward that does not return one result of Linear layers for rows"
+    raise _rejection(msg + "".join(reasons[:1]))
+
+
+def _original(torch: Any, module: Any, rows: Any) -> tuple[Outputs, float]:
+    """Return a module as a function of arrays, and the epsilon of what it computes.
+
+    A copy computes in float64, unless the forward, a class of the user's or the device cannot.
+    """
+    epsilon = max(torch.finfo(x.dtype).eps for x in module.parameters() if x.is_floating_point())
+    try:
+        double, wide = copy.deepcopy(module).double(), rows.double()
+        if double(wide).dtype == torch.float64:
+            module, rows, epsilon = double, wide, torch.finfo(torch.float64).eps
+    except Exception:  # noqa: BLE001, S110
+        pass
+
+    def outputs(x: NDArray[Any]) -> NDArray[Any]:
+        try:
+            return np.asarray(to_numpy(module(torch.asarray(x).to(rows))))
+        except Exception as error:
+            msg = f"a forward that fails for {len(x)} rows"
+            raise _rejection(msg) from error
+
+    return outputs, epsilon
+
+
+class _Trace:
+    """The chains of operations from rows of inputs to the tensors that a module computes.
+
+    `call` takes the place of every function of torch while the module runs. `error` is the first
+    one about a function that no chain has, which the forward may catch.
+    """
+
+    def __init__(self, torch: Any, rows: Any) -> None:
+        self.error: Exception | None = None
+        self._torch = torch
+        # By identity; the tensors are kept, so that no other one gets theirs.
+        self._chains: dict[int, tuple[Any, _Chain]] = {id(rows): (rows, ())}
+        self._n_rows = len(rows)
+
+    def chain_of(self, result: Any) -> _Chain | None:
+        """Return the operations that gave a tensor of one row per row, None for other objects."""
+        found, chain = self._chains.get(id(result), (None, None))
+        return chain if found is not None and len(found) == self._n_rows else None
+
+    def call(self, function: Any, _: Any, args: Sequence[Any] = (), options: Any = None) -> Any:
+        """Return the result of a function; raise TypeError or ValueError if no chain has it."""
+        options = options or {}
+        given = (*args, *options.values())
+        values = [y for x in given for y in (x if isinstance(x, list | tuple) else (x,))]
+        inputs = [x for x in values if id(x) in self._chains]
+        name = function.__name__
+        if name == "__get__":
+            name = getattr(function.__self__, "__name__", "property")
+        name = name.strip("_")
+        if not inputs or name in _FACTS:
+            return function(*args, **options)
+        try:
+            if len(inputs) > 1:
+                msg = f"the function {name} of several results"
+                raise _rejection(msg)
+            part = self._part(name, args, options)
+        except (TypeError, ValueError) as error:
+            self.error = self.error or error
+            raise
+        result = function(*args, **options)
+        before = self._chains[id(inputs[0])][1]
+        self._chains[id(result)] = result, before if part is None else (*before, (name, part))
+        return result
+
+    def _part(self, name: str, args: Sequence[Any], options: Mapping[str, Any]) -> Part | None:
+        """Return the operation of a function; None if it leaves the values unchanged."""
+        is_first = id(next(iter(args), None)) in self._chains
+        plain = name.replace("_", "").lower()
+        part: Part | None = None
+        if plain in _NEUTRAL:
+            return None
+        if plain in {"dropout", "alphadropout"}:
+            if options.get("training", True):
+                msg = f"{name} must have training=self.training; got True"
+                raise ValueError(msg)
+            return None
+        if plain in _ACTIVATIONS:
+            part = _activation(self._torch.nn, name, args[1:], options)
+        elif plain in _LAYERS and is_first:
+            part = _LAYERS[plain](*args[1:], **options)
+        elif (plain, is_first) in _ARITHMETIC and len(args) == 2 and not options:
+            other = args[is_first]
+            number = to_numpy(other) if isinstance(other, self._torch.Tensor) else np.asarray(other)
+            if number.size in {1, *number.shape[-1:]}:  # one, or one per column
+                number = number.reshape(number.shape[-1:]).astype(np.float64, casting="same_kind")
+                part = _ARITHMETIC[plain, is_first](number)
+        if part is None:
+            msg = f"the function {name}"
+            raise _rejection(msg)
+        return part
+
+
+def _linear(weight: Any, bias: Any = None) -> Linear:
+    return Linear(to_numpy(weight).T, None if bias is None else to_numpy(bias))
+
+
+def _product(weight: Any) -> Linear | None:
+    return Linear(to_numpy(weight)) if weight.ndim == 2 else None
+
+
+def _batch_norm(
+    mean: Any, variance: Any, *, weight: Any, bias: Any, eps: float, training: bool, **_: Any
+) -> Affine | None:
+    if training:  # with the statistics of the rows
+        return None
+    gamma = 1.0 if weight is None else to_numpy(weight)
+    beta = 0.0 if bias is None else to_numpy(bias)
+    return Affine.normalization(to_numpy(mean), to_numpy(variance), eps, gamma, beta)
+
+
+_LAYERS: dict[str, Callable[..., Part | None]] = {
+    "batchnorm": _batch_norm,
+    "linear": _linear,
+    "matmul": _product,
+    "mm": _product,
+}
+
+
+def _activation(
+    modules: Any, name: str, args: Sequence[Any], options: Mapping[str, Any]
+) -> Activate | None:
+    """Return the activation of a function, whose arguments are those of the module."""
+    row = _ACTIVATIONS[name.replace("_", "").lower()]
+    given = {x: y for x, y in options.items() if x not in {"inplace", "_stacklevel"}}
+    if given.get("dtype", 0) is None:
+        del given["dtype"]
+    try:
+        module = getattr(modules, str(row.torch))(*args, **given)
+    except TypeError:
+        return None
+    if row.torch == "Hardtanh" and (module.min_val, module.max_val) == (0, 6):
+        return Activate("relu6")
+    for option, value in _FIXED.get(str(row.torch), {}).items():
+        if getattr(module, option) != value:
+            msg = f"{name} must have {option}={value}; got {getattr(module, option)}"
+            raise ValueError(msg)
+    return Activate(row.name, {option: getattr(module, option) for option in row.options})
