@@ -82,9 +82,10 @@ def network_of_chain(
     dtypes = []
     for where, part in chain:
         if isinstance(part, Linear):
-            arrays = [x for x in (part.weight, part.bias) if x is not None]
-            check_parameters({f"parameters of {where}": x for x in arrays})
-            dtypes += [x.dtype for x in arrays]
+            named = {"weight": part.weight, "bias": part.bias}
+            arrays = {f"{name} of {where}": x for name, x in named.items() if x is not None}
+            check_parameters(arrays)
+            dtypes += [x.dtype for x in arrays.values()]
             layers.append(_dense(part, waiting))
             waiting, is_open = [], True
         elif isinstance(part, Affine) and is_open:
