@@ -1,11 +1,13 @@
-"""Conversion from scikit-learn's MLPClassifier and MLPRegressor, with scalers.
+"""Conversion from scikit-learn's MLPClassifier and MLPRegressor, with scalers."""
 
-Estimators are recognised by the names of their classes; scikit-learn is never imported.
-"""
-
+import warnings
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.formats.chain import check_outputs
 from xpnet.networks.column_names import with_input_names
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, Output
@@ -14,7 +16,7 @@ from xpnet.networks.preprocessing import Standardize, Step
 __all__ = ["from_sklearn"]
 
 _ACTIVATIONS = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
-_LAST = {"identity": "identity", "exp": "exponential"}
+_ACTIVATIONS |= {"softmax": "softmax", "exp": "exponential"}
 
 
 def from_sklearn(estimator: Any, /) -> Network:
@@ -39,7 +41,8 @@ def from_sklearn(estimator: Any, /) -> Network:
         If the estimator or a step is of another class or not fitted, or the classes are neither
         strings nor integers.
     ValueError
-        If a scaler clips, or the classifier gives several labels per row.
+        If a scaler clips, the classifier gives several labels per row, or the network differs from
+        the estimator on random rows.
 
     Examples
     --------
@@ -58,25 +61,33 @@ def from_sklearn(estimator: Any, /) -> Network:
         network = replace(last.network_, preprocessing=[*steps, *last.network_.preprocessing])
         return with_input_names(network, names)
     _check_fitted(last, "coefs_")
-    classes = None
-    final = "identity"
-    if _has_class(last, "MLPClassifier"):
-        if last.n_outputs_ > 1 and last.out_activation_ != "softmax":
-            msg = "`estimator` must give one label per row; got a multilabel classifier"
-            raise ValueError(msg)
-        classes = last.classes_.tolist()
-        if last.classes_.dtype.kind in "fb" and all(float(x).is_integer() for x in classes):
-            classes = [int(x) for x in classes]
-    elif last.out_activation_ not in _LAST:
-        msg = f"`estimator` must have the output identity or exp; got {last.out_activation_!r}"
+    is_classifier, final = _has_class(last, "MLPClassifier"), last.out_activation_
+    if is_classifier and last.n_outputs_ > 1 and final != "softmax":
+        msg = "`estimator` must give one label per row; got a multilabel classifier"
         raise ValueError(msg)
-    else:
-        final = _LAST[last.out_activation_]
-    functions = [_ACTIVATIONS[last.activation]] * (len(last.coefs_) - 1) + [final]
+    functions = [_ACTIVATIONS[last.activation]] * (len(last.coefs_) - 1) + [_ACTIVATIONS[final]]
     layers = [Dense(*x) for x in zip(last.coefs_, last.intercepts_, functions, strict=True)]
-    output: Output = "values" if classes is None else "logits"
-    network = Network(layers, preprocessing=steps, output=output, classes=classes)
+    output: Output = "probabilities" if is_classifier else "values"
+    network = Network(layers, preprocessing=steps, output=output)
+
+    def outputs(x: NDArray[Any]) -> NDArray[Any]:
+        found = estimator.predict_proba(x) if is_classifier else estimator.predict(x)
+        return np.asarray(found).reshape(len(x), -1)[:, -network.n_out :]  # the second of two
+
+    with warnings.catch_warnings(action="ignore"):  # that these rows have no names of columns
+        check_outputs(network.astype("float64"), outputs)
+    if is_classifier:
+        layers[-1] = replace(layers[-1], activation="identity")
+        network = Network(layers, preprocessing=steps, output="logits", classes=_classes(last))
     return with_input_names(network, names)
+
+
+def _classes(classifier: Any) -> list[Any]:
+    """Return the classes; booleans and whole numbers in floating point as integers."""
+    classes: list[Any] = classifier.classes_.tolist()
+    is_number = classifier.classes_.dtype.kind in "fb"
+    is_whole = is_number and all(float(x).is_integer() for x in classes)
+    return [int(x) for x in classes] if is_whole else classes
 
 
 def _has_class(estimator: Any, *names: str) -> bool:
