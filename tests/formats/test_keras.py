@@ -179,9 +179,9 @@ REJECTED = {
     "scales": (lambda: by_parts(layers.Rescaling([1.0, 2.0])), ValueError, "Rescaling"),
     "first": (lambda: by_parts(layers.Flatten("channels_first")), ValueError, "outputs"),
     "invert": (
-        lambda: sequential(layers.Normalization(None, 1.0, 4.0, invert=True), DENSE(3)),
+        lambda: sequential(layers.Normalization(None, 0.0, 1.0, invert=True), DENSE(3)),
         ValueError,
-        "outputs",
+        "invert",
     ),
 }
 

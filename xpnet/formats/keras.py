@@ -157,6 +157,9 @@ def _batch_normalization(layer: Any) -> list[Part]:
 
 
 def _normalization(layer: Any) -> list[Part]:
+    if layer.invert:
+        msg = f"{layer.name!r} must have invert=False; got True"
+        raise ValueError(msg)
     numbers = (_to_numpy(x).astype(np.float64) for x in (layer.mean, layer.variance))
     mean, variance = (x.reshape(-1 if x.size > 1 else ()) for x in numbers)
     deviation = np.maximum(np.sqrt(variance), _MIN_DEVIATION)

@@ -4,6 +4,7 @@ import copy
 import io
 import sys
 import warnings
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,13 +22,12 @@ from xpnet.networks.network import Network
 __all__ = ["from_torch", "read"]
 
 _NEED = (
-    "files of torch need torch 2.10 or newer; without it, weights can be written elsewhere by"
+    "files of torch need torch 2.10 or newer; elsewhere, write the weights for xpnet by"
     ' safetensors.torch.save_file(model.state_dict(), "model.safetensors")'
 )
-_OLDEST = (2, 10)  # files passed the checks of older ones: CVE-2025-32434, CVE-2026-24747
+_OLDEST = (2, 10)  # files pass the checks of older ones: CVE-2025-32434, CVE-2026-24747
 _CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model")
-# Functions, methods and attributes, in lower case and without underscores. The classes in torch.nn
-# have attributes with the names of the options.
+# Names in lower case and without underscores; attributes of the classes are named as the options.
 _ACTIVATIONS = {row.torch.lower(): row for row in ACTIVATIONS.values() if row.torch}
 # Values of the attributes for which xpnet's function has no option. Above its threshold of 20,
 # torch's softplus(x) is x: rounded correctly in float32, and with an error of 2e-9 in float64.
@@ -56,22 +56,31 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], None]:
 
     Raise WeightsError for other files, and MissingPackageError if torch is not installed.
     """
-    content = path.read_bytes()
+    stream = io.BytesIO(path.read_bytes())
     torch = import_optional("torch", _NEED, "torch>=2.10")
     if torch.__version__ < _OLDEST:
         msg = f"{_NEED}; got {torch.__version__}"
         raise WeightsError(msg, file=path)
     try:
         with warnings.catch_warnings(action="ignore"):
-            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            _check_archive(stream)
+            found = torch.load(stream, map_location="cpu", weights_only=True)
             for key in _CHECKPOINT_KEYS:
                 found = found[key] if isinstance(found.get(key), Mapping) else found
             # Without the counters of BatchNorm, whose other arrays are rejected by their names.
-            names = [name for name in found if not name.endswith("num_batches_tracked")]
-            return {name: to_numpy(found[name]) for name in names}, None
+            kept = {x: y for x, y in found.items() if not x.endswith("num_batches_tracked")}
+            return {name: to_numpy(tensor) for name, tensor in kept.items()}, None
     except Exception as error:
         msg = "damaged, or not tensors alone: write it by torch.save(model.state_dict(), path)"
         raise WeightsError(msg, file=path) from error
+
+
+def _check_archive(stream: io.BytesIO) -> None:
+    """Raise an error for what torch does not look at: checksums, and members marked as folders."""
+    with zipfile.ZipFile(stream) as archive:  # no file of torch before 1.6, which has no checksums
+        if archive.testzip() or any(x.external_attr & 0x10 for x in archive.infolist()):
+            raise ValueError
+    stream.seek(0)
 
 
 def from_torch(module: Any, /) -> Network:
@@ -180,7 +189,7 @@ def _original(torch: Any, module: Any, rows: Any) -> tuple[Outputs, float]:
 
 
 class _Trace:
-    """The chains of operations from rows of inputs to the tensors that a module computes.
+    """The chains of operations from two rows of inputs to the tensors that a module computes.
 
     `call` takes the place of every function of torch while the module runs. `error` is the first
     one about a function that no chain has, which the forward may catch.
@@ -191,12 +200,11 @@ class _Trace:
         self._torch = torch
         # By identity; the tensors are kept, so that no other one gets theirs.
         self._chains: dict[int, tuple[Any, _Chain]] = {id(rows): (rows, ())}
-        self._n_rows = len(rows)
 
     def chain_of(self, result: Any) -> _Chain | None:
-        """Return the operations that gave a tensor of one row per row, None for other objects."""
+        """Return the operations that gave a tensor of two rows, None for other objects."""
         found, chain = self._chains.get(id(result), (None, None))
-        return chain if found is not None and len(found) == self._n_rows else None
+        return chain if found is not None and len(found) == 2 else None
 
     def call(self, function: Any, _: Any, args: Sequence[Any] = (), options: Any = None) -> Any:
         """Return the result of a function; raise TypeError or ValueError if no chain has it."""
@@ -255,10 +263,6 @@ def _linear(weight: Any, bias: Any = None) -> Linear:
     return Linear(to_numpy(weight).T, None if bias is None else to_numpy(bias))
 
 
-def _product(weight: Any) -> Linear | None:
-    return Linear(to_numpy(weight)) if weight.ndim == 2 else None
-
-
 def _batch_norm(
     mean: Any, variance: Any, *, weight: Any, bias: Any, eps: float, training: bool, **_: Any
 ) -> Affine | None:
@@ -272,8 +276,8 @@ def _batch_norm(
 _LAYERS: dict[str, Callable[..., Part | None]] = {
     "batchnorm": _batch_norm,
     "linear": _linear,
-    "matmul": _product,
-    "mm": _product,
+    "matmul": lambda x: Linear(to_numpy(x)) if x.ndim == 2 else None,
+    "mm": lambda x: Linear(to_numpy(x)),
 }
 
 
@@ -282,9 +286,7 @@ def _activation(
 ) -> Activate | None:
     """Return the activation of a function, whose arguments are those of the module."""
     row = _ACTIVATIONS[name.replace("_", "").lower()]
-    given = {x: y for x, y in options.items() if x not in {"inplace", "_stacklevel"}}
-    if given.get("dtype", 0) is None:
-        del given["dtype"]
+    given = {x: y for x, y in options.items() if x not in {"dtype", "inplace", "_stacklevel"}}
     try:
         module = getattr(modules, str(row.torch))(*args, **given)
     except TypeError:
