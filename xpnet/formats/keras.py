@@ -62,13 +62,13 @@ def from_keras(model: Any, /) -> Network:
     Network(4 -> 2 identity; logits; float32, numpy)
     """
     if not _is_model(model):
-        found = _full_name(type(model))
+        found = _full_name(model)
         msg = f"`model` must be a keras.Sequential or a functional keras.Model; got {found}"
         raise TypeError(msg)
     if not model.built or len(model.inputs) != 1 or len(model.outputs) != 1:
         msg = "`model` must be built, with one input, such as keras.Input, and one output"
         raise ValueError(msg)
-    shape = model.input_shape[1:]
+    shape = model.inputs[0].shape[1:]
 
     def outputs(x: NDArray[Any]) -> NDArray[Any]:
         if None in shape or math.prod(shape) != x.shape[1]:
@@ -83,18 +83,19 @@ def from_keras(model: Any, /) -> Network:
 
 
 def _full_name(x: Any) -> str:
-    """Return the name of a class or function, with its module."""
-    return f"{x.__module__}.{x.__name__}"
+    """Return the name of a function, or of the class of an object, with its module."""
+    named = x if hasattr(x, "__name__") else type(x)
+    return f"{named.__module__}.{named.__name__}"
 
 
 def _own_name(x: Any, folder: str) -> str:
-    """Return the name of a class or function in a folder of Keras, "" for others."""
+    """Return the same name without the module, "" unless it is of a folder of Keras."""
     found = re.fullmatch(rf"keras\.(?:.*\.)?{folder}\.(?:.*\.)?(\w+)", _full_name(x))
     return found[1] if found else ""
 
 
 def _is_model(x: Any) -> bool:
-    return _own_name(type(x), "models") in {"Functional", "Sequential"}
+    return _own_name(x, "models") in {"Functional", "Sequential"}
 
 
 def _layers(model: Any) -> Iterator[Any]:
@@ -105,11 +106,11 @@ def _layers(model: Any) -> Iterator[Any]:
 
 def _chain(model: Any) -> Iterator[tuple[str, Part]]:
     for layer in _layers(model):
-        kind = _own_name(type(layer), "layers")
+        kind = _own_name(layer, "layers")
         where = f"{kind} {layer.name!r}"
         if kind not in {*_OPERATIONS, *_NEUTRAL}:
             known = ", ".join(sorted({*_NEUTRAL, *_OPERATIONS}))
-            msg = f"layers must be Keras' own {known}; got {_full_name(type(layer))} {layer.name!r}"
+            msg = f"layers must be Keras' own {known}; got {_full_name(layer)} {layer.name!r}"
             raise TypeError(msg)
         for part in _OPERATIONS[kind](layer) if kind in _OPERATIONS else ():
             yield where, part
@@ -124,11 +125,11 @@ def _to_numpy(x: Any) -> NDArray[Any]:
 def _activation(layer: Any) -> list[Part]:
     """Return the activation of a layer: a function, or a layer such as ``LeakyReLU(0.1)``."""
     function = layer.activation
-    if (kind := _own_name(type(function), "layers")) in _OPERATIONS:
+    if (kind := _own_name(function, "layers")) in _OPERATIONS:
         return _OPERATIONS[kind](function)
     found = _ACTIVATIONS.get(_own_name(function, "activations"))
     if found is None:
-        got = _full_name(function if hasattr(function, "__name__") else type(function))
+        got = _full_name(function)
         msg = f"{layer.name!r} must have an activation of Keras and xpnet; got {got}"
         raise ValueError(msg)
     return [Activate(found, ACTIVATIONS[found].keras_defaults)]

@@ -219,9 +219,6 @@ class _Trace:
         if not inputs or name in _FACTS:
             return function(*args, **options)
         try:
-            if len(inputs) > 1:
-                msg = f"the function {name} of several results"
-                raise _rejection(msg)
             part = self._part(name, args, options)
         except (TypeError, ValueError) as error:
             self.error = self.error or error
