@@ -196,7 +196,14 @@ def test_rejected(name):
 def test_nan():
     model = sequential(DENSE(3))
     model.layers[0].bias.assign([0.0, np.nan, 0.0])
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(ValueError, match=r"bias .* must be finite"):
+        from_keras(model)
+
+
+def test_outputs_that_all_overflow():
+    model = sequential(DENSE(3), DENSE(2))
+    model.set_weights([np.full(x.shape, 1e38) for x in model.get_weights()])
+    with pytest.raises(ValueError, match="outputs"):
         from_keras(model)
 
 
