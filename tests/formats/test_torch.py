@@ -166,7 +166,7 @@ FORWARDS = {
     that_looks_at_the_shape: "9 -> 5 relu -> 3 identity; Scale(2.0);"
     " Standardize(mean=0.25, scale=1.0); logits",
     with_keywords: "9 -> 5 relu -> 3 softmax; probabilities",
-    lambda m, x: functional.silu(x @ m.matrix + m.fc2.bias): "9 -> 3 silu; logits",
+    lambda m, x: functional.silu(x @ m.matrix + m.fc2.bias[None]): "9 -> 3 silu; logits",
 }
 
 

@@ -120,9 +120,12 @@ def test_rejected(error, name, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_an_older_torch(error, monkeypatch):
-    monkeypatch.setattr(torch, "__version__", torch.torch_version.TorchVersion("2.9.1+cpu"))
-    message = error(saved(module().state_dict()), activation="relu")
+def test_an_older_torch(opened, error, monkeypatch):
+    version, content = torch.torch_version.TorchVersion, saved(module().state_dict())
+    monkeypatch.setattr(torch, "__version__", version("2.10.0"))
+    assert opened(content, activation="relu").n_in == 3
+    monkeypatch.setattr(torch, "__version__", version("2.9.1+cpu"))
+    message = error(content, activation="relu")
     assert "2.9.1" in message
     assert "safetensors.torch.save_file(model.state_dict()" in message
 
