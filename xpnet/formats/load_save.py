@@ -172,6 +172,7 @@ def save(
     input_dtype : str, optional
         Dtype of the inputs of an ONNX file: "uint8" for raw pixels. By default that of the
         network.
+
     Raises
     ------
     TypeError
