@@ -203,7 +203,7 @@ def test_any_network(network, name, tmp_path_factory):
 
 @pytest.mark.slow
 @ANY
-@given(network=networks(ONNX_ACTIVATIONS, 1e-4))
+@given(network=networks([x for x in ONNX_ACTIVATIONS if x != "celu"], 1e-4))  # float32 alone
 def test_any_network_that_onnx_holds(network, tmp_path_factory):
     pytest.importorskip("onnx", reason="the package onnx is not installed")
     path = tmp_path_factory.getbasetemp() / "any.onnx"
