@@ -33,7 +33,7 @@ class Linear:
 class Affine:
     """``x * factor + shift`` in float64: numbers, or arrays of one value per column."""
 
-    factor: Any = 1.0
+    factor: Any
     shift: Any = 0.0
 
     @classmethod
@@ -137,7 +137,9 @@ def _columns(affine: Affine, width: int, where: str) -> tuple[NDArray[Any], NDAr
 
 
 def _with_step(steps: list[Step], affine: Affine) -> list[Step]:
-    """Return preprocessing with an operation as its last step."""
+    """Return preprocessing with an operation as its last step, unless it changes nothing."""
+    if np.all(affine.factor == 1.0) and not np.any(affine.shift):
+        return steps
     factor, shift = (float(x) if np.ndim(x) == 0 else x for x in (affine.factor, affine.shift))
     last = steps[-1] if steps and not np.any(shift) else None
     if isinstance(last, Standardize) and isinstance(last.scale, float) and last.scale == 1.0:

@@ -59,11 +59,11 @@ def _linear(weight: Any, bias: Any, attributes: Mapping[str, Any]) -> Linear | N
 
 def _arithmetic(operator: str, x: NDArray[Any], *, rows_first: bool) -> Affine | None:
     if operator == "Add":
-        return Affine(shift=x)
+        return Affine(1.0, x)
     if operator == "Mul":
         return Affine(x)
     if operator == "Sub":
-        return Affine(shift=-x) if rows_first else Affine(-1.0, x)
+        return Affine(1.0, -x) if rows_first else Affine(-1.0, x)
     return Affine(1.0 / x) if rows_first else None
 
 

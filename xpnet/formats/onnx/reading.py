@@ -53,7 +53,7 @@ def read(path: Path) -> tuple[Network, bool]:
         network = network_from_description(metadata[METADATA_KEY], own)
         if model_of(network, graph.input_dtype).graph == model.graph:
             return network, True
-    network = network_of_chain(graph.chain(), graph.outputs, batches=(20,))
+    network = network_of_chain(graph.chain(), graph.outputs, batches=(10,))
     if entries:  # of a changed file; or of xpnet 0.1 and 0.2, without activations and preprocessing
         kept = {x: y for x, y in entries.items() if x not in {"activations", "preprocessing"}}
         description = json.dumps({**json.loads(describe(network)), **kept})
