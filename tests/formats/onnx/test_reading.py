@@ -2,11 +2,9 @@
 
 import json
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
 
 import xpnet
 from xpnet import DataWarning, Dense, Network, Scale, WeightsError
@@ -25,25 +23,9 @@ NETWORK = Network(LAYERS, Scale(1 / 255), "probabilities", ["no", "yes"], {"auth
 GOOD = serialize(NETWORK)
 
 
-@settings(derandomize=True, deadline=None, database=None, max_examples=150)
-@given(content=st.binary(max_size=200))
-def test_any_bytes(content, tmp_path_factory):
-    path = tmp_path_factory.getbasetemp() / "bytes.onnx"
-    path.write_bytes(b"\x08\x09" + content)
-    with pytest.raises(WeightsError, match=r"bytes\.onnx: "):
-        xpnet.load(path)
-
-
 @pytest.mark.parametrize(
     "content",
-    [
-        b"",
-        b"a text",
-        b"\x08\x09",
-        b"\x08\x09\x3a\x00",
-        GOOD[:-9],
-        GOOD.replace(b"Relu", b"Re\xff\n"),
-    ],
+    [b"", b"text", b"\x08\x09", b"\x08\x09\x3a\0", GOOD[:-9], GOOD.replace(b"Relu", b"R\xff\n.")],
     ids=["empty", "text", "no graph", "empty graph", "truncated", "not UTF-8"],
 )
 def test_files_that_are_none(refusal, content):
@@ -90,33 +72,22 @@ def test_numbers_that_are_listed_as_inputs(opened, model_of):
     assert opened(model).n_out == 2
 
 
-@pytest.mark.parametrize(
-    "change", [{"dims": [3, 5]}, {"dims": [12]}, {"dims": [4, 3]}, {"data_type": 1000}], ids=str
-)
 @pytest.mark.parametrize("field", ["raw_data", "float_data"])
-def test_tensors_that_do_not_fit(refusal, tensor_of, field, change):
+@pytest.mark.parametrize("dims", [[3, 5], [12], [4, 3]], ids=str)
+def test_tensors_that_do_not_fit(refusal, tensor_of, numbers, field, dims):
     model, tensor = tensor_of
     if field == "float_data":
         tensor.ClearField("raw_data")
-        tensor.float_data.extend([1.0] * 12)
-    tensor.dims[:] = change.get("dims", tensor.dims)
-    tensor.data_type = change.get("data_type", tensor.data_type)
+        tensor.float_data.extend(numbers["W"].reshape(-1))
+    tensor.dims[:] = dims
     assert refusal(model)
 
 
-@pytest.mark.parametrize("kind", ["STRING", "COMPLEX64", "FLOAT8E5M2", "INT4", "UNDEFINED"])
+@pytest.mark.parametrize("kind", [1000, 0, 8, 14, 19, 22])  # 8 and more: strings, COMPLEX64 ...
 def test_tensors_that_are_no_numbers(refusal, tensor_of, kind):
     model, tensor = tensor_of
-    tensor.data_type = onnx.TensorProto.DataType.Value(kind)
+    tensor.data_type = kind
     assert refusal(model)
-
-
-@pytest.mark.parametrize("name", ["W", "c"])
-@pytest.mark.parametrize("number", [np.nan, np.inf])
-def test_numbers_that_are_not_finite(refusal, model_of, numbers, name, number):
-    damaged = numbers[name].astype("f4")
-    damaged.flat[-1] = number
-    assert "finite" in refusal(model_of(FIRST + LAST, constants={name: damaged}))
 
 
 @pytest.fixture
@@ -174,23 +145,11 @@ CLASSIFIER = (
 def test_labels_are_not_read(opened, model_of, check_agreement):
     model = model_of(CLASSIFIER, constants={"classes": np.asarray([3, 5, 7, 9])})
     model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
-    with pytest.warns(DataWarning, match="label") as caught:
+    with pytest.warns(DataWarning, match="label"):
         network = opened(model)
     assert "4 softmax; Standardize(3 means, 3 scales); probabilities" in repr(network)
-    assert network.classes is None
-    assert Path(caught[0].filename).name == "conftest.py"  # the line that called load
     model.graph.output.reverse()
     check_agreement(network, model)
-
-
-def test_a_file_with_labels_alone(refusal, model_of):
-    model = model_of(f"{FIRST}ArgMax(axis=1) h -> y", result=onnx.TensorProto.INT64)
-    assert "one floating-point output" in refusal(model)
-
-
-def test_raw_pixels_of_others(opened, model_of):
-    network = opened(model_of("input=uint8 | Cast(to=1) x -> f; Gemm f W b -> y"))
-    assert network.metadata == {"input_range": "0..255"}
 
 
 def changed(change):
@@ -245,7 +204,7 @@ def test_an_own_file_without_its_metadata(opened):
     "text",
     [
         "{",
-        "[]",
+        "[1]",
         "[" * 100_000,
         '{"version": 2}',
         '{"version": 1, "classes": "ab", "output": "logits"}',

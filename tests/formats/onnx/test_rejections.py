@@ -1,6 +1,5 @@
 """Graphs that are not fully connected networks, or whose operators would be misread."""
 
-import numpy as np
 import pytest
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
@@ -21,10 +20,8 @@ Add
     Gemm x W b -> h; Relu h -> r; Add h r -> y
     Gemm x W b -> h; Relu h -> r; Add r b -> y
     2,3 | MatMul x W -> m; Add m ones:2,4 -> y
-    Gemm x W b -> g; Add g z -> y; Relu y -> z
 Relu
     Relu x -> r; Gemm r W b -> y
-    Gemm x W b -> h; Relu(slope=0.5) h -> y
 Tanh
     Gemm x W b -> h; Relu h -> r; Tanh r -> y
 Mul
@@ -45,8 +42,6 @@ outputs
     Gemm x W b -> h; Dropout h half yes -> y
     Gemm x W b -> h; Dropout h -> d y
     Gemm x W b -> h; BatchNormalization(training_mode=1) h b b b ones:4 -> y m v
-axis
-    Gemm x W b -> h; Softmax(axis=7) h -> y
 shape
     N,2,3 | Sub x float32:2,1 -> s; Flatten s -> f; Gemm f ones:6,4 b -> y
     N,6 | Reshape x int:-1,3 -> r; Gemm r W b -> y
@@ -57,6 +52,7 @@ shape
 Sub
     input=uint8 | Sub x uint8:3 -> s; Cast(to=1) s -> f; Gemm f W b -> y
 finite
+    Gemm x ones:3,3 nan -> y
     Sub x nan -> s; Gemm s W b -> y
     Gemm(alpha=1e39) x W b -> y
     ml:Scaler(offset=[1.0]) x -> s; Gemm s W b -> y
@@ -74,22 +70,20 @@ Clip
     Gemm x W b -> h; Clip h zero half -> y
 HardSigmoid
     Gemm x W b -> h; HardSigmoid(alpha=0.3) h -> y
+str
     Gemm x W b -> h; HardSigmoid(alpha='text') h -> y
 alpha
     Gemm x W b -> h; Elu(alpha='text') h -> y
 fully connected
-    Add x b b -> y
     Sub x mean -> y
-Identity
-    outputs=y | Identity -> y
+    Identity W -> y
+    Gemm h V c -> y; Gemm x W b -> h
 evaluator
     Constant -> w; Gemm x w -> y
-'W' from 'x'
-    Identity W -> y
-nowhere
+    Gemm x W b -> h; Softmax(axis=7) h -> y
+before it is used
     Gemm x nowhere b -> y
-'h' from 'x'
-    Gemm h V c -> y; Gemm x W b -> h
+    Gemm x W b -> g; Add g z -> y; Relu y -> z
 one floating-point output
     outputs=y+h | Gemm x W b -> h; Relu h -> r; Gemm r V c -> y
     outputs= | Gemm x W b -> h
@@ -100,13 +94,10 @@ ConstantOfShape
 """
 
 
-def test_graphs_that_are_refused(refusal, model_of, graphs, numbers, subtests):
-    sixfour = numbers["W"].repeat(2, axis=0).cumsum(axis=0).astype("f4")
-    constants = {"sixfour": sixfour, "large": np.full(2, 2e5, "f4")}
+def test_graphs_that_are_refused(refusal, model_of, graphs, subtests):
     for graph, word in graphs:
         with subtests.test(graph):
-            model = model_of(graph, constants=constants)
-            assert word in refusal(model)
+            assert word in refusal(model_of(graph))
 
 
 def test_constants_that_nothing_uses_are_not_computed(opened, model_of):
@@ -122,20 +113,17 @@ def test_two_inputs(refusal, model_of):
 
 
 @pytest.mark.parametrize("operator", ["If", "Loop", "Scan"])
-@pytest.mark.parametrize("text", ["{} condition -> v; Gemm x v b -> y", "{} x -> y"])
-def test_graphs_within_graphs(refusal, model_of, operator, text):
-    model = model_of(text.format(operator), constants={"condition": np.ones(1, bool)})
+def test_graphs_within_graphs(refusal, model_of, operator):
+    model = model_of(f"{operator} zero -> v; Gemm x v b -> y")
     inner = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["z"])], "g", [], [])
-    for name in ("then_branch", "else_branch", "body"):
-        model.graph.node[0].attribute.append(onnx.helper.make_attribute(name, inner))
+    model.graph.node[0].attribute.append(onnx.helper.make_attribute("body", inner))
     assert operator in refusal(model)
 
 
-@pytest.mark.parametrize("domain", ["", "ai.onnx", "com.example"])
-def test_functions_of_the_file(refusal, model_of, domain):
-    model = model_of(f"Gemm x W b -> h; {domain}{':' if domain else ''}Relu h -> y")
+def test_functions_of_the_file(refusal, model_of):
+    model = model_of("Gemm x W b -> h; Relu h -> y")
     body = [onnx.helper.make_node("Tanh", ["a"], ["b"])]
     model.functions.append(
-        onnx.helper.make_function(domain, "Relu", ["a"], ["b"], body, model.opset_import)
+        onnx.helper.make_function("", "Relu", ["a"], ["b"], body, model.opset_import)
     )
-    assert "functions" in refusal(model)
+    assert "alone" in refusal(model)

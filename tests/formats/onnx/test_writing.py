@@ -5,9 +5,10 @@ import pytest
 
 import xpnet
 from xpnet import Dense, Network, Scale, Standardize, Whiten
-from xpnet.formats.description import arrays_by_name, describe
+from xpnet.formats.description import describe
 from xpnet.formats.onnx import serialize
 from xpnet.formats.onnx.activations import ACTIVATION_OPERATORS, CLIP_BOUNDS
+from xpnet.formats.onnx.writing import model_of
 from xpnet.functions.activations import ACTIVATIONS
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
@@ -61,72 +62,47 @@ def test_bytes_as_inputs():
     assert parts(network, input_dtype="uint8") == (operators, 17, "uint8")
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_files_are_valid(dtype, subtests):
-    for activation in KNOWN:
-        if (activation, dtype) in {("celu", "float16"), ("celu", "float64")}:
-            continue
-        with subtests.test(activation=activation):
-            model = onnx.ModelProto.FromString(serialize(make(activation, dtype=dtype)))
-            onnx.checker.check_model(model, full_check=True)
-            given = model.graph.input[0].type.tensor_type.shape
-            assert [dim.dim_param for dim in given.dim] == ["batch", ""]
-            assert model.graph.output[0].name == "logits"
+def test_inputs_and_outputs():
+    (given,), (result,) = (getattr(model_of(make()).graph, x) for x in ("input", "output"))
+    shapes = [x.type.tensor_type.shape.dim for x in (given, result)]
+    assert [[n.dim_param or n.dim_value for n in x] for x in shapes] == [["batch", 3], ["batch", 2]]
+    assert result.name == "logits"
 
 
-def test_agreement_with_onnxruntime(check_agreement, run, subtests):
-    x = np.random.default_rng(3).standard_normal((500, 3)).astype(np.float32)
+def test_every_activation(check_agreement, subtests):
     for activation in KNOWN:
         with subtests.test(activation=activation):
             network = make(activation, preprocessing=Standardize(0.5, np.float32([1, 2, 3])))
-            model = serialize(network)
-            check_agreement(network, model, n_rows=100)
-            assert np.array_equal(run(model, x)[0].argmax(axis=1), network(x).argmax(axis=1))
+            check_agreement(network, serialize(network), shape=(100,))
 
 
-def test_whitening_by_onnxruntime(check_agreement):
-    network = make(preprocessing=[Scale(0.5), WHITEN])
-    check_agreement(network, serialize(network), n_rows=100)
+EYE = Dense(np.eye(3, dtype="f4"), np.zeros(3, "f4"), "softmax")
 
 
 @pytest.mark.parametrize(
-    ("activation", "options"),
+    ("network", "input_dtype"),
     [
-        ("celu", {"alpha": 0.25}),
-        ("elu", {"alpha": 0.3}),
-        ("gelu", {"approximate": "tanh"}),
-        ("leaky_relu", {"negative_slope": 0.2}),
+        (make("celu", {"alpha": 0.25}), None),
+        (make("elu", {"alpha": 0.3}), None),
+        (make("gelu", {"approximate": "tanh"}), None),
+        (make("leaky_relu", {"negative_slope": 0.2}), None),
+        (make(dtype="float16", preprocessing=Scale(0.25)), None),
+        (make(dtype="float64", preprocessing=Scale(0.25)), None),
+        (make(preprocessing=[Scale(0.5), WHITEN]), None),
+        (Network([EYE], output="probabilities"), None),
+        (xpnet.load("sample"), "uint8"),
     ],
+    ids=str,
 )
-def test_options(check_agreement, activation, options):
-    network = make(activation, options)
-    check_agreement(network, serialize(network))
-
-
-@pytest.mark.parametrize("dtype", ["float16", "float64"])
-def test_other_dtypes(check_agreement, dtype):
-    network = make(dtype=dtype, preprocessing=Scale(0.25))
-    check_agreement(network, serialize(network))
-
-
-@pytest.mark.parametrize("n_rows", [1, 256])
-def test_raw_pixels(check_agreement, n_rows):
-    network = xpnet.load("sample")
-    model = serialize(network, input_dtype="uint8")
-    check_agreement(network, model, n_rows=n_rows, dtype="uint8")
-
-
-def test_probabilities(check_agreement):
-    layer = Dense(np.eye(3, dtype="f4"), np.zeros(3, "f4"), "softmax")
-    network = Network([layer], output="probabilities")
-    model = onnx.ModelProto.FromString(serialize(network))
-    assert model.graph.output[0].name == "probabilities"
-    check_agreement(network, model)
+def test_agreement_with_onnxruntime(check_agreement, opened, network, input_dtype):
+    content = serialize(network, input_dtype=input_dtype)
+    check_agreement(network, content, shape=(50,), dtype=input_dtype)
+    assert describe(opened(content)) == describe(network)  # not as the graph rounds it
 
 
 def test_activations_that_onnx_has_not():
     for activation in sorted(set(ACTIVATIONS) - {*KNOWN, "linear"}):
-        with pytest.raises(ValueError, match=f"'{activation}', only for .*, sigmoid, silu, "):
+        with pytest.raises(ValueError, match=f"'{activation}'"):
             serialize(make(activation))
 
 
@@ -140,31 +116,3 @@ def test_dtypes_that_an_operator_has_not(dtype):
 def test_preprocessing_that_the_dtype_has_not(step):
     with pytest.raises(ValueError, match="ONNX must hold the preprocessing in float16; got 1"):
         serialize(make(dtype="float16", preprocessing=step))
-
-
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_they_come_back(tmp_path, dtype, subtests):
-    """Every activation and step, of which a graph rounds the numbers, with bytes as inputs too."""
-    path, vector = tmp_path / "model.onnx", np.asarray([1.5, 0.1, 3.0])
-    steps = {
-        "none": (),
-        "scale": Scale(1 / 255),
-        "standardize": (Standardize(0.1307, 0.3081), Standardize(vector, vector)),
-        "whiten": (Scale(-0.1), WHITEN),
-    }
-    for activation in KNOWN:
-        for name, step in steps.items():
-            if activation == "celu" and dtype != "float32":
-                continue
-            with subtests.test(activation=activation, step=name):
-                facts = {"classes": ["no", "yes"], "metadata": {"author": "me"}}
-                options = {"alpha": 1 / 3} if activation in {"elu", "celu"} else None
-                network = make(activation, options, dtype, preprocessing=step, **facts)
-                input_dtype = "uint8" if name == "scale" else None
-                xpnet.save(network, path, input_dtype=input_dtype, force=True)
-                again = xpnet.load(path)
-                assert describe(again) == describe(network)
-                arrays, expected = arrays_by_name(again), arrays_by_name(network)
-                assert list(arrays) == list(expected)
-                assert all(x.tobytes() == expected[key].tobytes() for key, x in arrays.items())
-                assert {x.dtype for x in arrays.values()} == {np.dtype(dtype)}

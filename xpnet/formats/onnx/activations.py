@@ -17,40 +17,29 @@ CLIP_BOUNDS = {name: row.onnx_clip for name, row in _ROWS.items() if row.onnx_cl
 # Activation -> activation of its product with its own argument.
 GATES = {row.onnx_gate: name for name, row in _ROWS.items() if row.onnx_gate}
 
-# Attributes are float32, in which 1/6 is rounded differently.
-_TOLERANCE = 1e-6
 _LARGEST = float(np.finfo(np.float32).max)  # old exporters write it for a missing bound
 
 
 def activation_of(
-    operator: str, attributes: Mapping[str, Any], constants: Sequence[Any] = ()
+    operator: str, attributes: Mapping[str, Any], constants: Sequence[Any]
 ) -> Activate | None:
     """Return the activation of an operator with attributes, and inputs after the first."""
-    if operator == "Clip":
-        return _clip(attributes, *constants[:2])
     if operator == "PRelu":
-        slopes = np.unique(constants[:1])
-        if slopes.size != 1:
-            return None
-        return Activate("leaky_relu", {"negative_slope": float(slopes[0])})
+        slopes = np.unique(constants)
+        is_one = slopes.size == 1
+        return Activate("leaky_relu", {"negative_slope": float(slopes[0])}) if is_one else None
+    if operator == "Clip":  # the bounds are attributes in old versions
+        given = [None if x is None else x.item() for x in (*constants, None, None)]
+        low = attributes.get("min", -np.inf) if given[0] is None else given[0]
+        high = attributes.get("max", np.inf) if given[1] is None else given[1]
+        bounds = (low, high if high < _LARGEST else np.inf)
+        return next((Activate(name) for name, x in CLIP_BOUNDS.items() if x == bounds), None)
     for name, row in ACTIVATION_OPERATORS.items():
         values = {**row.fixed, **row.defaults, **attributes}
-        is_it = row.name == operator and set(values) <= {*row.options, *row.fixed}
-        if is_it and all(_is_near(values[x], number) for x, number in row.fixed.items()):
+        # Attributes are float32, in which 1/6 is rounded differently.
+        if row.name == operator and all(abs(values[x] - y) < 1e-6 for x, y in row.fixed.items()):
             return Activate(name, {y: _shortest(values[x]) for x, y in row.options.items()})
     return None
-
-
-def _clip(attributes: Mapping[str, Any], low: Any = None, high: Any = None) -> Activate | None:
-    """Return the activation with these bounds, which are attributes in old versions."""
-    low = attributes.get("min", -np.inf) if low is None else low.item()
-    high = attributes.get("max", np.inf) if high is None else high.item()
-    bounds = (low, high if high < _LARGEST else np.inf)
-    return next((Activate(name) for name, known in CLIP_BOUNDS.items() if known == bounds), None)
-
-
-def _is_near(value: Any, number: float) -> bool:
-    return isinstance(value, int | float) and abs(value - number) <= _TOLERANCE
 
 
 def _shortest(value: Any) -> Any:

@@ -18,11 +18,9 @@ __all__ = ["OPERATORS", "SKIPPED", "operation_of"]
 SKIPPED = frozenset(
     {"Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 )
-_BINARY = frozenset({"Add", "Div", "Gemm", "MatMul", "Mul", "Sub"})
-_UNARY = frozenset(operator.name for operator in ACTIVATION_OPERATORS.values())
-_UNARY |= {"BatchNormalization", "Clip", "Neg", "PRelu", "ai.onnx.ml:Scaler"}
-_OF_CONSTANTS = frozenset({"Concat", "Constant", "Gather", "Shape", "Slice"})
-OPERATORS = SKIPPED | _BINARY | _UNARY | _OF_CONSTANTS
+OPERATORS = SKIPPED | {operator.name for operator in ACTIVATION_OPERATORS.values()}
+OPERATORS |= {"Add", "BatchNormalization", "Clip", "Div", "Gemm", "MatMul", "Mul", "Neg", "PRelu"}
+OPERATORS |= {"Sub", "ai.onnx.ml:Scaler", "Concat", "Constant", "Gather", "Shape", "Slice"}
 _EPSILON = float(np.float32(1e-5))  # of BatchNormalization
 
 
@@ -31,56 +29,46 @@ def operation_of(
 ) -> Part | None:
     """Return the operation of a node; None if it is not part of a network.
 
-    The values are those of its inputs, None for the rows and for omitted inputs.
+    The values are those of its inputs, of floating-point numbers; None for the rows and for omitted
+    inputs.
     """
     first, second, third, *_ = (*values, None, None)
     rows_first = first is None
     other: Any = second if rows_first else first
-    if any(x is not None and x.dtype.kind != "f" for x in values):
-        return None
-    if operator not in _BINARY:
-        return _normalization(operator, attributes, values[1:]) if rows_first else None
-    if other is None or not (rows_first or second is None):
-        return None
-    if operator in {"Gemm", "MatMul"}:
-        is_turned = rows_first == bool(attributes.get("transB" if rows_first else "transA", 0))
-        return _linear(other.T if is_turned else other, third, attributes)
-    return _arithmetic(operator, _columns(other), rows_first=rows_first)
+    part: Part | None = None
+    match operator:
+        case "Gemm" | "MatMul":
+            is_turned = rows_first == bool(attributes.get("transB" if rows_first else "transA", 0))
+            part = _linear(np.transpose(other) if is_turned else other, third, attributes)
+        case "Add":
+            part = Affine(1.0, _columns(other))
+        case "Sub":
+            part = Affine(1.0, -_columns(other)) if rows_first else Affine(-1.0, _columns(other))
+        case "Mul":
+            part = Affine(_columns(other))
+        case "Div" if rows_first:
+            part = Affine(1.0 / _columns(other))
+        case "Neg":
+            part = Affine(-1.0)
+        case "BatchNormalization":
+            gamma, beta, mean, variance = values[1:5]
+            epsilon = attributes.get("epsilon", _EPSILON)
+            part = Affine.normalization(mean, variance, epsilon, gamma, beta)
+        case "ai.onnx.ml:Scaler":
+            scale = _columns(attributes.get("scale"))
+            part = Affine(scale, -_columns(attributes.get("offset")) * scale)
+        case _ if rows_first:
+            part = activation_of(operator, attributes, values[1:])
+    return part
 
 
 def _linear(weight: Any, bias: Any, attributes: Mapping[str, Any]) -> Linear | None:
-    if weight.ndim != 2:
+    if np.ndim(weight) != 2:
         return None
     alpha, beta = (weight.dtype.type(attributes.get(name, 1.0)) for name in ("alpha", "beta"))
     if bias is not None and beta:
         return Linear(weight * alpha, np.broadcast_to(bias.ravel() * beta, weight.shape[1:]))
     return Linear(weight * alpha)
-
-
-def _arithmetic(operator: str, x: NDArray[Any], *, rows_first: bool) -> Affine | None:
-    if operator == "Add":
-        return Affine(1.0, x)
-    if operator == "Mul":
-        return Affine(x)
-    if operator == "Sub":
-        return Affine(1.0, -x) if rows_first else Affine(-1.0, x)
-    return Affine(1.0 / x) if rows_first else None
-
-
-def _normalization(
-    operator: str, attributes: Mapping[str, Any], constants: Sequence[Any]
-) -> Part | None:
-    """Return the operation of a node whose first input are the rows."""
-    if operator == "Neg":
-        return Affine(-1.0)
-    if operator == "ai.onnx.ml:Scaler":
-        offset, scale = (_columns(attributes.get(name, np.nan)) for name in ("offset", "scale"))
-        return Affine(scale, -offset * scale)
-    if operator == "BatchNormalization":
-        gamma, beta, mean, variance = constants[:4]
-        epsilon = attributes.get("epsilon", _EPSILON)
-        return Affine.normalization(mean, variance, epsilon, gamma, beta)
-    return activation_of(operator, attributes, constants)
 
 
 def _columns(numbers: Any) -> NDArray[Any]:

@@ -7,11 +7,11 @@ import numpy as np
 from xpnet.arrays.transfer import to_numpy
 from xpnet.files.optional import import_optional
 from xpnet.formats.description import arrays_by_name, describe
-from xpnet.formats.onnx.activations import ACTIVATION_OPERATORS, CLIP_BOUNDS, GATES
+from xpnet.formats.onnx.activations import ACTIVATION_OPERATORS, CLIP_BOUNDS
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
-from xpnet.networks.preprocessing import Scale, Step, Whiten
+from xpnet.networks.preprocessing import Scale, Standardize, Step, Whiten
 
 __all__ = ["EXACT_KEY", "METADATA_KEY", "model_of", "onnx_library", "serialize"]
 
@@ -20,6 +20,12 @@ METADATA_KEY = "xpnet"
 # The same of a file with the exact forward pass, which has other constants.
 EXACT_KEY = "xpnet_exact"
 
+# The operators of a step, each with its field, and the number that changes nothing.
+_OPERATIONS: dict[type[Step], Any] = {
+    Scale: (("Mul", "factor", 1.0),),
+    Standardize: (("Sub", "mean", 0.0), ("Div", "scale", 1.0)),
+    Whiten: (("Sub", "mean", 0.0), ("MatMul", "matrix", 1.0)),
+}
 # Version of ONNX's operators, unless an activation needs a newer one.
 _MIN_VERSION = 17
 # Version of the format. ONNX Runtime rejects unknown versions; no operator needs a newer one.
@@ -101,13 +107,7 @@ class _GraphBuilder:
 
     def add_step(self, i: int, step: Step) -> None:
         """Add the arithmetic of a step of preprocessing, without its neutral numbers."""
-        if isinstance(step, Whiten):
-            operations: Any = (("Sub", "mean", 0.0), ("MatMul", "matrix", 1.0))
-        elif isinstance(step, Scale):
-            operations = (("Mul", "factor", 1.0),)
-        else:
-            operations = (("Sub", "mean", 0.0), ("Div", "scale", 1.0))
-        for operator, name, neutral in operations:
+        for operator, name, neutral in _OPERATIONS[type(step)]:
             x = getattr(step, name)
             if not isinstance(x, float):
                 self._add(operator, f"preprocessing.{i}.{name}")
@@ -119,20 +119,18 @@ class _GraphBuilder:
         name = layer.activation
         if name in {"identity", "linear"}:
             return
-        if name in ACTIVATION_OPERATORS:
-            operator = ACTIVATION_OPERATORS[name]
+        if operator := ACTIVATION_OPERATORS.get(name):
             free = {x: layer.options[option] for x, option in operator.options.items()}
             self._add(operator.name, **operator.fixed, **free)
             self._since = max(self._since, operator.since)
         elif name in CLIP_BOUNDS:
             self._add("Clip", *CLIP_BOUNDS[name])
         elif gate := ACTIVATIONS[name].onnx_gate:
-            before, operator = self._last, ACTIVATION_OPERATORS[gate]
-            self._add(operator.name, **operator.fixed)
+            before = self._last
+            self._add(ACTIVATION_OPERATORS[gate].name)
             self._add("Mul", before)
         else:
-            known = ", ".join(sorted({*ACTIVATION_OPERATORS, *CLIP_BOUNDS, *GATES.values()}))
-            msg = f"ONNX has no operator for the activation {name!r}, only for {known}"
+            msg = f"ONNX has no operator for the activation {name!r}"
             raise ValueError(msg)
 
     def as_model(self) -> Any:
