@@ -34,52 +34,33 @@ NUMBERS |= {
     "nan": np.asarray([0.0, np.nan, 0.0], "f4"),
     "strings": np.asarray([["a"] * 4] * 3, object),
     "yes": np.asarray(1, bool),
+    "index": np.asarray(0),
 }
-_OWN_DTYPE = {"nan", "strings", "yes"}
+_OWN_DTYPE = {"nan", "strings", "yes", "index"}
 _NODE = re.compile(r"(?:(?P<domain>[a-z.]+):)?(?P<operator>\w+)(?P<options>\(.*\))?(?P<inputs>.*)")
-_DOMAINS = {"ml": "ai.onnx.ml"}
 
 
 def nodes_of(onnx, text):
-    """Return nodes such as ``Gemm(transB=1) x WT b -> h; Relu h -> y``; - is an omitted input."""
+    """Return nodes such as ``Gemm(transB=1) x WT b -> h; Relu h -> y``."""
     nodes = []
     for part in text.split("; "):
         before, outputs = part.split("->")
         match = _NODE.fullmatch(before)
         call = ast.parse(f"f{match['options'] or '()'}", mode="eval").body
-        inputs = ["" if name == "-" else name for name in match["inputs"].split()]
-        attributes = {x.arg: ast.literal_eval(x.value) for x in call.keywords}
-        node = onnx.helper.make_node(match["operator"], inputs, outputs.split(), **attributes)
-        node.domain = _DOMAINS.get(match["domain"], match["domain"] or "")
+        options = {x.arg: ast.literal_eval(x.value) for x in call.keywords}
+        names = match["inputs"].split(), outputs.split()
+        node = onnx.helper.make_node(match["operator"], *names, domain=match["domain"], **options)
         nodes.append(node)
     return nodes
 
 
 def constant_of(name, dtype):
-    """Return a named constant, or one such as ``int:-1,3``, ``scalar:0`` or ``ones:3,4``."""
+    """Return a named constant, numbers such as ``int:-1,3``, or ones such as ``float32:3,4``."""
     kind, _, numbers = name.partition(":")
     if not _:
         return NUMBERS[name] if name in _OWN_DTYPE else NUMBERS[name].astype(dtype)
     values = [int(x) for x in numbers.split(",") if x]
-    if kind == "ones":
-        return np.ones(values, "f4")
-    if kind == "int":
-        return np.asarray(values, np.int64)
-    return np.asarray(values[0]) if kind == "scalar" else np.ones(values, kind)
-
-
-def parts_of(text):
-    """Return the arguments of `model_of` before the bar: a shape, and options such as opset=11."""
-    parts = {}
-    for word in text.split():
-        name, _, value = word.partition("=")
-        if not _:
-            lengths = [] if name == "scalar" else name.split(",")
-            numbers = [int(x) if x.isdigit() else x for x in lengths]
-            parts["shape"] = None if name == "?" else numbers
-        else:
-            parts[name] = int(value) if value.isdigit() else value.replace("+", " ")
-    return parts
+    return np.asarray(values, np.int64) if kind == "int" else np.ones(values, kind)
 
 
 @pytest.fixture
@@ -109,12 +90,17 @@ def onnx():
 
 @pytest.fixture(scope="session")
 def model_of(onnx):
-    """Return a model of nodes, with a shape and options before a bar or as arguments."""
+    """Return a model of nodes, with a shape and options such as opset=11 before a bar."""
 
     def make(text, **given):
         before, _, after = text.rpartition(" | ")
-        parts = {"shape": ("N", 3), "outputs": "y", "opset": 17, "dtype": "float32"}
-        parts |= {**parts_of(before), **given}
+        parts = {"shape": ("N", 3), "outputs": "y", "opset": 17, "dtype": "float32", **given}
+        for word in before.split():
+            name, _, value = word.partition("=")
+            if value:
+                parts[name] = int(value) if value.isdigit() else value
+            else:
+                parts["shape"] = [int(x) if x.isdigit() else x for x in name.split(",")]
         dtype, constants = parts["dtype"], parts.get("constants", {})
         nodes = nodes_of(onnx, after)
         used = dict.fromkeys(name for node in nodes for name in node.input)
@@ -127,7 +113,7 @@ def model_of(onnx):
             nodes,
             "graph",
             [describe("x", kind, parts["shape"])],
-            [describe(name, result, None) for name in parts["outputs"].split()],
+            [describe(name, result, None) for name in parts["outputs"].split("+")],
             [tensor(np.asarray(known[name]), name) for name in used if name in known],
         )
         versions = {"": parts["opset"]} | {node.domain: 1 for node in nodes if node.domain}

@@ -40,45 +40,33 @@ def test_inputs_and_outputs(path, dtype, kind):
     model = onnx.load(path)
     assert list(map(type_of, model.graph.input)) == [("input", kind, ["batch", 784])]
     assert list(map(type_of, model.graph.output)) == [("logits", "FLOAT", ["batch", 10])]
-    assert model.producer_name == "xpnet"
-    assert "rounded as in IEEE 754" in model.doc_string
     assert {x.key: x.value for x in model.metadata_props} == {"xpnet_exact": describe(network)}
-
-
-def test_the_name_of_the_output(path):
-    xpnet.save(network_of(output="values"), path)
-    assert list(map(type_of, onnx.load(path).graph.output)) == [("values", "DOUBLE", ["batch", 1])]
+    with pytest.raises(WeightsError, match=r"exact\.onnx: .* exact forward pass"):
+        xpnet.load(path)
 
 
 @pytest.mark.parametrize(
-    ("network", "numbers", "size"),
+    ("network", "numbers"),
     [
-        (network_of("elu", {"alpha": 1.0 + 1e-9}), ("1.000000001", "1.0"), 1.0),
-        (network_of(bias=1e-50), ("1e-50", "0.0"), 1e-40),
-        (network_of(bias=0.0, preprocessing=Standardize(1e-60)), ("1e-60", "0.0"), 1e-59),
-        (
-            network_of(preprocessing=(Scale(1.0 - 1e-9), Standardize(1.0))),
-            ("0.999999999", "1.0"),
-            1.0,
-        ),
+        (network_of("elu", {"alpha": 1.0 + 1e-9}), "1.000000001 .* 1.0"),
+        (network_of(bias=1e-50), "1e-50 .* 0.0"),
+        (network_of(bias=0.0, preprocessing=Standardize(1e-60)), "1e-60 .* 0.0"),
+        (network_of(preprocessing=(Scale(1.0 - 1e-9), Standardize(1.0))), "0.999999999 .* 1.0"),
     ],
     ids=["option", "bias", "mean", "factor"],
 )
-def test_constants_that_onnx_runtime_drops(network, numbers, size, path, *, run, monkeypatch):
-    number, taken = numbers
-    message = f"^ONNX Runtime would take the number {number} of the network for {taken}: save"
-    with pytest.raises(ValueError, match=message):
+def test_constants_that_onnx_runtime_drops(network, numbers, path):
+    with pytest.raises(ValueError, match=numbers):
         xpnet.save(network, path)
-    monkeypatch.setattr("xpnet.formats.onnx.exact._check_constants", lambda *_: None)
-    xpnet.save(network, path)
-    rows = np.random.default_rng(0).standard_normal((1000, 3)) * size
-    assert run(path.read_bytes(), rows).tobytes() != network(rows).tobytes()
 
 
 def test_constants_that_onnx_runtime_keeps(path, run):
     steps = Standardize(1e-40, 1.0 + 1e-9)
-    network = network_of("leaky_relu", {"negative_slope": 1e-20}, bias=1e-40, preprocessing=steps)
+    network = network_of(
+        "leaky_relu", {"negative_slope": 1e-20}, bias=1e-40, preprocessing=steps, output="values"
+    )
     xpnet.save(network, path)
+    assert onnx.load(path).graph.output[0].name == "values"
     rows = np.random.default_rng(0).standard_normal((1000, 3))
     assert run(path.read_bytes(), rows).tobytes() == network(rows).tobytes()
 
@@ -90,24 +78,16 @@ def test_parameters_of_another_library(path):
     assert path.read_bytes() == path.with_name("numpy.onnx").read_bytes()
 
 
-def test_load_rejects_it(path):
-    xpnet.save(network_of(), path)
-    with pytest.raises(WeightsError, match="exact forward pass") as caught:
-        xpnet.load(path)
-    assert caught.value.file == str(path)
-
-
 def test_ndonnx_is_missing(path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ndonnx", None)
-    message = "^exact ONNX files need the package ndonnx: pip install ndonnx$"
-    with pytest.raises(ModuleNotFoundError, match=message):
+    with pytest.raises(ModuleNotFoundError, match="pip install ndonnx"):
         xpnet.save(network_of(), path)
     xpnet.save(network_of().ordinary, path)
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "str", "longdouble"])
 def test_other_dtypes_of_inputs(dtype, path):
-    with pytest.raises(TypeError, match=r"^`input_dtype` must be a boolean, integer or floating"):
+    with pytest.raises(TypeError, match="input_dtype"):
         xpnet.save(network_of(), path, input_dtype=dtype)
 
 

@@ -28,7 +28,7 @@ PLAIN
     N,1,3,1 | Flatten x -> f; Gemm f W b -> h; Gemm h V c -> y
     N,3,1 | Reshape x int:-1,3 -> f; Gemm f W b -> h; Gemm h V c -> y
     N,3,1 | Reshape x int:0,-1 -> f; Gemm f W b -> h; Gemm h V c -> y
-    N,1,3 | Shape x -> s; Gather(axis=0) s scalar:0 -> n; Unsqueeze n int:0 -> u;
+    N,1,3 | Shape x -> s; Gather(axis=0) s index -> n; Unsqueeze n int:0 -> u;
     Concat(axis=0) u int:-1 -> to; Reshape x to -> f; Gemm f W b -> h; Gemm h V c -> y
     N,3,1 | Div int:-3,7 int:2,2 -> to; Reshape x to -> f; Gemm f W b -> h; Gemm h V c -> y
     1,3 | Gemm x W b -> h; Gemm h V c -> y
@@ -41,9 +41,9 @@ PLAIN
     Mul W half -> v; Gemm x v b -> h; Gemm h V c -> y
     input=uint8 | Cast(to=1) x -> f; Gemm f W b -> h; Gemm h V c -> y
     Gemm x W b -> h; Mul h half -> m; Sub b m -> n; Neg n -> h2; Gemm h2 V c -> y
-    MatMul x W -> m; BatchNormalization m ones:4 b b ones:4 -> h; Gemm h V c -> y
+    MatMul x W -> m; BatchNormalization m float32:4 b b float32:4 -> h; Gemm h V c -> y
 3 -> 3 identity; logits
-    Gemm(beta=0.0) x ones:3,3 nan -> y
+    Gemm(beta=0.0) x float32:3,3 nan -> y
 3 -> 4 identity -> 2 identity; Standardize(3 means, 3 scales); logits; float32, numpy
     Sub x mean -> s; Div s scale -> d; Gemm d W b -> h; Gemm h V c -> y
     Add x mean -> s; Mul scale s -> d; Gemm d W b -> h; Gemm h V c -> y
@@ -57,17 +57,17 @@ Standardize(mean=0.5, scale=-1.0); Scale(-1.0); logits
     opset=11 | Gemm x W b -> h; Gemm h V c -> l; Softmax l -> y
     opset=11 | Gemm x W b -> h; Gemm h V c -> l; Reshape l int:-1,2,1 -> r; Softmax(axis=1) r -> y
 3 -> 1 sigmoid; probabilities
-    Gemm x ones:3,1 -> l; Sigmoid l -> y
+    Gemm x float32:3,1 -> l; Sigmoid l -> y
 2 identity; logits; float64, numpy
     dtype=float64 | Gemm x W b -> h; Gemm h V c -> y
 2 identity; logits; float16, numpy
     dtype=float16 | Gemm x W b -> h; Gemm h V c -> y
 2 identity; Standardize(3 means, 3 scales); logits
-    ml:Scaler(offset=[0.5, 1.0, -2.0], scale=[0.3, 4.0, 0.1]) x -> s; Gemm s W b -> h;
+    ai.onnx.ml:Scaler(offset=[0.5, 1.0, -2.0], scale=[0.3, 4.0, 0.1]) x -> s; Gemm s W b -> h;
     Gemm h V c -> y
     BatchNormalization x scale mean mean scale -> n; Gemm n W b -> h; Gemm h V c -> y
 3 -> 4 relu -> 2 identity; logits
-    Gemm x W b -> h; Relu h -> r; BatchNormalization r ones:4 b b ones:4 -> n; Gemm n V c -> y
+    Gemm x W b -> h; Relu h -> r; BatchNormalization r float32:4 b b float32:4 -> n; Gemm n V c -> y
 3 -> 4 relu; logits
     opset=7 | Gemm x W b -> h; Clip(min=0.0, max=3.4028234663852886e38) h -> y
 3 -> 4 relu6; logits
@@ -140,7 +140,7 @@ def test_inputs_of_unknown_length(opened, model_of, shape):
 
 def test_folded_normalization_is_that_of_torch(opened, model_of, numbers):
     """It is folded in float64, from an epsilon of float32."""
-    (layer,) = opened(model_of("Gemm x W b -> h; BatchNormalization h b b b ones:4 -> y")).layers
+    (layer,) = opened(model_of("Gemm x W b -> h; BatchNormalization h b b b float32:4 -> y")).layers
     weight, b = (numbers[name].astype("f4").astype("f8") for name in "Wb")
     factor = b / np.sqrt(1 + np.float64(np.float32(1e-5)))
     assert np.array_equal(layer.weight, (weight * factor).astype("f4"))

@@ -7,7 +7,7 @@ onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 # Words of the messages, operators if possible, each with graphs below it.
 GRAPHS = """
 Conv
-    N,1,3,3 | Conv x ones:1,1,1,1 -> y
+    N,1,3,3 | Conv x float32:1,1,1,1 -> y
 com.example:Gemm
     com.example:Gemm x W b -> y
 Shrink
@@ -19,7 +19,7 @@ MatMul
 Add
     Gemm x W b -> h; Relu h -> r; Add h r -> y
     Gemm x W b -> h; Relu h -> r; Add r b -> y
-    2,3 | MatMul x W -> m; Add m ones:2,4 -> y
+    2,3 | MatMul x W -> m; Add m float32:2,4 -> y
 Relu
     Relu x -> r; Gemm r W b -> y
 Tanh
@@ -41,25 +41,25 @@ outputs
     Gemm h V large -> y
     Gemm x W b -> h; Dropout h half yes -> y
     Gemm x W b -> h; Dropout h -> d y
-    Gemm x W b -> h; BatchNormalization(training_mode=1) h b b b ones:4 -> y m v
+    Gemm x W b -> h; BatchNormalization(training_mode=1) h b b b float32:4 -> y m v
 shape
-    N,2,3 | Sub x float32:2,1 -> s; Flatten s -> f; Gemm f ones:6,4 b -> y
+    N,2,3 | Sub x float32:2,1 -> s; Flatten s -> f; Gemm f float32:6,4 b -> y
     N,6 | Reshape x int:-1,3 -> r; Gemm r W b -> y
-    Add x ones:9,1,1 -> s; Gemm s W b -> y
+    Add x float32:9,1,1 -> s; Gemm s W b -> y
     N,5 | Gemm x W b -> h; Gemm h V c -> y
     5,5 | Gemm x W b -> h; Gemm h V c -> y
-    MatMul x ones:3,0 -> y
+    MatMul x float32:3,0 -> y
 Sub
     input=uint8 | Sub x uint8:3 -> s; Cast(to=1) s -> f; Gemm f W b -> y
 finite
-    Gemm x ones:3,3 nan -> y
+    Gemm x float32:3,3 nan -> y
     Sub x nan -> s; Gemm s W b -> y
     Gemm(alpha=1e39) x W b -> y
-    ml:Scaler(offset=[1.0]) x -> s; Gemm s W b -> y
+    ai.onnx.ml:Scaler(offset=[1.0]) x -> s; Gemm s W b -> y
 Gemm
     N,2 | Shape x -> s; Cast(to=1) s -> f; Reshape f int:2,1 -> w; Gemm x w -> y
     Gemm x strings b -> y
-    Gemm x ones:3,1,4 b -> y
+    Gemm x float32:3,1,4 b -> y
     Constant(value_string='text') -> w; Gemm x w -> y
 PRelu
     Gemm x W b -> h; PRelu h b -> y
@@ -86,7 +86,6 @@ before it is used
     Gemm x W b -> g; Add g z -> y; Relu y -> z
 one floating-point output
     outputs=y+h | Gemm x W b -> h; Relu h -> r; Gemm r V c -> y
-    outputs= | Gemm x W b -> h
 Expand
     Expand x int:1,3 -> e; Gemm e W b -> y
 ConstantOfShape
