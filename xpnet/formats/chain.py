@@ -31,10 +31,15 @@ class Linear:
 
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """``x * factor + shift`` in float64: numbers, or arrays of one value per column."""
+    """``x * factor + shift`` in float64: arrays of no axis, or of one value per column."""
 
     factor: Any
     shift: Any = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("factor", "shift"):
+            x = np.asarray(getattr(self, name), np.float64)
+            object.__setattr__(self, name, x.reshape(-1 if x.size > 1 else ()))
 
     @classmethod
     def normalization(
@@ -89,7 +94,8 @@ def network_of_chain(
             layers.append(_dense(part, waiting))
             waiting, is_open = [], True
         elif isinstance(part, Affine) and is_open:
-            layers[-1] = _folded_into_outputs(layers[-1], part, where)
+            last, (factor, shift) = layers[-1], _columns(part, layers[-1].n_out, where)
+            layers[-1] = Dense(last.weight * factor, last.bias * factor + shift)
         elif isinstance(part, Affine) and (layers or waiting or not np.all(part.factor)):
             waiting.append((where, part))
         elif isinstance(part, Affine):
@@ -101,8 +107,8 @@ def network_of_chain(
             layers[-1] = replace(layers[-1], activation=part.name, options=part.options)
             is_open = False
     if not layers or waiting:
-        where = f"a fully connected layer after {waiting[0][0]}" if waiting else "one at least"
-        msg = f"the model must have fully connected layers, {where}; got none"
+        place = f" after {waiting[0][0]}" if waiting else ""
+        msg = f"the model must have a fully connected layer{place}; got none"
         raise ValueError(msg)
     network = Network(layers, preprocessing=steps, output=output_of(layers))
     check_parameters(named_arrays(network))
@@ -121,28 +127,22 @@ def _dense(part: Linear, before: Sequence[tuple[str, Affine]]) -> Dense:
     return Dense(weight, bias)
 
 
-def _folded_into_outputs(layer: Dense, affine: Affine, where: str) -> Dense:
-    factor, shift = _columns(affine, layer.n_out, where)
-    return Dense(layer.weight * factor, layer.bias * factor + shift)
-
-
 def _columns(affine: Affine, width: int, where: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return factor and shift as arrays of one value per column."""
-    sizes = {np.size(affine.factor), np.size(affine.shift)}
+    sizes = {affine.factor.size, affine.shift.size}
     if not sizes <= {1, width}:
         msg = f"{where} must have {width} values; got {max(sizes)}"
         raise ValueError(msg)
-    factor, shift = (np.asarray(x, np.float64) for x in (affine.factor, affine.shift))
-    return np.broadcast_to(factor, width), np.broadcast_to(shift, width)
+    return np.broadcast_to(affine.factor, width), np.broadcast_to(affine.shift, width)
 
 
 def _with_step(steps: list[Step], affine: Affine) -> list[Step]:
     """Return preprocessing with an operation as its last step, unless it changes nothing."""
     if np.all(affine.factor == 1.0) and not np.any(affine.shift):
         return steps
-    factor, shift = (float(x) if np.ndim(x) == 0 else x for x in (affine.factor, affine.shift))
+    factor, shift = (float(x) if x.ndim == 0 else x for x in (affine.factor, affine.shift))
     last = steps[-1] if steps and not np.any(shift) else None
-    if isinstance(last, Standardize) and isinstance(last.scale, float) and last.scale == 1.0:
+    if isinstance(last, Standardize) and np.all(last.scale == 1.0):
         return [*steps[:-1], Standardize(last.mean, 1.0 / factor)]  # x - mean, then / scale
     if isinstance(factor, float) and not np.any(shift):
         return [*steps, Scale(factor)]
@@ -188,11 +188,14 @@ def check_outputs(
     for rows in (draw.standard_normal(shape), draw.uniform(0.0, 255.0, shape)):
         x = rows.astype(network.dtype)
         parts = np.split(x, np.cumsum(batches)[:-1])
-        expected = np.concatenate([_finite(outputs(part), len(part)) for part in parts])
-        found = _finite(network(x), len(x))
-        if found.shape != expected.shape:
-            msg = f"the model must give {network.n_out} outputs; got {expected.shape[1]}"
-            raise ValueError(msg)
+        try:
+            results = [np.reshape(outputs(y), (len(y), network.n_out)) for y in parts]
+        except Exception as error:
+            line = str(error).strip().partition("\n")[0]
+            widths = f"{network.n_out} outputs for each row of {network.n_in} numbers"
+            msg = f"the model must give {widths}; got {line:.200}"
+            raise ValueError(msg) from error
+        expected, found = _finite(np.concatenate(results)), _finite(network(x))
         size, overflows = np.fmax.reduce(np.abs(expected)), np.isnan(expected)
         spread = np.fmax(spread, np.fmax.reduce(expected) - np.fmin.reduce(expected))
         is_compared |= ~overflows.all(axis=0)
@@ -208,7 +211,7 @@ def check_outputs(
         raise ValueError(msg)
 
 
-def _finite(outputs: NDArray[Any], n_rows: int) -> NDArray[Any]:
-    """Return n rows in float64, NaN for infinity: rounding decides which numbers overflow."""
-    flat = np.asarray(outputs, np.float64).reshape(n_rows, -1)
-    return np.where(np.isfinite(flat), flat, np.nan)
+def _finite(x: NDArray[Any]) -> NDArray[Any]:
+    """Return numbers in float64, NaN for infinity: rounding decides which numbers overflow."""
+    x = np.asarray(x, np.float64)
+    return np.where(np.isfinite(x), x, np.nan)

@@ -1,7 +1,5 @@
 """Conversion from Keras: models of Dense layers and activations, in memory."""
 
-import math
-import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,18 +14,14 @@ from xpnet.networks.network import Network
 
 __all__ = ["from_keras"]
 
-# Names of Keras 3, and further names of the same functions. "linear", the last of two, stays so.
 _ACTIVATIONS = {row.keras: name for name, row in ACTIVATIONS.items() if row.keras}
-_ACTIVATIONS |= {"swish": "silu", "hard_swish": "hard_silu"}
 # Layers that leave the values of a row unchanged during inference.
 _NEUTRAL = frozenset(
     {"ActivityRegularization", "AlphaDropout", "Dropout", "Flatten", "GaussianDropout"}
     | {"GaussianNoise", "Identity", "InputLayer", "Reshape"}
 )
-# Some functions of Keras compute in float32 where the layer is float64.
-_EPSILONS = {"bfloat16": 2.0**-7, "float16": 2.0**-10, "float32": 2.0**-23, "float64": 2.0**-23}
-# Keras' Normalization divides by at least this number.
-_MIN_DEVIATION = 1e-7
+# Of float32 for float64 as well, since some functions of Keras compute in float32 there.
+_EPSILON, _EPSILONS = 2.0**-23, {"bfloat16": 2.0**-7, "float16": 2.0**-10}
 
 
 def from_keras(model: Any, /) -> Network:
@@ -71,14 +65,11 @@ def from_keras(model: Any, /) -> Network:
     shape = model.inputs[0].shape[1:]
 
     def outputs(x: NDArray[Any]) -> NDArray[Any]:
-        if None in shape or math.prod(shape) != x.shape[1]:
-            msg = f"layers must take whole rows of the shape {shape}; got Dense of {x.shape[1]}"
-            raise ValueError(msg)
         return _to_numpy(model(x.reshape(len(x), *shape), training=False))
 
     with warnings.catch_warnings(action="ignore"):
         chain = list(_chain(model))
-        epsilon = max(_EPSILONS[layer.compute_dtype] for layer in _layers(model))
+        epsilon = max(_EPSILONS.get(layer.compute_dtype, _EPSILON) for layer in _layers(model))
         return network_of_chain(chain, outputs, epsilon=epsilon)
 
 
@@ -88,14 +79,16 @@ def _full_name(x: Any) -> str:
     return f"{named.__module__}.{named.__name__}"
 
 
-def _own_name(x: Any, folder: str) -> str:
-    """Return the same name without the module, "" unless it is of a folder of Keras."""
-    found = re.fullmatch(rf"keras\.(?:.*\.)?{folder}\.(?:.*\.)?(\w+)", _full_name(x))
-    return found[1] if found else ""
-
-
 def _is_model(x: Any) -> bool:
-    return _own_name(x, "models") in {"Functional", "Sequential"}
+    """Return whether an object is of one of Keras' own two classes of models."""
+    kind = type(x)
+    return kind.__name__ in {"Functional", "Sequential"} and kind.__module__.startswith("keras.")
+
+
+def _kind(x: Any) -> str:
+    """Return the name of the class of one of Keras' own layers, "" for other objects."""
+    name = type(x).__name__
+    return name if getattr(sys.modules["keras"].layers, name, None) is type(x) else ""
 
 
 def _layers(model: Any) -> Iterator[Any]:
@@ -106,14 +99,13 @@ def _layers(model: Any) -> Iterator[Any]:
 
 def _chain(model: Any) -> Iterator[tuple[str, Part]]:
     for layer in _layers(model):
-        kind = _own_name(layer, "layers")
-        where = f"{kind} {layer.name!r}"
+        kind = _kind(layer)
         if kind not in {*_OPERATIONS, *_NEUTRAL}:
             known = ", ".join(sorted({*_NEUTRAL, *_OPERATIONS}))
             msg = f"layers must be Keras' own {known}; got {_full_name(layer)} {layer.name!r}"
             raise TypeError(msg)
         for part in _OPERATIONS[kind](layer) if kind in _OPERATIONS else ():
-            yield where, part
+            yield f"{kind} {layer.name!r}", part
 
 
 def _to_numpy(x: Any) -> NDArray[Any]:
@@ -125,14 +117,14 @@ def _to_numpy(x: Any) -> NDArray[Any]:
 def _activation(layer: Any) -> list[Part]:
     """Return the activation of a layer: a function, or a layer such as ``LeakyReLU(0.1)``."""
     function = layer.activation
-    if (kind := _own_name(function, "layers")) in _OPERATIONS:
+    if (kind := _kind(function)) in _OPERATIONS:
         return _OPERATIONS[kind](function)
-    found = _ACTIVATIONS.get(_own_name(function, "activations"))
-    if found is None:
-        got = _full_name(function)
-        msg = f"{layer.name!r} must have an activation of Keras and xpnet; got {got}"
-        raise ValueError(msg)
-    return [Activate(found, ACTIVATIONS[found].keras_defaults)]
+    own = sys.modules["keras"].activations
+    for name, found in _ACTIVATIONS.items():
+        if function is getattr(own, name, ""):
+            return [Activate(found, ACTIVATIONS[found].keras_defaults)]
+    msg = f"{layer.name!r} must have an activation of Keras and xpnet; got {_full_name(function)}"
+    raise ValueError(msg)
 
 
 def _dense(layer: Any) -> list[Part]:
@@ -141,13 +133,13 @@ def _dense(layer: Any) -> list[Part]:
 
 
 def _relu(layer: Any) -> list[Part]:
-    slope, most = float(layer.negative_slope), layer.max_value
-    if layer.threshold or most not in ({None} if slope else {None, 6.0}):
-        msg = f"{layer.name!r} must have max_value None or 6, and threshold 0; got another ReLU"
-        raise ValueError(msg)
-    if slope:
+    slope, options = float(layer.negative_slope), (layer.max_value, float(layer.threshold))
+    if slope and options == (None, 0.0):
         return [Activate("leaky_relu", {"negative_slope": slope})]
-    return [Activate("relu" if most is None else "relu6")]
+    if not slope and options in {(None, 0.0), (6.0, 0.0)}:
+        return [Activate("relu" if layer.max_value is None else "relu6")]
+    msg = f"{layer.name!r} must have max_value None or 6, and threshold 0; got another ReLU"
+    raise ValueError(msg)
 
 
 def _batch_normalization(layer: Any) -> list[Part]:
@@ -158,12 +150,8 @@ def _batch_normalization(layer: Any) -> list[Part]:
 
 
 def _normalization(layer: Any) -> list[Part]:
-    if layer.invert:
-        msg = f"{layer.name!r} must have invert=False; got True"
-        raise ValueError(msg)
-    numbers = (_to_numpy(x).astype(np.float64) for x in (layer.mean, layer.variance))
-    mean, variance = (x.reshape(-1 if x.size > 1 else ()) for x in numbers)
-    deviation = np.maximum(np.sqrt(variance), _MIN_DEVIATION)
+    mean, variance = (_to_numpy(x).astype(np.float64) for x in (layer.mean, layer.variance))
+    deviation = np.maximum(np.sqrt(variance), sys.modules["keras"].config.epsilon())
     return [Affine(1.0, -mean), Affine(1.0 / deviation)]
 
 
@@ -175,6 +163,6 @@ _OPERATIONS: dict[str, Callable[[Any], list[Part]]] = {
     "LeakyReLU": lambda x: [Activate("leaky_relu", {"negative_slope": float(x.negative_slope)})],
     "Normalization": _normalization,
     "ReLU": _relu,
-    "Rescaling": lambda x: [Affine(*(np.asarray(y, np.float64) for y in (x.scale, x.offset)))],
+    "Rescaling": lambda x: [Affine(x.scale, x.offset)],
     "Softmax": lambda _: [Activate("softmax")],
 }

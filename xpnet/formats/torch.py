@@ -16,6 +16,7 @@ from xpnet.arrays.transfer import to_numpy
 from xpnet.files.errors import WeightsError
 from xpnet.files.optional import import_optional
 from xpnet.formats.chain import Activate, Affine, Linear, Outputs, Part, network_of_chain
+from xpnet.functions.activation import Activation
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.network import Network
 
@@ -32,20 +33,18 @@ _ACTIVATIONS = {row.torch.lower(): row for row in ACTIVATIONS.values() if row.to
 # Values of the attributes for which xpnet's function has no option. Above its threshold of 20,
 # torch's softplus(x) is x: rounded correctly in float32, and with an error of 2e-9 in float64.
 _FIXED = {"Hardtanh": {"min_val": -1, "max_val": 1}, "Softplus": {"beta": 1, "threshold": 20}}
-_NEUTRAL = frozenset(  # they leave the values unchanged
+# Functions that are taken to leave the values of rows unchanged; the comparison finds others.
+_NEUTRAL = frozenset(
     {"flatten", "view", "reshape", "squeeze", "unsqueeze", "contiguous", "clone", "detach"}
-    | {"unflatten", "float", "double", "half", "to", "type"}
+    | {"unflatten", "float", "double", "half", "to", "type", "dropout", "alphadropout"}
 )
 _FACTS = frozenset({"size", "dim", "len", "numel", "shape", "ndim", "device", "dtype"})
-_ARITHMETIC: dict[tuple[str, bool], Callable[[Any], Affine]] = {  # by whether the rows come first
-    ("add", True): lambda x: Affine(1.0, x),
-    ("add", False): lambda x: Affine(1.0, x),
-    ("mul", True): Affine,
-    ("mul", False): Affine,
-    ("sub", True): lambda x: Affine(1.0, -x),
-    ("sub", False): lambda x: Affine(-1.0, x),
-    ("rsub", True): lambda x: Affine(-1.0, x),
-    ("div", True): lambda x: Affine(1.0 / x),
+_ARITHMETIC: dict[str, Callable[[NDArray[np.float64]], Affine]] = {
+    "add": lambda x: Affine(1.0, x),
+    "mul": Affine,
+    "sub": lambda x: Affine(1.0, -x),
+    "rsub": lambda x: Affine(-1.0, x),
+    "div": lambda x: Affine(1.0 / x),
 }
 
 _Chain: TypeAlias = tuple[tuple[str, Part], ...]
@@ -141,28 +140,19 @@ def _rejection(what: str) -> TypeError:
 
 def _record(torch: Any, module: Any) -> tuple[Any, _Chain]:
     """Return rows that a module takes, as wide as one of its layers, and what it does with them."""
-    parts = list(module.modules())
-    if any(isinstance(x, torch.nn.modules.lazy.LazyModuleMixin) for x in parts):
-        msg = "lazy layers before their first call"
-        raise _rejection(msg)
-    reasons = []
-    for first in (x for x in parts if isinstance(x, torch.nn.Linear)):
+    refused: list[Exception] = []
+    reason = None
+    for first in (x for x in module.modules() if isinstance(x, torch.nn.Linear)):
         rows = first.weight.new_zeros(2, first.in_features)
-        trace = _Trace(torch, rows)
-        call = {"__torch_function__": lambda _, *given, trace=trace: trace.call(*given)}
-        mode = type("Mode", (torch.overrides.TorchFunctionMode,), call)
         try:
-            with mode():
-                result = module(rows)
-            if (chain := trace.chain_of(result)) is not None:
+            if (chain := _chain_of(torch, module, rows, refused)) is not None:
                 return rows, chain
-            reasons.append("")
         except Exception as error:  # noqa: BLE001 (of rows that do not fit)
-            reasons.append(f" ({str(error).partition(chr(10))[0]:.200})")
-        if trace.error:
-            raise trace.error
+            reason = reason or error
+        if refused:
+            raise refused[0]
     msg = "a forward that does not return one result of Linear layers for rows"
-    raise _rejection(msg + "".join(reasons[:1]))
+    raise _rejection(msg) from reason
 
 
 def _original(torch: Any, module: Any, rows: Any) -> tuple[Outputs, float]:
@@ -170,90 +160,78 @@ def _original(torch: Any, module: Any, rows: Any) -> tuple[Outputs, float]:
 
     A copy computes in float64, unless the forward, a class of the user's or the device cannot.
     """
-    epsilon = max(torch.finfo(x.dtype).eps for x in module.parameters() if x.is_floating_point())
     try:
         double, wide = copy.deepcopy(module).double(), rows.double()
         if double(wide).dtype == torch.float64:
-            module, rows, epsilon = double, wide, torch.finfo(torch.float64).eps
+            module, rows = double, wide
     except Exception:  # noqa: BLE001, S110
         pass
 
-    def outputs(x: NDArray[Any]) -> NDArray[Any]:
-        try:
-            return np.asarray(to_numpy(module(torch.asarray(x).to(rows))))
-        except Exception as error:
-            msg = f"a forward that fails for {len(x)} rows"
-            raise _rejection(msg) from error
-
-    return outputs, epsilon
+    floating = [x.dtype for x in module.parameters() if x.is_floating_point()]
+    epsilon = max(torch.finfo(dtype).eps for dtype in floating)
+    return lambda x: np.asarray(to_numpy(module(torch.asarray(x).to(rows)))), epsilon
 
 
-class _Trace:
-    """The chains of operations from two rows of inputs to the tensors that a module computes.
+def _chain_of(torch: Any, module: Any, rows: Any, refused: list[Exception]) -> _Chain | None:
+    """Return the operations from two rows to the result of a module; None if no chain has it.
 
-    `call` takes the place of every function of torch while the module runs. `error` is the first
-    one about a function that no chain has, which the forward may catch.
+    Errors about functions that no chain has are added to a list, since the forward may catch them.
     """
+    # By identity; the tensors are kept, so that no other one gets theirs.
+    chains: dict[int, tuple[Any, _Chain]] = {id(rows): (rows, ())}
 
-    def __init__(self, torch: Any, rows: Any) -> None:
-        self.error: Exception | None = None
-        self._torch = torch
-        # By identity; the tensors are kept, so that no other one gets theirs.
-        self._chains: dict[int, tuple[Any, _Chain]] = {id(rows): (rows, ())}
+    class Recording(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
+        def __torch_function__(
+            self, function: Any, _: Any, args: Any = (), options: Any = None
+        ) -> Any:
+            options = options or {}
+            given = (*args, *options.values())
+            values = [y for x in given for y in (x if isinstance(x, list | tuple) else (x,))]
+            inputs = [x for x in values if id(x) in chains]
+            name = function.__name__
+            if name == "__get__":
+                name = getattr(function.__self__, "__name__", "property")
+            name = name.strip("_")
+            if not inputs or name in _FACTS:
+                return function(*args, **options)
+            try:
+                part = _part(torch, name, inputs, args, options)
+            except (TypeError, ValueError) as error:
+                refused.append(error)
+                raise
+            result = function(*args, **options)
+            before = chains[id(inputs[0])][1]
+            chains[id(result)] = result, before if part is None else (*before, (name, part))
+            return result
 
-    def chain_of(self, result: Any) -> _Chain | None:
-        """Return the operations that gave a tensor of two rows, None for other objects."""
-        found, chain = self._chains.get(id(result), (None, None))
-        return chain if found is not None and len(found) == 2 else None
+    with Recording():
+        result = module(rows)
+    found, chain = chains.get(id(result), (None, None))
+    return chain if found is not None and len(found) == 2 else None
 
-    def call(self, function: Any, _: Any, args: Sequence[Any] = (), options: Any = None) -> Any:
-        """Return the result of a function; raise TypeError or ValueError if no chain has it."""
-        options = options or {}
-        given = (*args, *options.values())
-        values = [y for x in given for y in (x if isinstance(x, list | tuple) else (x,))]
-        inputs = [x for x in values if id(x) in self._chains]
-        name = function.__name__
-        if name == "__get__":
-            name = getattr(function.__self__, "__name__", "property")
-        name = name.strip("_")
-        if not inputs or name in _FACTS:
-            return function(*args, **options)
-        try:
-            part = self._part(name, args, options)
-        except (TypeError, ValueError) as error:
-            self.error = self.error or error
-            raise
-        result = function(*args, **options)
-        before = self._chains[id(inputs[0])][1]
-        self._chains[id(result)] = result, before if part is None else (*before, (name, part))
-        return result
 
-    def _part(self, name: str, args: Sequence[Any], options: Mapping[str, Any]) -> Part | None:
-        """Return the operation of a function; None if it leaves the values unchanged."""
-        is_first = id(next(iter(args), None)) in self._chains
-        plain = name.replace("_", "").lower()
-        part: Part | None = None
-        if plain in _NEUTRAL:
-            return None
-        if plain in {"dropout", "alphadropout"}:
-            if options.get("training", True):
-                msg = f"{name} must have training=self.training; got True"
-                raise ValueError(msg)
-            return None
-        if plain in _ACTIVATIONS:
-            part = _activation(self._torch.nn, name, args[1:], options)
-        elif plain in _LAYERS and is_first:
-            part = _LAYERS[plain](*args[1:], **options)
-        elif (plain, is_first) in _ARITHMETIC and len(args) == 2 and not options:
-            other = args[is_first]
-            number = to_numpy(other) if isinstance(other, self._torch.Tensor) else np.asarray(other)
-            if number.size in {1, *number.shape[-1:]}:  # one, or one per column
-                number = number.reshape(number.shape[-1:]).astype(np.float64, casting="same_kind")
-                part = _ARITHMETIC[plain, is_first](number)
-        if part is None:
-            msg = f"the function {name}"
-            raise _rejection(msg)
-        return part
+def _part(
+    torch: Any, name: str, inputs: Sequence[Any], args: Sequence[Any], options: Mapping[str, Any]
+) -> Part | None:
+    """Return the operation of a function; None if it leaves the values unchanged.
+
+    `inputs` are those of its arguments that depend on the rows.
+    """
+    plain = name.replace("_", "").lower()
+    rows_first = bool(args) and args[0] is inputs[0]
+    if plain in _NEUTRAL:
+        return None
+    if plain in _ARITHMETIC and (len(inputs), len(args), len(options)) == (1, 2, 0):
+        other = args[1 if rows_first else 0]
+        number = to_numpy(other) if isinstance(other, torch.Tensor) else np.asarray(other)
+        plain = "rsub" if plain == "sub" and not rows_first else plain
+        return _ARITHMETIC[plain](number.astype(np.float64, casting="same_kind"))
+    if plain in _LAYERS and rows_first:
+        return _LAYERS[plain](*args[1:], **options)
+    if plain in _ACTIVATIONS and rows_first:
+        return _activation(torch.nn, _ACTIVATIONS[plain], args[1:], options)
+    msg = f"the function {name}"
+    raise _rejection(msg)
 
 
 def _linear(weight: Any, bias: Any = None) -> Linear:
@@ -262,36 +240,34 @@ def _linear(weight: Any, bias: Any = None) -> Linear:
 
 def _batch_norm(
     mean: Any, variance: Any, *, weight: Any, bias: Any, eps: float, training: bool, **_: Any
-) -> Affine | None:
-    if training:  # with the statistics of the rows
-        return None
+) -> Affine:
+    if training:
+        msg = "batch_norm must have training=False, and statistics; got those of the rows"
+        raise ValueError(msg)
     gamma = 1.0 if weight is None else to_numpy(weight)
     beta = 0.0 if bias is None else to_numpy(bias)
     return Affine.normalization(to_numpy(mean), to_numpy(variance), eps, gamma, beta)
 
 
-_LAYERS: dict[str, Callable[..., Part | None]] = {
+_LAYERS: dict[str, Callable[..., Part]] = {
     "batchnorm": _batch_norm,
     "linear": _linear,
-    "matmul": lambda x: Linear(to_numpy(x)) if x.ndim == 2 else None,
+    "matmul": lambda x: Linear(to_numpy(x).reshape(len(x), -1)),
     "mm": lambda x: Linear(to_numpy(x)),
 }
 
 
 def _activation(
-    modules: Any, name: str, args: Sequence[Any], options: Mapping[str, Any]
-) -> Activate | None:
-    """Return the activation of a function, whose arguments are those of the module."""
-    row = _ACTIVATIONS[name.replace("_", "").lower()]
+    modules: Any, row: Activation, args: Sequence[Any], options: Mapping[str, Any]
+) -> Activate:
+    """Return an activation; the arguments of a function, beside the rows, are its module's."""
+    kind = str(row.torch)
     given = {x: y for x, y in options.items() if x not in {"dtype", "inplace", "_stacklevel"}}
-    try:
-        module = getattr(modules, str(row.torch))(*args, **given)
-    except TypeError:
-        return None
-    if row.torch == "Hardtanh" and (module.min_val, module.max_val) == (0, 6):
+    module = getattr(modules, kind)(*args, **given)
+    if kind == "Hardtanh" and (module.min_val, module.max_val) == (0, 6):
         return Activate("relu6")
-    for option, value in _FIXED.get(str(row.torch), {}).items():
+    for option, value in _FIXED.get(kind, {}).items():
         if getattr(module, option) != value:
-            msg = f"{name} must have {option}={value}; got {getattr(module, option)}"
+            msg = f"{kind} must have {option}={value}; got {getattr(module, option)}"
             raise ValueError(msg)
     return Activate(row.name, {option: getattr(module, option) for option in row.options})
