@@ -2,8 +2,6 @@
 
 import copy
 import warnings
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -45,73 +43,30 @@ def assert_close(found, expected):
     np.testing.assert_allclose(found, expected, rtol=64 * np.finfo("f8").eps, atol=1e-14)
 
 
-# Each kind of classes, and each activation twice.
-@pytest.mark.parametrize(
-    ("classes", "activation"),
-    [
-        ([0, 1], "identity"),
-        ([0, 1, 2], "logistic"),
-        ([-3, 7], "tanh"),
-        ([10, 5, 20], "relu"),
-        (["no", "yes"], "logistic"),
-        (["cat", "dog", "bird"], "identity"),
-        ([False, True], "relu"),
-        ([1.0, 2.0, 3.0], "tanh"),
-    ],
-    ids=str,
-)
-def test_classifiers(classes, activation):
-    labels = np.asarray([classes[i % len(classes)] for i in range(len(X))])
-    x = StandardScaler().fit_transform(X)
-    estimator = fitted(classifier(activation=activation), x, labels)
-    network = from_sklearn(estimator)
-    assert network.output == "logits"
-    assert network.classes == tuple(sorted(classes))
-    assert_close(predict_proba(network, x), estimator.predict_proba(x))
-    assert labels_of(network, x) == estimator.predict(x).tolist()
+CLASSIFIERS = [  # each kind of classes, each activation twice, all scalers
+    ([0, 1], "identity", lambda: [StandardScaler()]),
+    ([0, 1, 2], "logistic", lambda: [StandardScaler(with_mean=False)]),
+    ([-3, 7], "tanh", lambda: [StandardScaler(with_std=False)]),
+    ([10, 5, 20], "relu", lambda: [StandardScaler(with_mean=False, with_std=False)]),
+    (["no", "yes"], "logistic", lambda: [MinMaxScaler()]),
+    (["cat", "dog", "bird"], "identity", lambda: [MinMaxScaler((-3, 7))]),
+    ([False, True], "relu", lambda: [StandardScaler(), MinMaxScaler((5, 6))]),
+    ([1.0, 2.0, 3.0], "tanh", lambda: ["passthrough", StandardScaler(), None]),
+]
 
 
-@pytest.mark.parametrize("widths", [(), (1,), (3, 4, 5)], ids=str)
-@pytest.mark.parametrize("n_outputs", [1, 3])
-def test_regressors(widths, n_outputs):
-    x = StandardScaler().fit_transform(X)
-    y = x[:, 0] if n_outputs == 1 else x[:, :n_outputs]
-    estimator = fitted(MLPRegressor(hidden_layer_sizes=widths, activation="tanh"), x, y)
-    network = from_sklearn(estimator)
-    assert [layer.n_out for layer in network.layers] == [*widths, n_outputs]
-    assert (network.output, network.classes) == ("values", None)
-    assert_close(network(x).reshape(y.shape), estimator.predict(x))
-
-
-def test_a_regressor_of_counts():
-    if "loss" not in MLPRegressor().get_params():
-        pytest.skip("this scikit-learn has no loss='poisson'")
-    x = StandardScaler().fit_transform(X)
-    estimator = fitted(MLPRegressor(hidden_layer_sizes=(6,), loss="poisson"), x, IDS)
-    network = from_sklearn(estimator)
-    assert network.layers[-1].activation == "exponential"
-    assert_close(network(x)[:, 0], estimator.predict(x))
-
-
-SCALERS: dict[str, Callable[[], list[Any]]] = {
-    "standard": lambda: [StandardScaler()],
-    "no mean": lambda: [StandardScaler(with_mean=False)],
-    "no scale": lambda: [StandardScaler(with_std=False)],
-    "nothing": lambda: [StandardScaler(with_mean=False, with_std=False)],
-    "range": lambda: [MinMaxScaler()],
-    "other range": lambda: [MinMaxScaler((-3, 7))],
-    "both": lambda: [MinMaxScaler((5, 6)), StandardScaler()],
-    "passthrough": lambda: ["passthrough", StandardScaler(), None],
-}
-
-
-@pytest.mark.parametrize("scalers", SCALERS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_scalers(scalers, dtype):
+@pytest.mark.parametrize(
+    ("classes", "activation", "scalers"), CLASSIFIERS, ids=lambda x: str(x)[:9]
+)
+def test_classifiers(classes, activation, scalers, dtype):
     x = X.astype(dtype)
-    parts = [*SCALERS[scalers](), classifier()]
-    estimator = fitted(Pipeline([(str(i), part) for i, part in enumerate(parts)]), x)
+    x[:, 1] = 5.0  # a constant
+    parts = [*scalers(), classifier(activation=activation)]
+    pipeline = Pipeline([(str(i), part) for i, part in enumerate(parts)])
+    estimator = fitted(pipeline, x, np.asarray(classes)[IDS % len(classes)])
     network = from_sklearn(estimator)
+    assert (network.output, network.classes) == ("logits", tuple(sorted(classes)))
     assert network.dtype == np.dtype(dtype)
     assert labels_of(network, x) == estimator.predict(x).tolist()
     found, expected = predict_proba(network.astype("float64"), X), estimator.predict_proba(X)
@@ -119,19 +74,27 @@ def test_scalers(scalers, dtype):
     np.testing.assert_allclose(found, expected, rtol=0.0, atol=32 * np.finfo(dtype).eps)
 
 
-def test_a_constant_input():
-    x = X.copy()
-    x[:, 1] = 5.0
-    estimator = fitted(make_pipeline(StandardScaler(), MinMaxScaler(), classifier()), x)
-    assert_close(predict_proba(from_sklearn(estimator), x), estimator.predict_proba(x))
+@pytest.mark.parametrize("options", [{}, {"loss": "poisson"}], ids=["values", "counts"])
+@pytest.mark.parametrize("widths", [(), (1,), (3, 4, 5)], ids=str)
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_regressors(widths, n_outputs, options):
+    if not options.keys() <= MLPRegressor().get_params().keys():
+        pytest.skip("this scikit-learn has no loss='poisson'")
+    x = StandardScaler().fit_transform(X)
+    y = np.abs(x[:, 0] if n_outputs == 1 else x[:, :n_outputs])
+    estimator = fitted(MLPRegressor(hidden_layer_sizes=widths, **options), x, y)
+    network = from_sklearn(estimator)
+    assert [layer.n_out for layer in network.layers] == [*widths, n_outputs]
+    assert (network.output, network.classes) == ("values", None)
+    assert_close(network(x).reshape(y.shape), estimator.predict(x))
 
 
 def test_what_the_estimator_learns_later_changes_nothing():
-    scaler = StandardScaler().fit(X)
-    estimator = fitted(classifier(), scaler.transform(X))
-    network = from_sklearn(Pipeline([("scale", scaler), ("mlp", estimator)]))
+    estimator = fitted(make_pipeline(StandardScaler(), classifier()))
+    network = from_sklearn(estimator)
     before = network(X)
-    estimator.partial_fit(X, IDS)
+    scaler, mlp = estimator
+    mlp.partial_fit(X, IDS)
     scaler.mean_ += 1.0
     scaler.scale_ += 1.0
     assert np.array_equal(network(X), before)
@@ -139,10 +102,6 @@ def test_what_the_estimator_learns_later_changes_nothing():
 
 class MyMLP(MLPClassifier):
     """An estimator of a third-party class."""
-
-
-def of_several_labels():
-    return fitted(classifier(), X, np.stack([IDS == 0, IDS > 0], axis=1).astype(int))
 
 
 def with_classes(*classes):
@@ -155,26 +114,24 @@ def after(*steps):
     return fitted(make_pipeline(*steps, classifier()))
 
 
-def before_a_fit(scaler):
-    return Pipeline([("scale", scaler), ("mlp", fitted(classifier()))])
-
-
 REJECTED = {
     "forest": (RandomForestClassifier, TypeError, "RandomForest"),
     "search": (lambda: GridSearchCV(MLPClassifier(), {}), TypeError, "GridSearchCV"),
     "scalers": (lambda: make_pipeline(StandardScaler()), TypeError, "StandardScaler"),
-    "unfitted classifier": (MLPClassifier, TypeError, "fit"),
-    "unfitted regressor": (MLPRegressor, TypeError, "fit"),
-    "unfitted xpnet": (xpnet.MLPRegressor, TypeError, "fit"),
+    "unfitted classifier": (MLPClassifier, ValueError, "fitted"),
+    "unfitted xpnet": (xpnet.MLPRegressor, ValueError, "fitted"),
     "text": (lambda: Pipeline([("a", "passthrough")]), TypeError, "str"),
     "none": (lambda: None, TypeError, "NoneType"),
     "subclass": (lambda: fitted(MyMLP((3,))), TypeError, "MyMLP"),
     "robust": (lambda: after(RobustScaler()), TypeError, "RobustScaler"),
     "terms": (lambda: after(PolynomialFeatures(1, include_bias=False)), TypeError, "Polynomial"),
-    "standard": (lambda: before_a_fit(StandardScaler()), TypeError, "fit"),
-    "range": (lambda: before_a_fit(MinMaxScaler()), TypeError, "fit"),
-    "clip": (lambda: after(MinMaxScaler(clip=True)), ValueError, "clip"),
-    "labels": (of_several_labels, ValueError, "multilabel"),
+    "unfitted scaler": (
+        lambda: make_pipeline(StandardScaler(), fitted(classifier())),
+        ValueError,
+        "StandardScaler .* fitted",
+    ),
+    "clip": (lambda: after(MinMaxScaler(clip=True)), TypeError, "clip"),
+    "labels": (lambda: fitted(classifier(), y=np.eye(3, 2)[IDS]), ValueError, "multilabel"),
     "fractions": (lambda: with_classes(0.5, 1.5, 2.5), TypeError, "integers"),
     "infinity": (lambda: with_classes(0.0, 1.0, np.inf), TypeError, "integers"),
 }
@@ -187,43 +144,31 @@ def test_rejected(name):
         from_sklearn(make())
 
 
-def lose_the_activation(estimator):
-    estimator.activation = "identity"
+PLANTED = {
+    "activation": lambda _: {"activation": "identity"},
+    "bias": lambda x: {"intercepts_": [0.0 * x.intercepts_[0], *x.intercepts_[1:]]},
+    "exchanged": lambda x: {"coefs_": [x.coefs_[i] for i in (0, 2, 1, 3)]},
+}
 
 
-def lose_a_bias(estimator):
-    estimator.intercepts_[0] = 0.0 * estimator.intercepts_[0]
-
-
-def exchange_layers(estimator):
-    estimator.coefs_[1:3] = estimator.coefs_[2:0:-1]
-
-
-@pytest.mark.parametrize("plant", [lose_the_activation, lose_a_bias, exchange_layers])
-def test_a_fault_beside_a_large_bias(plant):
+@pytest.mark.parametrize("fault", PLANTED)
+def test_a_fault_beside_a_large_bias(fault):
     x = StandardScaler().fit_transform(X)
     estimator = fitted(MLPRegressor(hidden_layer_sizes=(5, 5, 5), activation="tanh"), x, x)
     estimator.intercepts_[-1] = estimator.intercepts_[-1] + 200_000.0
-    network = from_sklearn(estimator)
-    assert_close(network(x), estimator.predict(x))
+    assert_close(from_sklearn(estimator)(x), estimator.predict(x))
     other = copy.deepcopy(estimator)
-    plant(other)
+    vars(other).update(PLANTED[fault](other))
     estimator.predict = other.predict
     with pytest.raises(ValueError, match="outputs"):
         from_sklearn(estimator)
 
 
-@pytest.mark.parametrize("kind", [xpnet.MLPClassifier, xpnet.MLPRegressor])
-def test_estimators_of_xpnet(kind):
-    y = np.asarray(["a", "b", "c"])[IDS] if kind is xpnet.MLPClassifier else IDS / 2
-    pipeline = fitted(make_pipeline(StandardScaler(), kind(hidden_layer_sizes=(6, 5))), y=y)
+def test_a_regressor_of_xpnet():
+    pipeline = fitted(make_pipeline(StandardScaler(), xpnet.MLPRegressor((6, 5))), y=IDS / 2)
     network = from_sklearn(pipeline)
     assert len(network.preprocessing) == 1
-    expected = pipeline.predict(X)
-    if kind is xpnet.MLPClassifier:
-        assert labels_of(network, X) == expected.tolist()
-    else:
-        assert_close(predict(network, X)[:, 0], expected)
+    assert_close(predict(network, X)[:, 0], pipeline.predict(X))
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -11,7 +11,7 @@ from xpnet.formats.chain import check_outputs
 from xpnet.networks.column_names import with_input_names
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, Output
-from xpnet.networks.preprocessing import Standardize, Step
+from xpnet.networks.preprocessing import Standardize
 
 __all__ = ["from_sklearn"]
 
@@ -38,11 +38,11 @@ def from_sklearn(estimator: Any, /) -> Network:
     Raises
     ------
     TypeError
-        If the estimator or a step is of another class or not fitted, or the classes are neither
+        If the estimator or a step is of another class, a scaler clips, or the classes are neither
         strings nor integers.
     ValueError
-        If a scaler clips, the classifier gives several labels per row, or the network differs from
-        the estimator on random rows.
+        If the estimator or a step is not fitted (scikit-learn's ``NotFittedError``), the classifier
+        gives several labels per row, or the network differs from the estimator on random rows.
 
     Examples
     --------
@@ -51,16 +51,19 @@ def from_sklearn(estimator: Any, /) -> Network:
     """
     is_pipeline = _has_class(estimator, "Pipeline")
     *before, last = [step for _, step in estimator.steps] if is_pipeline else [estimator]
-    names = getattr(estimator, "feature_names_in_", None)  # of a pipeline, from its first step
-    steps = [step for scaler in before for step in _convert_scaler(scaler)]
     if not _has_class(last, "MLPClassifier", "MLPRegressor"):
         msg = f"`estimator` must be an MLPClassifier or MLPRegressor; got {type(last).__name__}"
         raise TypeError(msg)
+    from sklearn.utils.validation import check_is_fitted
+
+    scalers = [x for x in before if x is not None and x != "passthrough"]
+    for part in (*scalers, last):
+        check_is_fitted(part)
+    steps = [_step(scaler) for scaler in scalers]
+    names = getattr(estimator, "feature_names_in_", None)  # of a pipeline, from its first step
     if type(last).__module__.startswith("xpnet."):
-        _check_fitted(last, "network_")
         network = replace(last.network_, preprocessing=[*steps, *last.network_.preprocessing])
         return with_input_names(network, names)
-    _check_fitted(last, "coefs_")
     is_classifier, final = _has_class(last, "MLPClassifier"), last.out_activation_
     if is_classifier and last.n_outputs_ > 1 and final != "softmax":
         msg = "`estimator` must give one label per row; got a multilabel classifier"
@@ -78,16 +81,15 @@ def from_sklearn(estimator: Any, /) -> Network:
         check_outputs(network.astype("float64"), outputs)
     if is_classifier:
         layers[-1] = replace(layers[-1], activation="identity")
-        network = Network(layers, preprocessing=steps, output="logits", classes=_classes(last))
+        classes = [_plain(x) for x in last.classes_.tolist()]
+        network = Network(layers, preprocessing=steps, output="logits", classes=classes)
     return with_input_names(network, names)
 
 
-def _classes(classifier: Any) -> list[Any]:
-    """Return the classes; booleans and whole numbers in floating point as integers."""
-    classes: list[Any] = classifier.classes_.tolist()
-    is_number = classifier.classes_.dtype.kind in "fb"
-    is_whole = is_number and all(float(x).is_integer() for x in classes)
-    return [int(x) for x in classes] if is_whole else classes
+def _plain(label: Any) -> Any:
+    """Return a class; a boolean, or a whole number in floating point, as an integer."""
+    is_whole = isinstance(label, bool | float) and float(label).is_integer()
+    return int(label) if is_whole else label
 
 
 def _has_class(estimator: Any, *names: str) -> bool:
@@ -96,26 +98,13 @@ def _has_class(estimator: Any, *names: str) -> bool:
     return kind.__name__ in names and kind.__module__.startswith(("sklearn.", "xpnet."))
 
 
-def _check_fitted(estimator: Any, attribute: str) -> None:
-    if not hasattr(estimator, attribute):
-        msg = f"`estimator` must be fitted; got {type(estimator).__name__} before its fit"
-        raise TypeError(msg)
-
-
-def _convert_scaler(scaler: Any) -> list[Step]:
-    if scaler is None or scaler == "passthrough":
-        return []
-    if _has_class(scaler, "StandardScaler", "MinMaxScaler"):
-        _check_fitted(scaler, "n_features_in_")
+def _step(scaler: Any) -> Standardize:
     if _has_class(scaler, "StandardScaler"):
         mean = scaler.mean_.copy() if scaler.with_mean else 0.0
-        return [Standardize(mean, scaler.scale_.copy() if scaler.with_std else 1.0)]
-    if _has_class(scaler, "MinMaxScaler"):
-        if scaler.clip:
-            msg = "MinMaxScaler must not clip; got clip=True"
-            raise ValueError(msg)
+        return Standardize(mean, scaler.scale_.copy() if scaler.with_std else 1.0)
+    if _has_class(scaler, "MinMaxScaler") and not scaler.clip:
         # x * scale + min is (x - mean) / (1 / scale).
-        return [Standardize(-scaler.min_ / scaler.scale_, 1.0 / scaler.scale_)]
+        return Standardize(-scaler.min_ / scaler.scale_, 1.0 / scaler.scale_)
     name = type(scaler).__name__
-    msg = f"steps before the network must be StandardScaler or MinMaxScaler; got {name}"
+    msg = f"scalers must be StandardScaler, or MinMaxScaler that does not clip; got {name}"
     raise TypeError(msg)
