@@ -37,7 +37,7 @@ def assert_equal_outputs(module, tolerance):
     network = from_torch(module)
     x = np.random.default_rng(0).uniform(-4, 4, (200, network.n_in))
     with torch.no_grad():
-        expected = module.eval()(torch.from_numpy(x)).numpy()
+        expected = module.eval()(torch.from_numpy(x)).numpy().reshape(200, -1)
     np.testing.assert_allclose(network(x), expected, rtol=tolerance, atol=tolerance * 5)
     return network
 
@@ -159,6 +159,7 @@ MODULES = {
     "9 -> 5 relu -> 3 identity; Scale(2.0); Standardize(mean=0.25": forward(with_facts),
     "9 -> 5 relu -> 3 softmax; probabilities": forward(with_keywords),
     "9 -> 3 identity -> 3 silu; logits": forward(with_matrices),
+    "9 -> 1 identity; logits": forward(lambda m, x: x @ m.matrix[:, 0]),
 }
 
 

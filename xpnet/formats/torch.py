@@ -30,8 +30,8 @@ _OLDEST = (2, 10)  # files pass the checks of older ones: CVE-2025-32434, CVE-20
 _CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model")
 # Names in lower case and without underscores; attributes of the classes are named as the options.
 _ACTIVATIONS = {row.torch.lower(): row for row in ACTIVATIONS.values() if row.torch}
-# Values of the attributes for which xpnet's function has no option. Above its threshold of 20,
-# torch's softplus(x) is x: rounded correctly in float32, and with an error of 2e-9 in float64.
+# Attributes for which xpnet's function has no option. Near these values, the comparison would miss
+# the difference. Above its threshold of 20, torch's softplus(x) is x: with an error of 2e-9.
 _FIXED = {"Hardtanh": {"min_val": -1, "max_val": 1}, "Softplus": {"beta": 1, "threshold": 20}}
 # Functions that are taken to leave the values of rows unchanged; the comparison finds others.
 _NEUTRAL = frozenset(
@@ -138,6 +138,22 @@ def _rejection(what: str) -> TypeError:
     return TypeError(f"{rule}; got {what}: {remedy}")
 
 
+def _original(torch: Any, module: Any, rows: Any) -> tuple[Outputs, float]:
+    """Return a module as a function of arrays, and the epsilon of what it computes.
+
+    A copy computes in float64, unless the forward, a class of the user's or the device cannot.
+    """
+    try:
+        double, wide = copy.deepcopy(module).double(), rows.double()
+        if double(wide).dtype == torch.float64:
+            module, rows = double, wide
+    except Exception:  # noqa: BLE001, S110
+        pass
+    floating = [x.dtype for x in module.parameters() if x.is_floating_point()]
+    epsilon = max(torch.finfo(dtype).eps for dtype in floating)
+    return lambda x: np.asarray(to_numpy(module(torch.asarray(x).to(rows)))), epsilon
+
+
 def _record(torch: Any, module: Any) -> tuple[Any, _Chain]:
     """Return rows that a module takes, as wide as one of its layers, and what it does with them."""
     refused: list[Exception] = []
@@ -153,23 +169,6 @@ def _record(torch: Any, module: Any) -> tuple[Any, _Chain]:
             raise refused[0]
     msg = "a forward that does not return one result of Linear layers for rows"
     raise _rejection(msg) from reason
-
-
-def _original(torch: Any, module: Any, rows: Any) -> tuple[Outputs, float]:
-    """Return a module as a function of arrays, and the epsilon of what it computes.
-
-    A copy computes in float64, unless the forward, a class of the user's or the device cannot.
-    """
-    try:
-        double, wide = copy.deepcopy(module).double(), rows.double()
-        if double(wide).dtype == torch.float64:
-            module, rows = double, wide
-    except Exception:  # noqa: BLE001, S110
-        pass
-
-    floating = [x.dtype for x in module.parameters() if x.is_floating_point()]
-    epsilon = max(torch.finfo(dtype).eps for dtype in floating)
-    return lambda x: np.asarray(to_numpy(module(torch.asarray(x).to(rows)))), epsilon
 
 
 def _chain_of(torch: Any, module: Any, rows: Any, refused: list[Exception]) -> _Chain | None:
