@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from pickle import _Unpickler
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,12 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], None]:
     """Return the arrays of a pickled dictionary; raise WeightsError for anything else."""
     stream = io.BytesIO(path.read_bytes())
     try:
-        found = _Reader(stream).load()
-        names = [name for name, array in found.items() if type(array) is _Array]
-        if len(names) < len(found) or stream.read(1):
+        found = _Reader(stream, encoding="latin-1").load()
+        are_arrays = all(type(x) is _Array for x in found.values())
+        if not are_arrays or {*map(type, found)} - {str} or stream.read(1):
             msg = "it must hold arrays by name, and nothing else"
             raise ValueError(msg)  # noqa: TRY301
-        return {name: found[name].values for name in names}, None
+        return {name: x.values for name, x in found.items()}, None
     except Exception as error:  # of whatever the instructions do
         reason = str(error)[:200] or type(error).__name__
         msg = f"not a pickle of a dictionary of arrays: {reason}"
@@ -36,14 +36,14 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], None]:
 
 
 class _Dtype:
-    def __init__(self, code: Any) -> None:
+    def __init__(self, code: str, *_: Any) -> None:
         if not re.fullmatch(r"[fiu][1248]", code):
             msg = f"arrays must hold numbers; got the dtype {quoted(code)}"
             raise ValueError(msg)
-        self.dtype = np.dtype(code)
+        self.values = np.dtype(code)
 
     def __setstate__(self, state: Any) -> None:
-        self.dtype = self.dtype.newbyteorder(">" if state[1] == ">" else "<")
+        self.values = self.values.newbyteorder(">" if state[1] == ">" else "<")
 
 
 class _Array:
@@ -53,63 +53,59 @@ class _Array:
 
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, is_fortran, content = state
+        content = content.encode("latin-1") if isinstance(content, str) else content
         self.fill(content, dtype, shape, "F" if is_fortran else "C")
 
-    def fill(self, content: Any, dtype: Any, shape: Any, order: Any) -> "_Array":
-        content = content.encode("latin-1") if isinstance(content, str) else content
-        self.values = np.frombuffer(content, dtype.dtype).reshape(shape, order=order)
+    def fill(self, content: Any, dtype: _Dtype, shape: Any, order: Any) -> Self:
+        self.values = np.frombuffer(content, dtype.values).reshape(shape, order=order)
         return self
 
 
-class _Names(dict[str, Any]):
-    """A dictionary of strings: the hash of a deeply nested tuple would end the process."""
+_STAND_INS: dict[tuple[str, str], Any] = {
+    ("numpy", "dtype"): _Dtype,
+    ("numpy", "ndarray"): None,
+    ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),  # of NumPy 1
+    ("numpy.core.numeric", "_frombuffer"): lambda *x: _Array().fill(*x),
+    ("numpy._core.multiarray", "_reconstruct"): lambda *_: _Array(),  # of NumPy 2
+    ("numpy._core.numeric", "_frombuffer"): lambda *x: _Array().fill(*x),
+    ("_codecs", "encode"): lambda text, _: text.encode("latin-1"),
+    ("collections", "OrderedDict"): dict,
+}
+_TUPLES = (pickle.EMPTY_TUPLE, pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3)
+_Load: TypeAlias = Callable[[Any], None]
 
-    def __setitem__(self, name: Any, value: Any) -> None:
-        if type(name) is not str:
-            msg = "the names of the arrays must be strings"
-            raise TypeError(msg)
-        super().__setitem__(name, value)
+
+def _build(reader: Any) -> None:
+    """Give an array or a dtype its state; functions have none, and stay as they are."""
+    state = reader.stack.pop()
+    reader.stack[-1].__setstate__(state)
 
 
-def _refuse(*_: Any) -> NoReturn:
-    msg = "it holds an instruction that no array needs"
-    raise ValueError(msg)
+def _as_list(load: _Load) -> _Load:
+    """Return an instruction for a list: the hash of a tuple ends the process if it is deep."""
+
+    def load_list(reader: Any) -> None:
+        load(reader)
+        reader.stack[-1] = list(reader.stack[-1])
+
+    return load_list
 
 
 class _Reader(_Unpickler):
     """The unpickler in Python: its memo is a dictionary, where C allocates any length."""
 
-    append: Callable[[Any], None]
-    pop_mark: Callable[[], list[Any]]
-    get_extension = _refuse  # the objects of extension codes belong to the process
-
-    def __init__(self, stream: io.BytesIO) -> None:
-        super().__init__(stream, encoding="latin-1")
-        # New ones for each file, whose instructions may set their attributes.
-        self._stand_ins: dict[tuple[str, str], Any] = {
-            ("numpy", "dtype"): lambda code, *_: _Dtype(code),
-            ("numpy", "ndarray"): None,
-            ("_codecs", "encode"): lambda text, _: text.encode("latin-1"),
-            ("collections", "OrderedDict"): lambda: _Names(),  # noqa: PLW0108 (new)
-        }
-        for core in ("numpy.core", "numpy._core"):  # of NumPy 1 and 2
-            self._stand_ins[f"{core}.multiarray", "_reconstruct"] = lambda *_: _Array()
-            self._stand_ins[f"{core}.numeric", "_frombuffer"] = lambda *x: _Array().fill(*x)
+    dispatch: ClassVar[dict[int, _Load]] = {
+        **_Unpickler.dispatch,
+        **{code[0]: _as_list(_Unpickler.dispatch[code[0]]) for code in _TUPLES},
+        pickle.BUILD[0]: _build,
+    }
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._stand_ins:
+        if (module, name) not in _STAND_INS:
             msg = f"it holds {quoted(f'{module}.{name}')}, not arrays alone"
             raise ValueError(msg)
-        return self._stand_ins[module, name]
+        return _STAND_INS[module, name]
 
-    def _load_empty_dict(self) -> None:
-        if self.pop_mark():
-            _refuse()
-        self.append(_Names())
-
-    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
-        **_Unpickler.dispatch,
-        pickle.EMPTY_DICT[0]: lambda self: self.append(_Names()),
-        pickle.DICT[0]: _load_empty_dict,
-        **dict.fromkeys((pickle.EMPTY_SET[0], pickle.FROZENSET[0]), _refuse),
-    }
+    def get_extension(self, code: int) -> NoReturn:
+        msg = f"it holds the extension {code}, an object of a process"
+        raise ValueError(msg)
