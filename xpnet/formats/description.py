@@ -10,7 +10,7 @@ It is an object with ``version``, ``activations`` (per layer a name, or an objec
 
 import json
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -28,8 +28,6 @@ from xpnet.networks.preprocessing import STEPS, Step, arrays_of
 __all__ = ["arrays_by_name", "describe", "network_from_description"]
 
 _VERSION = 1
-_ENTRIES = {"version", "activations", "preprocessing", "output", "classes"}  # and metadata
-_LARGEST = 2**53  # of integers as options: floating-point numbers have them
 
 
 def describe(network: Network) -> str:
@@ -70,58 +68,44 @@ def network_from_description(description: str, arrays: Mapping[str, NDArray[Any]
     Raise TypeError or ValueError if one of them is invalid or they do not belong together; the
     classes of networks validate their arguments.
     """
-    entries = _checked_entries(description)
     check_parameters(arrays)
-    left = dict(arrays)
-    layers = [_layer(i, entry, left) for i, entry in enumerate(entries["activations"])]
-    steps = [_step(i, entry, left) for i, entry in enumerate(entries["preprocessing"])]
-    if left:
-        msg = f"each array must belong to the description; got {quoted(', '.join(left))}"
-        raise ValueError(msg)
-    return Network(layers, steps, entries["output"], entries["classes"], entries.get("metadata"))
-
-
-def _checked_entries(description: str) -> dict[str, Any]:
-    """Return the entries of a description, with lists where they must be, and nothing deeper."""
     try:
-        entries = json.loads(description, object_pairs_hook=_unique)
-    except RecursionError:
-        entries = None
-    version = entries.get("version") if isinstance(entries, dict) else None
-    if type(version) is not int or version != _VERSION:
-        msg = f"the description must be an object of version {_VERSION}; got {_short(version)}"
-        raise ValueError(msg)
-    inner = [entries]
-    for _ in range(4):  # entries, their items, the options of an item: these have no parts
-        inner = [part for value in inner for part in _parts(value)]
-    if inner or {*entries} - {"metadata"} != _ENTRIES:
-        rule = f"must have the entries {', '.join(sorted(_ENTRIES))}, and no deeper ones"
-        msg = f"the description {rule}; got {_short(entries)}"
-        raise ValueError(msg)
-    lists = [entries["activations"], entries["preprocessing"], entries["classes"] or []]
-    if not all(isinstance(entry, list) for entry in lists):
-        msg = f"activations, preprocessing and classes must be lists; got {_short(entries)}"
-        raise TypeError(msg)
-    return entries
+        return _network(json.loads(description, object_pairs_hook=_unique), dict(arrays))
+    except (OverflowError, RecursionError) as error:
+        msg = "the description must not have so large numbers or so many brackets"
+        raise ValueError(msg) from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object; raise ValueError for a name that occurs twice, or a huge integer."""
-    entries: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in entries or (type(value) is int and abs(value) > _LARGEST):
-            msg = f"{quoted(name)} must occur once, and not be an integer above {_LARGEST}"
-            raise ValueError(msg)
-        entries[name] = value
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        msg = f"no name may occur twice; got {_short([name for name, _ in pairs])}"
+        raise ValueError(msg)
     return entries
 
 
-def _parts(value: Any) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-
-
-def _short(value: Any) -> str:
-    return reprlib.repr(value)[:80]
+def _network(entries: Any, left: dict[str, NDArray[Any]]) -> Network:
+    """Return the network of parsed JSON and of all arrays."""
+    match entries:
+        case {
+            "version": 1,
+            "activations": list(activations),
+            "preprocessing": list(preprocessing),
+            "output": output,
+            "classes": list() | None as classes,
+            **others,
+        } if {*others} <= {"metadata"}:
+            layers = [_layer(i, entry, left) for i, entry in enumerate(activations)]
+            steps = [_step(i, entry, left) for i, entry in enumerate(preprocessing)]
+        case _:
+            rule = "must have version 1, activations, preprocessing, output and classes"
+            msg = f"the description {rule}, and no more than metadata; got {_short(entries)}"
+            raise ValueError(msg)
+    if left:
+        msg = f"each array must belong to the description; got {quoted(', '.join(left))}"
+        raise ValueError(msg)
+    metadata: Any = others.get("metadata")
+    return Network(layers, steps, output, classes, metadata)
 
 
 def _layer(i: int, entry: Any, left: dict[str, NDArray[Any]]) -> Dense:
@@ -139,17 +123,19 @@ def _layer(i: int, entry: Any, left: dict[str, NDArray[Any]]) -> Dense:
 
 def _step(i: int, entry: Any, left: dict[str, NDArray[Any]]) -> Step:
     """Return a step of preprocessing, and take its arrays out of those that are left."""
-    numbers = dict(entry) if isinstance(entry, dict) else {}
+    numbers: dict[str, Any] = dict(entry) if isinstance(entry, dict) else {}
     kind = STEPS.get(str(numbers.pop("step", None)))
-    if kind is None or any(type(x) not in {int, float} for x in numbers.values()):
-        rule = f"must be an object of a step, {', '.join(STEPS)}, and numbers"
-        msg = f"step {i} of preprocessing {rule}; got {_short(entry)}"
-        raise ValueError(msg)
-    names = [field.name for field in fields(kind)]
+    names = sorted(field.name for field in fields(kind)) if kind else []
     keys = {name: f"preprocessing.{i}.{name}" for name in names}
     arrays: dict[str, Any] = {name: left.pop(key) for name, key in keys.items() if key in left}
-    if sorted([*numbers, *arrays]) != sorted(names):  # a default would hide the loss of an array
-        rule = f"must have {', '.join(names)} once, as a number or an array"
-        msg = f"step {i} of preprocessing {rule}; got {_short([*numbers, *arrays])}"
+    are_numbers = all(type(x) in {int, float} for x in numbers.values())
+    # A default would hide the loss of an array.
+    if kind is None or not are_numbers or sorted([*numbers, *arrays]) != names:
+        rule = f"must be a step, {', '.join(STEPS)}, with its numbers or arrays"
+        msg = f"entry {i} of preprocessing {rule}; got {_short(entry)}"
         raise ValueError(msg)
     return kind(**numbers, **arrays)
+
+
+def _short(value: Any) -> str:
+    return reprlib.repr(value)[:80]
