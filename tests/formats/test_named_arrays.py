@@ -102,42 +102,31 @@ def test_the_widest_dtype():
 REJECTED = [
     ("none", {}),
     ("'gamma' of shape \\(4,\\)", {**BOOK, "gamma": (4,)}),
-    ("B2", {**BOOK, "b2": None, "B2": (2,)}),
     ("'b1'", {**BOOK, "W1": None}),
     ("running_mean.*num_batches", {**TORCH, "1.running_mean": (4,), "1.num_batches": ()}),
     ("in_proj_weight", {"in_proj_weight": (18, 6), "out_proj.weight": (6, 6)}),
-    ("hidden1_weight", {"hidden1_weight": (3, 4)}),
-    ("1 more", {f"a{i}": (1,) for i in range(9)}),
+    (r"a7.*\.\.\.", {f"a{i}": (1,) for i in range(9)}),
     (r"\\x1b", {**BOOK, "\x1b[2J": (4,)}),
     *((r"'W1'.*\(", {**BOOK, "W1": shape}) for shape in [(3, 4, 1), (4,), (), (0, 4), (3, 0)]),
-    *((r"'W1'.*\(4,\)", {**BOOK, "b1": shape}) for shape in [(), (5,), (2, 4), (1, 1, 4), (3,)]),
+    *((r"'W1'.*\(4,\)", {**BOOK, "b1": shape}) for shape in [(), (5,), (2, 4), (1, 1, 4)]),
     ("'W1'.*'W2'", {**BOOK, "W2": (5, 2)}),
-    ("'W1'.*'W2'", {**BOOK, "W2": (2, 4), "b2": (4,)}),
     ("'0.weight'.*'1.weight'", torch("0 4 2", "1 3 4")),
-    ("'0.weight'", {"0.weight": (3, 4), "0.bias": (4,)}),
     *(("W", {f"W{i}": (3, 3) for i in numbers}) for numbers in ["124", "234", ["1", "01", "2"]]),
     ("'W1'.*'w1'", {"W1": (3, 3), "w1": (3, 3), "b1": (3,)}),
     ("kernel:0", {"a/kernel": (3, 4), "a/kernel:0": (4, 2), "a/bias": (4,)}),
     ("alike", {"a.weight": (4, 3), "b.kernel": (4, 2)}),
-    ("fc01", torch("fc1 3 3", "fc01 3 3")),
     ("fc01", torch("fc1 3 4", "fc01 4 3", "out 3 2")),
-    ("order", torch("hidden 3 3", "out 3 3")),
     ("order", torch("fc1 5 5", "fc2 5 5", "out 5 5")),
     ("order", torch("fc2 3 4", "fc1 4 5", "out 5 2")),
     ("order", torch(*(f"{x} {i} {i + 1}" for i, x in enumerate("abcdefghi", 1)))),
-]  # fmt: skip
+    ("order", torch(*(f"{chr(0x4E00 + i)} 3 3" for i in range(3000)))),
+]
 
 
 @pytest.mark.parametrize(("found", "shapes"), REJECTED, ids=map(str, range(len(REJECTED))))
 def test_rejected(found, shapes):
     with pytest.raises(ValueError, match=found):
         network_of_arrays(arrays_of(shapes), "relu")
-
-
-def test_many_equal_layers_without_numbers():
-    layers = torch(*(f"{chr(0x4E00 + i)} 3 3" for i in range(3000)))
-    with pytest.raises(ValueError, match="order"):
-        network_of_arrays(arrays_of(layers), "relu")
 
 
 @pytest.mark.parametrize(

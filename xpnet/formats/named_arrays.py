@@ -6,7 +6,7 @@ similar names give the order; if the names differ in more, the widths must permi
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise, permutations
 from typing import Any
 
@@ -24,7 +24,7 @@ __all__ = ["network_of_arrays"]
 _WEIGHT = re.compile(r"((?:.*[./])?)(weight|kernel|[Ww])(\d*(?::0)?)")
 _BIAS = {"weight": "bias", "kernel": "bias", "W": "b", "w": "b"}
 _NUMBERS = re.compile(r"\d+(?:\.\d+)*")  # 0.weight, 1.0.weight and 2.weight are similar
-_MOST_LISTED, _MOST_UNNUMBERED = 8, 8
+_MOST = 8  # names in an error, and layers whose orders are tried
 
 
 def network_of_arrays(
@@ -32,7 +32,7 @@ def network_of_arrays(
 ) -> Network:
     """Return the network of arrays; raise TypeError or ValueError if they are not one of layers."""
     layers = _layers(arrays)
-    names = _in_order({name: weight.shape for name, (weight, _) in layers.items()})
+    names = _in_order({name: weight for name, (weight, _) in layers.items()})
     if activation is None and not re.fullmatch(r"W\d+", names[0]):
         msg = "the file does not contain the activations: give them, such as activation='relu'"
         raise ValueError(msg)
@@ -51,14 +51,11 @@ def _layers(arrays: Mapping[str, NDArray[Any]]) -> dict[str, tuple[NDArray[Any],
         weight, bias = left.pop(match[0]), left.pop(before + _BIAS[kind] + after, None)
         layers[match[0]] = weight.T if kind == "weight" else weight, bias
         forms.add((kind, after.lstrip("0123456789")))
-    if left or not layers:
-        rule = "must be weights and biases, such as W1 and b1, or fc1.weight and fc1.bias"
-        msg = f"the arrays {rule}; got {_listed({name: x.shape for name, x in left.items()})}"
+    if left or len(forms) != 1:
+        rule = "must be weights and biases named alike: W1 and b1, or fc1.weight and fc1.bias"
+        msg = f"the arrays {rule}; got {_listed(left or arrays)}"
         raise ValueError(msg)
     check_parameters(arrays)
-    if len(forms) > 1:
-        msg = f"the weights must be named alike; got {', '.join(map(quoted, [*layers][:8]))}"
-        raise ValueError(msg)
     return {name: (weight, _bias(name, weight, bias)) for name, (weight, bias) in layers.items()}
 
 
@@ -77,27 +74,28 @@ def _bias(name: str, weight: NDArray[Any], bias: NDArray[Any] | None) -> NDArray
     return bias.reshape(-1)
 
 
-def _in_order(shapes: Mapping[str, tuple[int, ...]]) -> Sequence[str]:
+def _in_order(weights: Mapping[str, NDArray[Any]]) -> Sequence[str]:
     """Return the names in the only order that numbers and widths permit, or raise ValueError."""
-    keys = {x: (_NUMBERS.sub("#", x), tuple(map(int, re.findall(r"\d+", x)))) for x in shapes}
-    names = sorted(shapes, key=lambda name: keys[name])
-    texts, numbers = {text for text, _ in keys.values()}, sorted(x for _, x in keys.values())
+    numbers = {name: tuple(map(int, re.findall(r"\d+", name))) for name in weights}
+    texts = {name: _NUMBERS.sub("#", name) for name in weights}
+    names = sorted(weights, key=lambda name: (texts[name], numbers[name]))
+    orders: Iterable[Sequence[str]] = [names]
+    if len({*texts.values()}) > 1:
+        # The sort is stable: the numbers of similar names must increase.
+        few = names if len(names) <= _MOST else []
+        orders = (x for x in permutations(few) if sorted(x, key=texts.__getitem__) == names)
+    n_in, n_out = ({name: x.shape[axis] for name, x in weights.items()} for axis in (0, 1))
+    fitting = [x for x in orders if all(n_out[a] == n_in[b] for a, b in pairwise(x))]
+    are_different = len({(texts[name], numbers[name]) for name in names}) == len(names)
     counted = [[(i,) for i in range(first, first + len(names))] for first in (0, 1)]
-    orders: list[Sequence[str]] = [names] if len(texts) == 1 else []
-    if len(texts) > 1 and len(names) <= _MOST_UNNUMBERED:
-        # The sort is stable: numbers of similar names must increase.
-        perms = permutations(names)
-        orders = [x for x in perms if sorted(x, key=lambda name: keys[name][0]) == names]
-    orders = [x for x in orders if all(shapes[a][1] == shapes[b][0] for a, b in pairwise(x))]
-    is_book_with_gap = texts <= {"W#", "w#"} and numbers not in counted
-    if len(orders) != 1 or len({*keys.values()}) < len(names) or is_book_with_gap:
+    has_gap = {*texts.values()} <= {"W#", "w#"} and sorted(numbers.values()) not in counted
+    if len(fitting) != 1 or not are_different or has_gap:
         rule = "have one order, by the numbers in their names and by their widths, (n_in, n_out)"
-        msg = f"the layers must {rule}; got {_listed(shapes)}"
+        msg = f"the layers must {rule}; got {_listed(weights)}"
         raise ValueError(msg)
-    return orders[0]
+    return fitting[0]
 
 
-def _listed(shapes: Mapping[str, tuple[int, ...]]) -> str:
-    texts = [f"{quoted(name)} of shape {shape}" for name, shape in shapes.items()]
-    more = [f"{len(texts) - _MOST_LISTED} more"] if len(texts) > _MOST_LISTED else []
-    return ", ".join(texts[:_MOST_LISTED] + more) or "none"
+def _listed(arrays: Mapping[str, NDArray[Any]]) -> str:
+    texts = [f"{quoted(name)} of shape {x.shape}" for name, x in arrays.items()]
+    return ", ".join([*texts[:_MOST], *(["..."] if len(texts) > _MOST else [])]) or "none"

@@ -1,6 +1,5 @@
 """npz format: arrays named W1, b1, W2 ... as in the book, and xpnet's description."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +14,13 @@ __all__ = ["read", "serialize"]
 
 _KEY = "xpnet"
 _LETTERS = {"weight": "W", "bias": "b"}
-_KINDS = {"W": "weight", "b": "bias"}
 
 
 def serialize(network: Network) -> bytes:
     """Return the bytes of an npz file of a network; raise as `arrays_by_name`."""
     # First: an archive that lost its last arrays lacks arrays of the description.
     members = {_KEY: np.frombuffer(describe(network).encode(), np.uint8)}
-    for name, array in arrays_by_name(network).items():
-        part, number, kind = name.split(".")
-        book_name = f"{_LETTERS[kind]}{int(number) + 1}" if part == "layers" else name
-        members[book_name] = array
+    members |= {_book_name(name): x for name, x in arrays_by_name(network).items()}
     return npz_bytes(members)
 
 
@@ -35,13 +30,16 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
     description = arrays.pop(_KEY, None)
     if description is None:
         return arrays, None
-    own = {re.sub(r"^([Wb])([1-9]\d*)$", _own_name, name): x for name, x in arrays.items()}
+    names = [f"layers.{i}.{kind}" for i in range(len(arrays)) for kind in _LETTERS]
+    own_names = {_book_name(name): name for name in names}
+    own = {own_names.get(name, name): x for name, x in arrays.items()}
     if len(own) < len(arrays) or description.dtype != np.uint8:
         msg = f"{_KEY} must be bytes, beside W1, b1 and so on; got {description.dtype}"
         raise ValueError(msg)
     return own, description.tobytes().decode()
 
 
-def _own_name(book: re.Match[str]) -> str:
-    """Return ``layers.0.weight`` for ``W1``."""
-    return f"layers.{int(book[2]) - 1}.{_KINDS[book[1]]}"
+def _book_name(name: str) -> str:
+    """Return ``W1`` for ``layers.0.weight``; other names stay."""
+    part, number, kind = name.split(".")
+    return f"{_LETTERS[kind]}{int(number) + 1}" if part == "layers" else name

@@ -7,7 +7,6 @@ description and of the tensors' names, dtypes and shapes: a single changed lette
 """
 
 import json
-import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +23,7 @@ from xpnet.networks.network import Network
 __all__ = ["read", "serialize"]
 
 _KEY = "xpnet"
-_SEALED = re.compile(r'(\{.*), "crc32": (\d{1,10})\}', re.DOTALL)
+_SEAL = ', "crc32": '
 _DTYPES = {"F16": "f2", "BF16": "u2", "F32": "f4", "F64": "f8"}
 
 
@@ -33,8 +32,8 @@ def serialize(network: Network) -> bytes:
     from safetensors.numpy import save
 
     arrays, description = arrays_by_name(network), describe(network)
-    checksum = _checksum(description, arrays)
-    return bytes(save(arrays, {_KEY: f'{description[:-1]}, "crc32": {checksum}}}'}))
+    seal = f"{_SEAL}{_checksum(description, arrays)}}}"
+    return bytes(save(arrays, {_KEY: description[:-1] + seal}))
 
 
 def read(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
@@ -53,10 +52,10 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     arrays = {name: _array(name, **tensor) for name, tensor in tensors}
     description = (header.get("__metadata__") or {}).get(_KEY)
-    # The first files of xpnet lack the checksum.
-    if description is not None and (sealed := _SEALED.fullmatch(description)):
-        description = f"{sealed[1]}}}"
-        if int(sealed[2]) != _checksum(description, arrays):
+    if description is not None and _SEAL in description:  # the first files of xpnet have none
+        text, _, seal = description.rpartition(_SEAL)
+        description = text + "}"
+        if seal != f"{_checksum(description, arrays)}}}":
             msg = "the header was changed after the network was saved: save or copy it again"
             raise WeightsError(msg, file=path)
     return arrays, description
@@ -66,9 +65,8 @@ def _array(name: str, *, dtype: str, shape: list[int], data: bytes) -> NDArray[A
     if dtype not in _DTYPES:
         msg = f"{quoted(name)} must be F16, BF16, F32 or F64; got {dtype}"
         raise TypeError(msg)
-    array = (
-        np.frombuffer(data, f"<{_DTYPES[dtype]}").astype(_DTYPES[dtype], copy=False).reshape(shape)
-    )
+    kind = _DTYPES[dtype]
+    array = np.frombuffer(data, f"<{kind}").astype(kind, copy=False).reshape(shape)
     return widen_bfloat16(array) if dtype == "BF16" else array
 
 
