@@ -12,19 +12,16 @@ from xpnet import (
     Network,
     Scale,
     Standardize,
+    WeightsError,
     evaluate,
+    load,
     reproducible,
     sample,
+    save,
 )
-from xpnet.files.errors import WeightsError
-from xpnet.formats import safetensors
-from xpnet.formats.load_save import check_suffix, load, save
 from xpnet.networks.input_range import takes_bytes
 
-
-@pytest.fixture
-def network():
-    return Network([Dense([[0.5], [0.25]], [-0.7], "step")])
+NETWORK = Network([Dense([[0.5], [0.25]], [-0.7], "step")])
 
 
 @pytest.fixture
@@ -32,31 +29,37 @@ def path(tmp_path):
     return tmp_path / "model.safetensors"
 
 
+@pytest.fixture(params=[".safetensors", ".npz", ".onnx", ".pkl", ".pt"])
+def suffix(request):
+    library = {".onnx": "onnx", ".pt": "torch"}.get(request.param, "numpy")
+    pytest.importorskip(library, reason=f"the package {library} is not installed")
+    return request.param
+
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz"])
-def test_a_reproducible_network_is_saved_as_the_ordinary_one(network, tmp_path, suffix):
+def test_a_reproducible_network_is_saved_as_the_ordinary_one(tmp_path, suffix):
     paths = [tmp_path / f"{name}{suffix}" for name in ("ordinary", "exact")]
-    save(network, paths[0])
+    save(NETWORK, paths[0])
     with pytest.warns(UserWarning, match="reproducible") as caught:
-        save(reproducible(network), paths[1])
+        save(reproducible(NETWORK), paths[1])
     assert [x.filename for x in caught] == [__file__]
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert not load(paths[1]).is_reproducible
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "a.b.npz", "MODEL.NPZ"])
-def test_the_suffix_says_the_format(network, tmp_path, name):
+def test_the_suffix_says_the_format(tmp_path, name):
     for path in (tmp_path / name, str(tmp_path / name)):
-        save(network, path, force=True)
+        save(NETWORK, path, force=True)
         assert load(path).n_in == 2
-    check_suffix(name)
 
 
 @pytest.mark.parametrize(
     "name", ["model", "model.safetensors.gz", ".safetensors", "a.npz/model", "model.pkl"]
 )
-def test_suffixes_that_are_not_written(network, tmp_path, name):
+def test_suffixes_that_are_not_written(tmp_path, name):
     with pytest.raises(ValueError, match="must end in"):
-        save(network, tmp_path / name)
+        save(NETWORK, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -64,7 +67,6 @@ def test_suffixes_that_are_not_written(network, tmp_path, name):
     ("name", "word"),
     [
         ("model", ".safetensors, .npz, .onnx, .pkl, .pt, .pth"),
-        ("digits.csv", ".safetensors"),
         ("model.keras", r"from_keras\(keras.saving.load_model"),
         ("model.weights.H5", "from_keras"),
         ("a\x1b[31m.keras", r"a\\x1b\[31m"),
@@ -79,13 +81,8 @@ def test_files_of_other_kinds(tmp_path, name, word):
     assert str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".onnx", ".pkl", ".pt"])
-@pytest.mark.parametrize(
-    "content", [b"", b"{", b"<html>" * 99, bytes(999), b"PK\x03\x04"], ids=ascii
-)
+@pytest.mark.parametrize("content", [b"", b"{", b"<html>" * 99, bytes(999), b"PK\3\4"], ids=ascii)
 def test_content_of_other_kinds(tmp_path, suffix, content):
-    library = {".onnx": "onnx", ".pt": "torch"}.get(suffix, "numpy")
-    pytest.importorskip(library, reason=f"the package {library} is not installed")
     path = tmp_path / f"model{suffix}"
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=f"model{suffix}: ") as caught:
@@ -93,28 +90,7 @@ def test_content_of_other_kinds(tmp_path, suffix, content):
     assert str(caught.value).isprintable()
 
 
-def test_an_existing_file_stays_without_force(network, path):
-    path.write_bytes(b"precious")
-    with pytest.raises(FileExistsError, match="force=True"):
-        save(network, path)
-    assert path.read_bytes() == b"precious"
-    save(network, path, force=True)
-    assert load(path).n_in == 2
-
-
-def test_a_failure_leaves_the_old_file(path):
-    path.write_bytes(b"precious")
-    layer = Dense([[np.nan]], [0.0])
-    with pytest.raises(ValueError, match="finite"):
-        save(Network([layer]), path, force=True)
-    assert path.read_bytes() == b"precious"
-    assert list(path.parent.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".onnx", ".pkl", ".pt"])
 def test_files_that_cannot_be_read(tmp_path, suffix):
-    library = {".onnx": "onnx", ".pt": "torch"}.get(suffix, "numpy")
-    pytest.importorskip(library, reason=f"the package {library} is not installed")
     with pytest.raises(FileNotFoundError, match="missing"):
         load(tmp_path / f"missing{suffix}")
     folder = tmp_path / f"folder{suffix}"
@@ -123,16 +99,27 @@ def test_files_that_cannot_be_read(tmp_path, suffix):
         load(folder)
 
 
-def test_the_sample_is_a_trained_network(path):
+def test_an_existing_file_stays_without_force_and_after_a_failure(path):
+    path.write_bytes(b"precious")
+    with pytest.raises(FileExistsError, match="force=True"):
+        save(NETWORK, path)
+    with pytest.raises(ValueError, match="finite"):
+        save(Network([Dense([[np.nan]], [0.0])]), path, force=True)
+    with pytest.raises(ValueError, match=r"\.onnx"):
+        save(NETWORK, path, force=True, input_dtype="uint8")
+    assert path.read_bytes() == b"precious"
+    assert list(path.parent.iterdir()) == [path]
+    save(NETWORK, path, force=True)
+    network = load(path)
+    path.write_bytes(bytes(len(path.read_bytes())))
+    assert network.layers[0].weight.tolist() == [[0.5], [0.25]]
+
+
+def test_the_sample_is_a_trained_network():
     network = load("sample")
-    assert repr(network).startswith(
-        "Network(784 -> 50 sigmoid -> 100 sigmoid -> 10 identity; Scale("
-    )
-    assert network.preprocessing[0].factor == 1 / 255
-    assert network.dtype == np.float32
+    assert repr(network).startswith("Network(784 -> 50 sigmoid -> 100 sigmoid -> 10 identity; ")
+    assert (network.preprocessing[0].factor, network.dtype) == (1 / 255, np.float32)
     assert evaluate(network, *sample()).accuracy >= 0.97
-    save(network, path)
-    assert safetensors.serialize(load(path)) == safetensors.serialize(network)
 
 
 @pytest.mark.parametrize("name", ["./sample", Path("sample")], ids=repr)
@@ -143,29 +130,12 @@ def test_a_file_called_sample(tmp_path, monkeypatch, name):
         load(name)
 
 
-@pytest.mark.parametrize("device", ["cpu", Device("cpu")], ids=repr)
-def test_devices(device):
-    assert load("sample", device=device).library == "numpy"
-
-
 @pytest.mark.usefixtures("no_gpu")
-@pytest.mark.parametrize(("word", "cause"), [("gpu", "pip install"), ("tpu", "tpu")])
-def test_devices_that_cannot_be_used(word, cause):
-    with pytest.raises(DeviceError, match=cause):
-        load("sample", device=word)
-
-
-def test_loaded_parameters_are_their_own(network, path):
-    save(network, path)
-    loaded = load(path)
-    path.write_bytes(bytes(len(path.read_bytes())))
-    assert loaded.layers[0].weight.tolist() == [[0.5], [0.25]]
-
-
-def test_the_dtype_of_the_inputs_is_for_onnx(network, path):
-    with pytest.raises(ValueError, match=r"\.onnx"):
-        save(network, path, input_dtype="uint8")
-    assert not path.exists()
+def test_devices():
+    assert load("sample", device=Device("cpu")).library == "numpy"
+    for word, cause in [("gpu", "pip install"), ("tpu", "tpu")]:
+        with pytest.raises(DeviceError, match=cause):
+            load("sample", device=word)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +143,6 @@ def test_the_dtype_of_the_inputs_is_for_onnx(network, path):
     [
         (None, ()),
         ("none", ()),
-        ("0..255", ()),
         ("0..1", (Scale(1 / 255),)),
         ("0.1307,0.3081", (Scale(1 / 255), Standardize(0.1307, 0.3081))),
     ],
@@ -182,11 +151,5 @@ def test_the_range_of_the_inputs(tmp_path, input_range, steps):
     path = tmp_path / "book.npz"
     np.savez(path, W1=np.ones((4, 2)), b1=np.zeros(2))
     found = load(path, input_range=input_range)
-    assert list(map(repr, found.preprocessing)) == list(map(repr, steps))
+    assert str(found.preprocessing) == str(steps)
     assert takes_bytes(found) == (input_range not in {None, "none"})
-
-
-@pytest.mark.parametrize("input_range", ["0..1", "none", "another"])
-def test_a_range_that_does_not_suit(input_range):
-    with pytest.raises(ValueError, match="input_range"):
-        load("sample", input_range=input_range)
