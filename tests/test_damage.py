@@ -7,6 +7,7 @@ safetensors, whose values have no checksum. Others promise a line, or a network 
 import io
 import pickle
 from functools import cache
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -17,19 +18,12 @@ from xpnet import DataError, Dense, Network, Scale, WeightsError, load
 from xpnet.formats.load_save import serialized
 from xpnet.parity import read_record, record
 
-NETWORK = Network(
-    [
-        Dense(np.asarray([[0.5, -1.0], [2.0, 0.25]], "f4"), np.asarray([1.0, 2.0], "f4"), "relu"),
-        Dense(np.asarray([[1.5], [-0.5]], "f4"), np.asarray([0.125], "f4")),
-    ],
-    preprocessing=Scale(0.5),
-)
-ARRAYS = {f"W{i}": layer.weight for i, layer in enumerate(NETWORK.layers, 1)}
-ARRAYS |= {f"b{i}": layer.bias for i, layer in enumerate(NETWORK.layers, 1)}
-X = np.asarray([[1.0, 2.0], [3.0, 4.0]], "f4")
+X = np.asarray([[0.5, -1.0], [2.0, 0.25]], "f4")
+ARRAYS = {"W1": X, "b1": X[0], "W2": X[:, :1], "b2": X[0, :1]}
+NETWORK = Network([Dense(X, X[0], "relu"), Dense(X[:, :1], X[0, :1])], preprocessing=Scale(0.5))
 GUARDED = ["npz", "certificate", "safetensors", pytest.param("pt", marks=pytest.mark.slow)]
-KINDS = [*GUARDED, "pkl", "onnx"]
-every_kind = pytest.mark.parametrize("kind", KINDS)
+BITS = [(255, 1 << bit) for bit in (0, 1, 2, 3, 4, 6, 7)]
+every_kind = pytest.mark.parametrize("kind", [*GUARDED, "pkl", "onnx"])
 guarded_kinds = pytest.mark.parametrize("kind", GUARDED)
 
 
@@ -45,10 +39,8 @@ def good(kind):
         return stream.getvalue(), len(stream.getvalue())
     if kind == "certificate":
         with TemporaryDirectory() as folder:
-            record(f"{folder}/c.npz", NETWORK, X, device="cpu")
-            with open(f"{folder}/c.npz", "rb") as stream:  # noqa: PTH123
-                content = stream.read()
-        return content, len(content)
+            record(path := Path(folder) / "c.npz", NETWORK, X, device="cpu")
+            return path.read_bytes(), path.stat().st_size
     if kind == "onnx":
         pytest.importorskip("onnx", reason="the package onnx is not installed")
     content = bytes(serialized(NETWORK, f"x.{kind}"))
@@ -71,67 +63,36 @@ def check(kind, damaged, folder, *, may_differ=False):
     """Return the numbers of rejected and of unchanged files; raise unless others may differ."""
     path = folder / f"damaged.{'npz' if kind == 'certificate' else kind}"
     path.write_bytes(good(kind)[0])
-    expected = contents(kind, path)
-    n_rejected = n_same = 0
+    expected, n_rejected, n_same = contents(kind, path), 0, 0
     for content in damaged:
         path.write_bytes(content)
         try:
             is_same = contents(kind, path) == expected
-            assert is_same or may_differ, first_difference(content, good(kind)[0])
+            assert is_same or may_differ, content
             n_same += is_same
         except (DataError, WeightsError) as error:
             text = str(error)
-            assert text.startswith(f"{path}: "), text
-            assert text.isprintable(), text
+            assert text.startswith(f"{path}: ")
+            assert text.isprintable()
             n_rejected += 1
     return n_rejected, n_same
 
 
-def first_difference(damaged, content):
-    pairs = enumerate(zip(damaged, content, strict=False))
-    place = next((i for i, (x, y) in pairs if x != y), min(len(damaged), len(content)))
-    return f"byte {place}: {content[place : place + 9].hex()} -> {damaged[place : place + 9].hex()}"
-
-
-def changed(content, places, change):
-    """Yield the file with one byte changed, at each of the places."""
-    for place in places:
-        yield content[:place] + bytes([change(content[place])]) + content[place + 1 :]
-
-
-@guarded_kinds
-@pytest.mark.parametrize(
-    "bit", [5, *(pytest.param(i, marks=pytest.mark.slow) for i in range(8) if i != 5)]
-)
-def test_every_guarded_bit(tmp_path, kind, bit):
-    content, length = good(kind)
-    n_rejected, _ = check(kind, changed(content, range(length), lambda x: x ^ 1 << bit), tmp_path)
-    # Dates, permissions and unused bits of the packed data change nothing, nor do the sizes and
-    # checksums beside the content of a zip archive: those in its directory are used.
-    assert n_rejected > 0.5 * length
-
-
-@pytest.mark.slow
 # Python 3.13 warns of members that seem to overlap, and reads them: the contents are judged here.
 @pytest.mark.filterwarnings("ignore:Overlapped entries")
-@guarded_kinds
-@pytest.mark.parametrize("value", [0x00, 0xFF])
-def test_every_guarded_byte_overwritten(tmp_path, kind, value):
+@every_kind
+@pytest.mark.parametrize(("keep", "flip"), [
+    (255, 32), *(pytest.param(*x, marks=pytest.mark.slow) for x in [(0, 0), (0, 255), *BITS]),
+])  # fmt: skip
+def test_every_byte_changed(tmp_path, kind, keep, flip):
     content, length = good(kind)
-    n_rejected, _ = check(kind, changed(content, range(length), lambda _: value), tmp_path)
-    assert n_rejected > 0.4 * length
-
-
-@pytest.mark.parametrize("kind", ["safetensors", "pkl", "onnx"])
-@pytest.mark.parametrize(
-    "mask", [0x01, *(pytest.param(x, marks=pytest.mark.slow) for x in (0x20, 0x80, 0xFF))]
-)
-def test_every_other_byte_changed(tmp_path, kind, mask):
-    content, length = good(kind)
-    places = range(length, len(content))
-    damaged = changed(content, places, lambda x: x ^ mask)
-    n_rejected, n_same = check(kind, damaged, tmp_path, may_differ=True)
-    assert n_rejected + n_same < len(places)  # else the format would be guarded
+    numbers = [(x & keep) ^ flip for x in content]
+    damaged = [content[:i] + bytes([x]) + content[i + 1 :] for i, x in enumerate(numbers)]
+    # Dates, permissions and unused bits of the packed data change nothing, nor do the sizes and
+    # checksums beside the content of a zip archive: those in its directory are used.
+    n_rejected, _ = check(kind, damaged[:length], tmp_path)
+    assert n_rejected >= 0.4 * length
+    check(kind, damaged[length:], tmp_path, may_differ=True)
 
 
 @every_kind

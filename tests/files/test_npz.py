@@ -26,9 +26,9 @@ class Pipe(io.BytesIO):
 def assert_same(arrays):
     assert list(arrays) == list(ARRAYS)
     for name, x in arrays.items():
-        native = ARRAYS[name].astype(ARRAYS[name].dtype.newbyteorder("="))
-        np.testing.assert_array_equal(x, native, strict=True)
+        np.testing.assert_array_equal(x, ARRAYS[name], strict=ARRAYS[name].dtype.isnative)
         assert x.flags.writeable
+        assert x.dtype.isnative
 
 
 def test_numpy_and_xpnet_read_and_write_the_same_files():
@@ -74,33 +74,17 @@ def without_entry(start):
 
 
 @pytest.mark.parametrize("content", [
-    b"", b"a,b", GOOD + GOOD, without_entry(0), without_entry(ENTRY),
-    zipped(*TWO).replace(b"b.npy", b"a.npy"),
-    zipped(("a.txt", npy(1))), zipped(("a/", b"")), zipped(("a.npy", npy(1) + b"\0")),
+    b"a,b", GOOD + GOOD, without_entry(0), without_entry(ENTRY),
+    zipped(*TWO).replace(b"b.npy", b"a.npy"), zipped(*ONE, comment=b"xpnet members: 2"),
+    zipped(("a.txt", npy(1))), zipped(("a.npy", npy(1) + b"\0")),
     zipped(*ONE, method=zipfile.ZIP_LZMA), zipped(*ONE, method=zipfile.ZIP_BZIP2),
     zipped(*ONE).replace(b"PK\3\4\x14\0\0", b"PK\3\4\x14\0\1")
     .replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\1"),  # encrypted
-    zipped(("a.npy", npy(np.asarray([Exit()])))),
-    zipped(("a.npy", npy(np.zeros(1, [("a", "f4")])))),
-    zipped(("a.npy", npy(np.zeros(1, [("a" * 11_000, "f4")])))),
-    zipped(*ONE, comment=b"xpnet members: 2"), zipped(("a.npy", b"two\nlines")),
+    *(zipped(("a.npy", npy(x))) for x in (np.asarray([Exit()]), np.zeros(1, [("a", "f4")]))),
+    zipped(("a.npy", npy(np.zeros(1, [("a" * 11_000, "f4")])))), zipped(("a.npy", b"two\nlines")),
     zipped(("a.npy", npy(1).replace(b"()", b"(9" + b"9" * 15 + b",)"))),
-], ids=map(str, range(18)))  # fmt: skip
+], ids=map(str, range(16)))  # fmt: skip
 def test_other_files_are_rejected_in_one_line(content):
     with pytest.raises(ValueError, match="npz") as caught:
         read_npz(content)
     assert str(caught.value).isprintable()
-
-
-def test_damage_is_found_or_changes_nothing():
-    n_found = 0
-    for i in range(len(GOOD)):
-        for changed in (bytes([GOOD[i] ^ mask]) for mask in (1, 8, 64, 255)):
-            try:
-                assert_same(read_npz(GOOD[:i] + changed + GOOD[i + 1 :]))
-            except ValueError:
-                n_found += 1
-        for other in (GOOD[:i], GOOD[:i] + b"\0" + GOOD[i:], GOOD[:i] + GOOD[i + 1 :]):
-            with pytest.raises(ValueError, match="npz"):
-                read_npz(other)
-    assert n_found > 2 * len(GOOD)  # dates and permissions mean nothing

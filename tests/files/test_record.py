@@ -32,10 +32,10 @@ def test_a_record_is_read_and_numpy_may_write_it_again():
 
 
 @pytest.mark.parametrize("content", [
-    b"", b"a,b\n1", npz_bytes({"x": X}), RecordFormat("diary", "").to_bytes({}, {"x": X}),
-    file(HEAD, x=X, y=X), file(HEAD), file(HEAD, x=X)[:-1], file(HEAD, x=X).replace(b"x.", b"y."),
-    *(file(x, x=X) for x in (b"{", b"\xff", b"null", b"1", b"{}", b"[" * 100_000)),
-], ids=map(str, range(14)))  # fmt: skip
+    b"a,b\n1", npz_bytes({"x": X}), RecordFormat("diary", "").to_bytes({}, {"x": X}),
+    file(HEAD, x=X, y=X), file(HEAD), file(HEAD, x=X)[:-1],
+    *(file(x, x=X) for x in (b"{", b"\xff", b"null", b"{}", b"[" * 100_000)),
+], ids=map(str, range(11)))  # fmt: skip
 def test_other_and_damaged_files_are_rejected(content):
     with pytest.raises(DataError, match=r"logbook .* log it again$") as caught:
         FORMAT.from_bytes(content, "log.npz")

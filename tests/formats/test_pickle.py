@@ -7,7 +7,6 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
 
 from xpnet import WeightsError, load
 from xpnet.formats.pickle import read
@@ -82,9 +81,8 @@ def call(module, name, arguments=b")", form=b"R"):
 @pytest.mark.parametrize("form", [b"R", b"\x81", b"i", b"o", b"}\x92"], ids=ascii)
 @pytest.mark.parametrize(
     "name",
-    ["os.system", "posix.system", "builtins.eval", "builtins.getattr", "numpy.load", "numpy.core",
-     "numpy.core.multiarray.scalar", "numpy._core.multiarray._reconstruct.__globals__",
-     "xpnet.formats.pickle._Array", "sklearn.pipeline.Pipeline", "."],
+    ["os.system", "posix.system", "builtins.eval", "numpy.load", "numpy.core.multiarray.scalar",
+     "numpy._core.multiarray._reconstruct.__globals__", "xpnet.formats.pickle._Array", "."],
 )  # fmt: skip
 def test_calls_of_other_functions(error, tmp_path, name, form):
     mark = tmp_path / "called"
@@ -174,19 +172,3 @@ def test_every_instruction_at_every_place(path, protocol):
                 assert load(path).n_in == 1
             except WeightsError as error:
                 assert str(error).isprintable()  # noqa: PT017 (or a network is read)
-
-
-PARTS = st.sampled_from(
-    [*OPCODES, b"X\1\0\0\0W", array(), WIDE, b"cnumpy\ndtype\n", b"q\1", b"h\1"]
-)
-
-
-@settings(derandomize=True, deadline=None, database=None, max_examples=300)
-@given(parts=st.lists(PARTS | st.binary(max_size=6), max_size=30))
-def test_any_instructions(parts, tmp_path_factory):
-    path = tmp_path_factory.getbasetemp() / "instructions.pkl"
-    path.write_bytes(b"\x80\x04" + b"".join(parts) + b".")
-    try:
-        assert set(read(path)[0]) <= {"W"}
-    except WeightsError as error:
-        assert len(str(error)) <= 390  # noqa: PT017 (or none is raised)
