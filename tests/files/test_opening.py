@@ -41,17 +41,14 @@ def test_gzip_is_known_by_its_content(path, monkeypatch, content, expected, size
     assert not sys.stdin.closed
 
 
-@pytest.mark.parametrize(
-    "content",
-    [PACKED[:-12], PACKED[:-3], PACKED[:2], PACKED + b"garbage", *map(flipped, (-6, -2, 2, 12))],
-    ids=["data cut", "end cut", "magic only", "garbage", "crc", "length", "method", "data"],
-)
-@pytest.mark.parametrize("n", [None, 1 << 30])
-def test_damaged_gzip(path, content, n):
-    path.write_bytes(content)
-    with pytest.raises(DataError, match="damaged gzip") as caught, open_source(path) as source:
-        source.read(n)
-    assert caught.value.file == str(path)
+def test_damaged_gzip(path):
+    cut = [PACKED[:-12], PACKED[:-3], PACKED[:2], PACKED + b"garbage"]
+    for content in (*cut, *map(flipped, (-6, -2, 2, 12))):  # checksum, length, method, data
+        path.write_bytes(content)
+        for n in (None, 1 << 30):
+            with pytest.raises(DataError, match="gzip") as caught, open_source(path) as source:
+                source.read(n)
+            assert caught.value.file == str(path)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no named pipes in folders")

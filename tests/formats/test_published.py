@@ -58,13 +58,3 @@ def test_the_logits(folder, images, name):
     own = network(images.reshape(len(images), -1))
     assert np.all(np.abs(own - last.values) <= last.bound)
     assert last.bound.max() < np.abs(last.values).max()
-
-
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".onnx"])
-def test_every_format_holds_them(folder, images, tmp_path, name, suffix):
-    network = xpnet.load(folder / "weights" / name)
-    path = tmp_path / f"network{suffix}"
-    xpnet.save(network, path)
-    rows = images.reshape(len(images), -1)
-    np.testing.assert_array_equal(xpnet.load(path)(rows), network(rows))
