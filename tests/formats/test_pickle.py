@@ -3,6 +3,7 @@
 import copyreg
 import pickle
 import pickletools
+import tracemalloc
 from collections import OrderedDict
 
 import numpy as np
@@ -138,6 +139,14 @@ REJECTED = {
 @pytest.mark.parametrize("name", REJECTED)
 def test_rejected(error, name):
     assert error(REJECTED[name])
+
+
+@pytest.mark.parametrize("code", [b"\x8e", b"\x96"], ids=["bytes", "bytearray"])
+def test_a_length_takes_no_memory(error, code):
+    tracemalloc.start()
+    error(b"\x80\x05}" + code + (1 << 26).to_bytes(8, "little") + b".")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("code", [b"\x82\1", b"\x83\1\0", b"\x84\1\0\0\0"], ids=ascii)

@@ -98,6 +98,8 @@ class _Reader(_Unpickler):
         **_Unpickler.dispatch,
         **{code[0]: _as_list(_Unpickler.dispatch[code[0]]) for code in _TUPLES},
         pickle.BUILD[0]: _build,
+        # That of bytes reads what there is, instead of memory of any length.
+        pickle.BYTEARRAY8[0]: _Unpickler.dispatch[pickle.BINBYTES8[0]],
     }
 
     def find_class(self, module: str, name: str) -> Any:
