@@ -150,5 +150,5 @@ def test_standard_output_goes_on_where_the_shell_appends(path, name):
     with path.open("ab") as out:
         run("with atomic_write(sys.argv[1]) as f: f.write(b'2')", name, stdout=out)
     assert path.read_bytes() == b"12"
-    with pytest.raises(OSError, match=r"No space left .*/dev/full"):
+    with pytest.raises(OSError, match=r"No space left .*/dev/full'$"):
         write("/dev/full")

@@ -43,7 +43,7 @@ def atomic_write(path: str | os.PathLike[str], *, force: bool = False) -> Iterat
         # A full disk's error names no file, and others the temporary one.
         names = {"None", str(temporary)}
         if isinstance(error, OSError) and error.errno and str(error.filename) in names:
-            error.filename, error.filename2 = str(path), None
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 
