@@ -57,7 +57,8 @@ def load(
         .safetensors, .npz       what `save` wrote; or arrays by name, as below
         .onnx                    what `save` wrote; or a chain of fully connected layers
         .pkl                     the book's pickle: a dictionary of arrays by name
-        .pt, .pth                a ``state_dict`` that ``torch.save`` wrote; needs torch 2.10
+        .pt, .pth                a ``state_dict`` that ``torch.save`` wrote, alone or as entry
+                                 state_dict, model_state_dict or model; needs torch 2.10
         ======================== ===================================================================
 
         Of arrays by name, a layer is a matrix and, with the same name, a vector: ``W1`` and ``b1``,
@@ -66,8 +67,8 @@ def load(
     device : str or Device, default "cpu"
         Device of the parameters, by a word of `Device`: "cpu", "gpu", "torch:cuda" ...
     activation : str or sequence of str, optional
-        For arrays by name: the activation of the hidden layers (the last layer is the identity),
-        or one per layer. By default sigmoid for the book's names.
+        For arrays by name: the activation of the hidden layers (the last layer is the identity) or
+        of the only layer; or one per layer. By default sigmoid for the book's names.
     input_range : str, optional
         Pixels that the network of a file without a step for bytes was trained on; it then takes raw
         bytes. "0..1": bytes are divided by 255. "MEAN,STD" of pixels in 0..1, such as
@@ -87,7 +88,7 @@ def load(
     WeightsError
         If the suffix is another one; or the file is damaged, is not a network of fully connected
         layers, does not give the outputs of its own runtime, is the ONNX file of a reproducible
-        network, or lacks the activations and they are not given.
+        network, or `activation` is missing, does not suit it, or is given although it has them.
     ValueError
         If `input_range` is another word, or is given for a network with a step for bytes.
     ModuleNotFoundError
@@ -178,9 +179,10 @@ def save(
     TypeError
         If the format does not support the dtype of the parameters.
     ValueError
-        If the suffix is unknown, a parameter is NaN or infinite (except in the ONNX file of a
-        reproducible network), or ONNX has no operator for an activation; for a reproducible
-        network, if ONNX Runtime would take a number such as 1e-50 or 1 + 1e-9 for 0 or 1.
+        If the suffix is unknown, `input_dtype` is given for another format than ONNX, a parameter
+        is NaN or infinite (except in the ONNX file of a reproducible network), or ONNX has no
+        operator for an activation; for a reproducible network, if ONNX Runtime would take a number
+        such as 1e-50 or 1 + 1e-9 for 0 or 1.
     ModuleNotFoundError
         If the suffix is ``.onnx`` and the package onnx, or for a reproducible network ndonnx, is
         not installed.
