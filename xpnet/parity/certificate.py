@@ -116,9 +116,7 @@ def read_record(
     facts, arrays = _FORMAT.from_bytes(Path(path).read_bytes(), path)
     for part, digest in _digests(network, rows).items():
         if facts.pop(part, None) != digest:
-            what = (
-                f"recorded with another {part}; give the {part} of the recording, or record again"
-            )
+            what = f"recorded with another {part}; give that {part}, or record again"
             raise DataError(what, file=path)
     dtype = to_numpy(network.layers[0].bias).dtype.name
     widths = [network.n_in, *(layer.n_out for layer in network.layers)]
