@@ -287,3 +287,18 @@ def test_a_fault_beside_a_large_bias(fault, bias, cast):
     assert from_torch(Planted(right, right, bias, cast)).layers[0].activation == "relu"
     with pytest.raises((TypeError, ValueError), match=r"outputs"):
         from_torch(Planted(*PLANTED[fault], bias, cast))
+
+
+def test_a_fault_behind_preprocessing_that_saturates_usual_rows():
+    class Standardized(nn.Module):
+        def __init__(self, rounds):
+            super().__init__()
+            self.fc, self.rounds = linear(4, 3), rounds
+
+        def forward(self, x):
+            y = torch.sigmoid(self.fc((x - 1000) / 1))
+            return y.to(torch.int64).to(x.dtype) if self.rounds else y
+
+    assert "Standardize" in repr(from_torch(Standardized(rounds=False)))
+    with pytest.raises(ValueError, match="outputs"):
+        from_torch(Standardized(rounds=True))

@@ -178,14 +178,19 @@ def check_outputs(
     they may saturate all units. Of an output's size, which a large bias may dominate, only the
     rounding of the original is allowed, at least that of 1, as in the tail of an activation.
 
-    Numbers that overflow in the original are not compared, since rounding decides which; beside
-    them, the spread of an output is its size.
+    Behind preprocessing, such rows may saturate all units, too: others are drawn that it turns into
+    numbers of the size of one. Numbers that overflow in the original are not compared, since
+    rounding decides which; beside them, the spread of an output is its size.
     """
     draw = np.random.default_rng(0)
     shape = (sum(batches), network.n_in)
     share = np.sqrt(max(epsilon, np.finfo(np.float32).eps, np.finfo(network.dtype).eps))
     spread, is_compared = np.zeros(network.n_out), np.zeros(network.n_out, bool)
-    for rows in (draw.standard_normal(shape), draw.uniform(0.0, 255.0, shape)):
+    draws = [draw.standard_normal(shape), draw.uniform(0.0, 255.0, shape)]
+    steps = network.preprocessing
+    if steps and epsilon <= np.finfo(np.float32).eps:  # other dtypes would round such rows too much
+        draws.append(_before(steps, draw.standard_normal(shape)))
+    for rows in draws:
         x = rows.astype(network.dtype)
         parts = np.split(x, np.cumsum(batches)[:-1])
         try:
@@ -209,6 +214,16 @@ def check_outputs(
     if not is_compared.all():
         msg = "the model must give finite outputs for random rows; got NaN or infinity"
         raise ValueError(msg)
+
+
+def _before(steps: Sequence[Step], rows: NDArray[Any]) -> NDArray[Any]:
+    """Return rows that preprocessing turns into given rows, but for rounding to float32."""
+    for step in reversed(steps):
+        if isinstance(step, Scale):
+            rows = rows / step.factor
+        elif isinstance(step, Standardize):
+            rows = rows * step.scale + step.mean
+    return rows.astype(np.float32).astype(np.float64)
 
 
 def _finite(x: NDArray[Any]) -> NDArray[Any]:

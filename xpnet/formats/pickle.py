@@ -24,7 +24,7 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], None]:
     stream = io.BytesIO(path.read_bytes())
     try:
         found = _Reader(stream, encoding="latin-1").load()
-        are_arrays = all(type(x) is _Array for x in found.values())
+        are_arrays = type(found) is dict and all(type(x) is _Array for x in found.values())
         if not are_arrays or {*map(type, found)} - {str} or stream.read(1):
             msg = "it must hold arrays by name, and nothing else"
             raise ValueError(msg)  # noqa: TRY301

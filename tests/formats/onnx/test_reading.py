@@ -165,6 +165,15 @@ def test_the_graph_counts_if_the_description_is_another(opened, change):
     same(opened(changed(lambda x: x.update(change))), NETWORK)
 
 
+def test_the_graph_counts_if_its_constants_were_renamed(opened):
+    model = onnx.ModelProto.FromString(GOOD)
+    for x in model.graph.initializer:
+        x.name = f"renamed.{x.name}"
+    for node in model.graph.node:
+        node.input[1:] = [f"renamed.{name}" for name in node.input[1:]]
+    same(opened(model), NETWORK)
+
+
 def test_files_of_xpnet_0_2(opened, tmp_path):
     """Their metadata lacked what the graph has."""
 

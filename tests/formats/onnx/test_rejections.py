@@ -104,6 +104,12 @@ def test_constants_that_nothing_uses_are_not_computed(opened, model_of):
     assert opened(model).n_out == 4
 
 
+def test_two_constants_of_one_name(refusal, model_of):
+    model = model_of("Gemm x W b -> y")
+    model.graph.initializer.add().CopyFrom(model.graph.initializer[0])
+    assert "different names" in refusal(model)
+
+
 def test_two_inputs(refusal, model_of):
     model = model_of("Gemm x W b -> h; Add h z -> y")
     model.graph.input.add().CopyFrom(model.graph.input[0])

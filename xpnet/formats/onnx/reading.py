@@ -9,6 +9,7 @@ missing, an attribute is left out here, or the nodes do not lead to the input.
 import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -29,7 +30,7 @@ __all__ = ["ExactFileError", "read"]
 
 # Operator -> the activation that is the product of a value and the operator's result.
 _GATED = {ACTIVATION_OPERATORS[gate].name: name for gate, name in GATES.items()}
-# Of the evaluator, with a share of 64 for rounding: options of activations, and erf, are of float32.
+# Of the evaluator: options of activations, and erf, are of float32; the comparison allows 64 times.
 _EPSILON = 2.0**-28
 
 
@@ -59,9 +60,10 @@ def read(path: Path) -> tuple[Network, bool]:
         raise ValueError(msg) from error
     if "activations" in entries:
         own = {x: y for x, y in arrays.items() if x.startswith(("layers.", "preprocessing."))}
-        network = network_from_description(metadata[METADATA_KEY], own)
-        if model_of(network, graph.input_dtype).graph == model.graph:
-            return network, True
+        with suppress(TypeError, ValueError):  # for other arrays, the graph counts
+            network = network_from_description(metadata[METADATA_KEY], own)
+            if model_of(network, graph.input_dtype).graph == model.graph:
+                return network, True
     network = network_of_chain(graph.chain(), graph.outputs, epsilon=_EPSILON, batches=(10,))
     if entries:  # of a changed file; or of xpnet 0.1 and 0.2, which wrote neither of these two
         of_graph = json.loads(describe(network))
@@ -81,8 +83,12 @@ def _parsed(onnx: Any, path: Path) -> tuple[Any, dict[str, NDArray[Any]]]:
     try:
         model = onnx.load_model_from_string(content)
         onnx.load_external_data_for_model(model, str(path.parent))
-        to_array = onnx.numpy_helper.to_array
-        return model, {x.name: _native(to_array(x)) for x in model.graph.initializer}
+        names = [x.name for x in model.graph.initializer]
+        if len({*names}) < len(names):  # ONNX Runtime takes the first
+            msg = "constants must have different names"
+            raise ValueError(msg)  # noqa: TRY301
+        arrays = map(onnx.numpy_helper.to_array, model.graph.initializer)
+        return model, dict(zip(names, map(_native, arrays), strict=True))
     except Exception as error:  # of protobuf, onnx and the system
         msg = f"not valid ONNX: {error!r}"
         raise ValueError(msg) from error
@@ -197,13 +203,23 @@ class _Graph:
     ) -> list[list[NDArray[Any]]]:
         """Return the named values that ONNX's evaluator computes, for each of several inputs."""
         from onnx.reference import ReferenceEvaluator
+        from onnx.reference.op_run import OpRun
+
+        class LogSoftmax(OpRun):  # type: ignore[misc]
+            """ONNX's own is the logarithm of a softmax, which underflows."""
+
+            op_domain = ""
+
+            def _run(self, x: Any, *, axis: int) -> tuple[Any]:
+                shifted = x - x.max(axis, keepdims=True)
+                return (shifted - np.log(np.exp(shifted).sum(axis, keepdims=True)),)
 
         onnx = self._onnx
         try:
             results = [onnx.ValueInfoProto(name=name) for name in names]
             graph = onnx.helper.make_graph(nodes, "graph", [], results)
             model = onnx.helper.make_model(graph, opset_imports=self._opsets)
-            evaluator = ReferenceEvaluator(model)
+            evaluator = ReferenceEvaluator(model, new_ops=[LogSoftmax])
             return [list(map(np.asarray, evaluator.run(None, dict(x)))) for x in inputs]
         except Exception as error:  # of any operator
             msg = f"ONNX's evaluator must compute the graph: {error!r}"
