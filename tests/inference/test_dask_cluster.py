@@ -67,8 +67,9 @@ def test_the_network_moves_once_to_each_process(bytes_sent, function, n_blocks):
     size = sum(layer.weight.nbytes + layer.bias.nbytes for layer in network.layers)
     x = da.zeros((n_blocks * 10, 64), dtype=np.uint8, chunks=(10, 64))
     da.compute(function(network, x, *[da.zeros(len(x), dtype=int)] * (function is xpnet.evaluate)))
-    # To the scheduler and to at most two workers; the graph and the results are small.
-    assert 1.9 * size < bytes_sent() < 3.3 * size
+    # To the scheduler and to two workers, once more if a busy worker gives the task away; once for
+    # each block would be 10 times and more. The graph and the results are small.
+    assert 1.9 * size < bytes_sent() < 4.3 * size
 
 
 @pytest.mark.parametrize("function", [xpnet.predict, xpnet.evaluate])
