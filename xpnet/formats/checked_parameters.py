@@ -1,4 +1,4 @@
-"""What the parameters of a file must be, and bfloat16, which NumPy lacks."""
+"""Checks of the parameters of a file, and conversion of bfloat16."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -41,13 +41,13 @@ def operation_of(
             is_turned = rows_first == bool(attributes.get("transB" if rows_first else "transA", 0))
             part = _linear(np.transpose(other) if is_turned else other, third, attributes)
         case "Add":
-            part = Affine(1.0, _columns(other))
+            part = Affine(1.0, other)
         case "Sub":
-            part = Affine(1.0, -_columns(other)) if rows_first else Affine(-1.0, _columns(other))
+            part = Affine(1.0, -other) if rows_first else Affine(-1.0, other)
         case "Mul":
-            part = Affine(_columns(other))
+            part = Affine(other)
         case "Div" if rows_first:
-            part = Affine(1.0 / _columns(other))
+            part = Affine(1.0 / np.asarray(other, np.float64))
         case "Neg":
             part = Affine(-1.0)
         case "BatchNormalization":
@@ -55,8 +55,8 @@ def operation_of(
             epsilon = attributes.get("epsilon", _EPSILON)
             part = Affine.normalization(mean, variance, epsilon, gamma, beta)
         case "ai.onnx.ml:Scaler":
-            scale = _columns(attributes.get("scale"))
-            part = Affine(scale, -_columns(attributes.get("offset")) * scale)
+            offset, scale = (np.asarray(attributes.get(x), float) for x in ("offset", "scale"))
+            part = Affine(scale, -offset * scale)
         case _ if rows_first:
             part = activation_of(operator, attributes, values[1:])
     return part
@@ -69,9 +69,3 @@ def _linear(weight: Any, bias: Any, attributes: Mapping[str, Any]) -> Linear | N
     if bias is not None and beta:
         return Linear(weight * alpha, np.broadcast_to(bias.ravel() * beta, weight.shape[1:]))
     return Linear(weight * alpha)
-
-
-def _columns(numbers: Any) -> NDArray[Any]:
-    """Return a number, or one value per column, in float64."""
-    x = np.asarray(numbers, np.float64)
-    return x.reshape(-1 if x.size != 1 else ())
