@@ -1,7 +1,7 @@
 """Expected results of a function: computed by NumPy in float64, or given by the caller."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -147,18 +147,6 @@ class Reference:
             for label, x in zip(self.arguments.labels, self._changed, strict=True)
             if label.partition("[")[0] in self.options.mutates
         }
-
-    def faults_of_all(self, results: Sequence[NDArray[Any]]) -> Iterator[str]:
-        """Yield the faults of recorded results, arrays and numbers, of a device with float64."""
-        expected = [x for x in self.results if isinstance(x.exact, NUMBERS) or not x.is_value]
-        expected += self.changes.values()
-        backend = open_backend("numpy")
-        shapes, wanted = [x.shape for x in results], [np.shape(x.exact) for x in expected]
-        if shapes != wanted:
-            yield f"the results must have shapes {wanted}; got {shapes}"
-            return
-        for values, x in zip(results, expected, strict=True):
-            yield from (f"{x.label} {fault}" for fault in self.faults(values, x, backend))
 
     def faults_of_raising(self, arguments: Arguments) -> Iterator[str]:
         """Call a function that must raise an exception; yield a message if it does not."""
