@@ -296,7 +296,7 @@ importlib.util.find_spec = lambda name: None if name in others else find_spec(na
 from xpnet.testing.comparison import assert_parity
 assert_parity(abs, [-1.0])
 print(*sys.modules)
-import xpnet.testing.plugin, xpnet.testing.plugin_records
+import xpnet.testing.plugin
 print(*sys.modules)
 """
 

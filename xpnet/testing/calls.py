@@ -18,10 +18,11 @@ from xpnet.testing.built_in import STRICTEST
 from xpnet.testing.check_backend import check_backend
 from xpnet.testing.laziness import LAZY_HINT, Laziness
 from xpnet.testing.marks import Verdicts
-from xpnet.testing.outcomes import BackendOutcome, Call, name_of, notify
+from xpnet.testing.outcomes import BackendOutcome, Call, name_of
 from xpnet.testing.process_settings import restored_settings
 from xpnet.testing.reference import ROUNDED, Options, Reference, rounded
 from xpnet.testing.registry import unavailable_reason
+from xpnet.testing.run_settings import RUN
 from xpnet.testing.tolerance import OUT_OF_BOUND
 
 __all__ = ["Comparison"]
@@ -69,11 +70,8 @@ class Comparison:
         for x in [x for x in outcomes.values() if x.faults and x.backend in self.verdicts.xfailed]:
             reason = f"expected failure: {self.verdicts.xfailed[x.backend]}"
             outcomes[x.backend] = replace(x, faults=(), skipped=reason, error=None)
-        call = Call(self.function, name_of(self.function), variant, outcomes, reference)
-        found = notify(call)
-        if found:
-            outcomes["the record"] = BackendOutcome("the record", tuple(found))
-        self.calls.append(call)
+        RUN.left_out.update({x.backend: x.skipped for x in outcomes.values() if x.skipped})
+        self.calls.append(Call(variant, outcomes))
 
     def raise_faults(self) -> None:
         """Raise AssertionError if a call has a fault."""
@@ -106,7 +104,8 @@ class Comparison:
         call = self.calls[0]
         tested = [name for name, x in call.outcomes.items() if x.skipped is None]
         failed = {name for where in faults.values() for name in where}
-        yield f"{call.name} fails on {len(failed)} of {len(failed.union(tested))} backends:"
+        counts = f"{len(failed)} of {len(failed.union(tested))} backends"
+        yield f"{name_of(self.function)} fails on {counts}:"
         for fault, where in faults.items():
             names = [name + self._variants(variants) for name, variants in where.items()]
             yield f"  {', '.join(names)}: {fault}"

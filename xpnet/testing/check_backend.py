@@ -42,19 +42,19 @@ def check_backend(
         is_lazy = is_of_jax or any(flag in str(error) for flag in flags)
         faults = [check.where + error_line(error) + f". {LAZY_HINT}" * is_lazy]
         escaped, raised = _line_of(error), error
-    results, checks = tuple(check.results), tuple(check.checks)
-    return BackendOutcome(backend.name, (*faults, *changes), None, checks, escaped, results, raised)
+    return BackendOutcome(
+        backend.name, (*faults, *changes), None, tuple(check.checks), escaped, raised
+    )
 
 
 class _Check:
-    """The steps of a call on one backend: `checks` that were made, and `results`."""
+    """The steps of a call on one backend: the `checks` that were made."""
 
     def __init__(self, backend: Backend, reference: Reference, laziness: Laziness) -> None:
         self._backend, self._reference, self._laziness = backend, reference, laziness
         self._arguments = reference.arguments  # of the backend, once they are made
         self._passed = places_passed_by(reference.function)  # where it may convert to NumPy
         self.checks: list[str] = []
-        self.results: list[Any] = []
         self.where = ""  # precedes the messages of faults
 
     def run(self, *, is_variant: bool) -> list[str]:
@@ -126,7 +126,6 @@ class _Check:
         elif is_array(result) or not isinstance(result, NUMBERS):
             yield f"must be a number, as on numpy; got {type(result).__name__}"
         else:
-            self.results += [] if self.where else [np.asarray(result)]
             yield from self._reference.faults(np.asarray(result), expected, self._backend)
 
     def _faults_of_array(self, result: Any, expected: ExpectedResult) -> Iterator[str]:
@@ -141,7 +140,6 @@ class _Check:
         yield from faults
         if backend.has_values and not faults:
             values = backend.values(result)
-            self.results += [] if self.where else [values]
             yield from reference.faults(values, expected, backend)
 
     def _faults_of_arguments(self, made: list[Any]) -> Iterator[str]:
@@ -154,10 +152,7 @@ class _Check:
             if change is None:
                 if not is_same:
                     yield f"{label} must not change; the function has modified it"
-            elif self._backend.is_lazy and is_same:  # arrays of lazy libraries are immutable
-                self.results.append(np.asarray(change.plain))
-            else:
-                self.results.append(values)
+            elif not (self._backend.is_lazy and is_same):  # arrays of lazy libraries are immutable
                 faults = self._reference.faults(values, change, self._backend)
                 yield from (f"{label} {fault}" for fault in faults)
 

@@ -1,18 +1,15 @@
-"""Outcomes of `assert_parity` on each backend, and listeners that receive them."""
+"""Outcomes of `assert_parity` on each backend."""
 
 import ast
 import contextlib
 import functools
 import inspect
 import linecache
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from numpy.typing import NDArray
-
-__all__ = ["BackendOutcome", "Call", "error_line", "name_of", "notify", "observe"]
+__all__ = ["BackendOutcome", "Call", "error_line", "name_of"]
 
 _MAX_CHARACTERS = 240
 
@@ -27,7 +24,6 @@ class BackendOutcome:
     # What was tested: "eager", "jit" (under `jax.jit`), "lazy" (no values read), "gradient".
     checks: tuple[str, ...] = ()
     escaped: str | None = None  # "file.py:12", the line of the tested code that raised an error
-    results: tuple[NDArray[Any], ...] = ()
     error: Exception | None = None
 
 
@@ -35,31 +31,8 @@ class BackendOutcome:
 class Call:
     """One call of a function on all backends."""
 
-    function: Callable[..., Any]
-    name: str
     variant: str  # of a sweep, such as "float32" or "empty"; "" for the arguments as given
     outcomes: dict[str, BackendOutcome]
-    reference: Any = None  # a `Reference`; None if the function failed on NumPy
-
-
-# Receives each call. Messages that it returns are faults.
-_Listener = Callable[[Call], Iterable[str]]
-_listeners: Final[list[_Listener]] = []
-
-
-@contextmanager
-def observe(listener: _Listener, /) -> Iterator[None]:
-    """Pass each call of `assert_parity` to a listener, within a context."""
-    _listeners.append(listener)
-    try:
-        yield
-    finally:
-        _listeners.remove(listener)
-
-
-def notify(call: Call, /) -> list[str]:
-    """Pass a call to all listeners; return the faults that they report."""
-    return [fault for listener in tuple(_listeners) for fault in listener(call)]
 
 
 def name_of(function: Callable[..., Any]) -> str:

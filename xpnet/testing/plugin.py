@@ -18,7 +18,6 @@ from xpnet.testing.built_in import torch_settings
 from xpnet.testing.escapes import WATCHED, Escapes
 from xpnet.testing.laziness import Laziness
 from xpnet.testing.marks import SKIP, XFAIL, verdicts_of
-from xpnet.testing.outcomes import Call, observe
 from xpnet.testing.registry import (
     backends_matching,
     canonical_name,
@@ -31,8 +30,6 @@ from xpnet.testing.run_settings import RUN, use
 from xpnet.testing.tolerance import Tolerance
 
 __all__ = ["xp", "xp_backend", "xp_device", "xp_other_device"]
-
-pytest_plugins = ["xpnet.testing.plugin_records"]
 
 _MARKS = (
     "gpu: needs a CUDA GPU",
@@ -224,17 +221,13 @@ def xp_other_device(xp_backend: Backend) -> Any:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Apply a test's marks to its fixtures and calls of `assert_parity`, and observe the calls."""
-    left_out = item.stash[_ON_REPORTS]["xp_left_out"]
+    """Apply a test's marks to its fixtures and calls of `assert_parity`."""
     if RUN.escapes is not None:
         RUN.escapes.noted = item.stash[_ON_REPORTS]["xp_places"]
 
-    def note(call: Call) -> list[str]:
-        left_out.update({x.backend: x.skipped for x in call.outcomes.values() if x.skipped})
-        return []
-
     marks = [x for x in item.iter_markers() if x.name in {SKIP, XFAIL}]
-    with use(marks=tuple((x.name, x.args, x.kwargs) for x in marks)), observe(note):
+    left_out = item.stash[_ON_REPORTS]["xp_left_out"]
+    with use(marks=tuple((x.name, x.args, x.kwargs) for x in marks), left_out=left_out):
         return (yield)
 
 

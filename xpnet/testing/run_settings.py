@@ -19,6 +19,8 @@ class RunSettings:
 
     backends: tuple[str, ...] | None = None  # None: the default ones
     marks: tuple["Mark", ...] = ()  # of the running test
+    # Backends that its calls of `assert_parity` left out, with reasons.
+    left_out: dict[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)  # for checks that do not give them
     escapes: "Escapes | None" = None
 
