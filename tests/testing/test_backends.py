@@ -301,14 +301,14 @@ print(*sys.modules)
 """
 
 
-def test_the_kit_needs_arrays_and_files_and_no_diagnosis_of_gpus():
+def test_the_kit_needs_arrays_and_no_diagnosis_of_gpus():
     result = subprocess.run(
         [sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True
     )
     comparison, loaded = (set(line.split()) for line in result.stdout.splitlines())
     assert "pytest" not in comparison
     rooms = {name.split(".")[1] for name in loaded if name.startswith("xpnet.")}
-    assert rooms == {"arrays", "files", "testing"}
+    assert rooms == {"arrays", "testing"}
     assert not {
         name for name in loaded if name.startswith(("xpnet.arrays.gpu", "xpnet.arrays.cpu"))
     }

@@ -17,7 +17,6 @@ from xpnet.arrays.libraries import libraries
 from xpnet.arrays.library import NARROW, Library
 from xpnet.arrays.namespace import array_namespace, device_of, dtype_name, is_array, library_of
 from xpnet.testing.built_in import BUILT_IN, STRICTEST
-from xpnet.testing.escapes import watch
 
 __all__ = ["Backend", "open_backend"]
 
@@ -113,7 +112,7 @@ class Backend:
         # CuPy computes on the current GPU alone.
         current = self.array_library.current if self.library == "cupy" else None
         device = current(self.device) if current else nullcontext()
-        with self.settings(), device, watch(self.array_library):
+        with self.settings(), device:
             yield
 
     @property

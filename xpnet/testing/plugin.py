@@ -15,7 +15,6 @@ import pytest
 
 from xpnet.testing.backends import Backend, open_backend
 from xpnet.testing.built_in import torch_settings
-from xpnet.testing.escapes import WATCHED, Escapes
 from xpnet.testing.laziness import Laziness
 from xpnet.testing.marks import SKIP, XFAIL, verdicts_of
 from xpnet.testing.registry import (
@@ -61,8 +60,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="backends (all: those of --xp-backends) that must be available, or pytest stops with"
         " an error instead of skipping tests; may be given more than once",
     )
-    group.addoption("--xp-escapes-write", action="store_true", help="create the file of xp_escapes")
-    parser.addini("xp_escapes", "file of places, package/module.py::function, that use NumPy")
     parser.addini("xp_backends", "value of --xp-backends if that is not given")
     parser.addini("xp_lazy", "true, false or libraries: `lazy` of checks that do not give it")
     parser.addini("xp_rtol", "a number: `rtol` of checks without a bound")
@@ -84,8 +81,7 @@ def pytest_configure(config: pytest.Config) -> None:
         selection.enter_context(_use("--xp-backends", config.option.xp_backends))
         _require(",".join(config.option.xp_require))
         options = _project_options(config.getini("xp_lazy"), config.getini("xp_rtol"))
-        escapes = Escapes(config) if config.getini("xp_escapes") else None
-        selection.enter_context(use(options=options, escapes=escapes))
+        selection.enter_context(use(options=options))
     except ValueError as error:
         raise pytest.UsageError(*error.args) from None
     if (dtype := config.getini("xp_torch_dtype")) not in {"", "float32", "float64"}:
@@ -158,7 +154,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_itemcollected(item: Any) -> None:
     """Mark tests with our fixtures, for ``-m uses_xp`` and for other plugins."""
     name = str(getattr(getattr(item, "callspec", None), "params", {}).get("xp_backend", ""))
-    item.stash[_ON_REPORTS] = {"xp_backend": name or None, "xp_left_out": {}, "xp_places": set()}
+    item.stash[_ON_REPORTS] = {"xp_backend": name or None, "xp_left_out": {}}
     if name:
         item.add_marker("uses_xp")
         # Hypothesis looks for this mark: methods with @given run on one object for each backend.
@@ -222,9 +218,6 @@ def xp_other_device(xp_backend: Backend) -> Any:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Apply a test's marks to its fixtures and calls of `assert_parity`."""
-    if RUN.escapes is not None:
-        RUN.escapes.noted = item.stash[_ON_REPORTS]["xp_places"]
-
     marks = [x for x in item.iter_markers() if x.name in {SKIP, XFAIL}]
     left_out = item.stash[_ON_REPORTS]["xp_left_out"]
     with use(marks=tuple((x.name, x.args, x.kwargs) for x in marks), left_out=left_out):
@@ -237,32 +230,6 @@ def pytest_runtest_makereport(item: Any) -> Generator[None, pytest.TestReport, p
     report = yield
     vars(report).update(item.stash[_ON_REPORTS])
     return report
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the list of escapes, or fail if a listed place does not convert any more."""
-    config, escapes = session.config, RUN.escapes
-    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
-    if escapes is None or terminal is None or hasattr(config, "workerinput"):
-        return
-    reports = itertools.chain.from_iterable(terminal.stats.values())
-    converted = {place for report in reports for place in getattr(report, "xp_places", ())}
-    if escapes.is_new:
-        escapes.path.write_text("".join(f"{x}\n" for x in sorted(converted)), "utf-8")
-    elif _is_complete(config) and "deselected" not in terminal.stats:
-        for place in sorted(escapes.places - converted):
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            terminal.write_line(f"\nxp_escapes: {place} did not convert to NumPy; remove it")
-
-
-def _is_complete(config: pytest.Config) -> bool:
-    """Return whether no test and no watched library is left out, which would convert."""
-    names = ("keyword", "markexpr", "deselect", "ignore", "lf", "collectonly", "xp_backends")
-    is_whole = config.args_source != config.ArgsSource.ARGS
-    is_whole &= config.invocation_params.dir == config.rootpath
-    is_whole &= not any(map(unavailable_reason, WATCHED.keys() & set(selected_backends())))
-    return is_whole and not any(config.getoption(name, None) for name in names)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
 if TYPE_CHECKING:
-    from xpnet.testing.escapes import Escapes
     from xpnet.testing.marks import Mark
 
 __all__ = ["RUN", "use"]
@@ -22,7 +21,6 @@ class RunSettings:
     # Backends that its calls of `assert_parity` left out, with reasons.
     left_out: dict[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)  # for checks that do not give them
-    escapes: "Escapes | None" = None
 
 
 RUN: Final = RunSettings()
