@@ -38,7 +38,7 @@ class Comparison:
     options: Options
     laziness: Laziness
     names: tuple[str, ...]
-    verdicts: Verdicts  # of the marks of the running test, and of the function's capabilities
+    verdicts: Verdicts  # of the marks of the running test
     warnings: list[str] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)  # the first one has the arguments as given
 

@@ -12,7 +12,6 @@ import numpy as np
 from xpnet.arrays.namespace import dtype_name
 from xpnet.testing.arguments import Arguments
 from xpnet.testing.calls import Comparison
-from xpnet.testing.capabilities import capabilities_of
 from xpnet.testing.laziness import Laziness
 from xpnet.testing.marks import verdicts_of
 from xpnet.testing.reference import Options
@@ -130,7 +129,7 @@ class Parity:
         If true, the default without a setting ``xp_lazy``, the function must not depend on values:
         it must run and agree under ``jax.jit``, compute nothing on Dask, and read no values on
         ``array-api-strict:strictest``. A set holds some of ``{"jax", "dask", "array-api-strict"}``.
-        Tags of ``lazy_xp_function`` and `xp_capabilities` restrict the default.
+        Tags of array-api-extra's ``lazy_xp_function`` restrict the default.
     allow_dask_compute : int, default 0
         How often the function may compute Dask arrays.
     backends : str or iterable of str, optional
@@ -200,8 +199,6 @@ def _compare(
         msg = f"`backends` must name at least one; got {chosen!r}"
         raise ValueError(msg)
     given = Arguments.of(arguments, keywords)
-    declared = capabilities_of(function)
-    marks = [*RUN.marks, *(declared.marks if declared else ())]
     lazy = RUN.options.get("lazy", True) if options.lazy is None else options.lazy
     comparison = Comparison(
         function,
@@ -216,7 +213,7 @@ def _compare(
         ),
         Laziness.of(function, lazy, options.allow_dask_compute),
         names,
-        verdicts_of(marks, names),
+        verdicts_of(RUN.marks, names),
     )
     bound = options.bound
     if isinstance(bound, float) and 0.0 < bound < 0.01:
