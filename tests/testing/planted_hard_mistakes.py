@@ -97,31 +97,8 @@ def rows_of_first_chunk(x):
     return x / (x.chunks[0][0] if is_dask_array(x) else x.shape[0])
 
 
-def without_gradient(x):
-    return 2.0 * (x.detach() if is_torch_array(x) else x)
-
-
-def by_numpy(x):
-    if not is_torch_array(x):
-        return 2.0 * x
-    return ns(x).asarray(2.0 * np.asarray(x.detach()))
-
-
 def item_in_torch(x):
     return x / (ns(x).max(x).item() if is_torch_array(x) else ns(x).max(x))
-
-
-def root_of_positive(x):
-    is_positive = x > 0.0
-    roots = ns(x).sqrt(ns(x).where(is_positive, x, ns(x).ones_like(x)))
-    return ns(x).where(is_positive, roots, ns(x).zeros_like(x))
-
-
-def exp_overwritten(x):
-    y = ns(x).exp(x)
-    z = 3.0 * y
-    y *= 2.0
-    return z + y
 
 
 def double_and_restore(x):
@@ -317,15 +294,6 @@ MISTAKES = {
             lambda x: ns(x).cumulative_sum(x, axis=0),
         ),
         "rows of the first chunk": (rows_of_first_chunk, lambda x: x / x.shape[0]),
-    },
-    "torch:grad": {
-        "detach": (without_gradient, lambda x: 2.0 * x),
-        "to NumPy and back": (by_numpy, lambda x: 2.0 * x),
-        "where with a gradient of NaN": (
-            lambda x: ns(x).sqrt(x * ns(x).astype(x > 0.0, x.dtype)),
-            root_of_positive,
-        ),
-        "overwritten result": (exp_overwritten, lambda x: 5.0 * ns(x).exp(x)),
     },
     "torch:meta": {
         "item": (item_in_torch, lambda x: x / ns(x).max(x)),

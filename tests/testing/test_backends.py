@@ -125,14 +125,6 @@ def test_dask_arrays_have_two_chunks_along_each_axis():
     assert x.chunks == ((3, 2), (1,), (0,), (1, 1))
 
 
-def test_torch_requires_gradients_of_numbers_that_have_them():
-    backend = opened("torch:grad")
-    assert backend.checks_gradients
-    for dtype, requires in {"float32": True, "complex64": True, "int64": False}.items():
-        assert backend.make(np.ones(2, dtype)).requires_grad == requires
-    assert backend.values(backend.make(np.ones(2)) * 2.0).tolist() == [2.0, 2.0]
-
-
 def test_values_of_conjugate_views_are_read():
     backend = opened("torch")
     x = backend.make(np.asarray([1.0 + 2.0j]))

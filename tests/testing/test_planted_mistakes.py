@@ -36,7 +36,6 @@ MISTAKES = [*mistakes_of("planted_mistakes"), *mistakes_of("planted_hard_mistake
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the sweeps change nothing")
-@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")  # once by torch
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy, at infinities and NaN
 @pytest.mark.parametrize(("words", "wrong", "right", "x", "options"), MISTAKES)
 def test_a_mistake_is_found_and_the_right_function_passes(words, wrong, right, x, options):

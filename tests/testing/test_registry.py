@@ -19,7 +19,7 @@ from xpnet.testing.registry import (
 from xpnet.testing.run_settings import use
 
 NUMPY = ("numpy:readonly", "numpy:strided")
-TORCH = ("torch:cuda", "torch:mps", "torch:meta", "torch:grad")
+TORCH = ("torch:cuda", "torch:mps", "torch:meta")
 CUPY = ("cupy:0", "cupy:1")
 DEFAULT = (
     "numpy",

@@ -37,7 +37,6 @@ class Backend:
     default: bool = True  # if false, only its name, a pattern or "all" selects the backend
     in_host_memory: bool = True  # if false, the word "host" does not select the backend
     has_values: bool = True  # if false, arrays have a shape and a dtype only
-    checks_gradients: bool = False
     to_variant: Callable[[Any], Any] | None = None  # from a NumPy array to one of the variant
     settings: Callable[[], AbstractContextManager[Any]] = nullcontext  # of the whole process
     namespace_of: Callable[[Any], Any] | None = None  # of a vendored array-api-compat
@@ -162,7 +161,7 @@ class Backend:
         return self._array(copy, self.device)
 
     def values(self, x: Any, /) -> NDArray[Any]:
-        """Return an array of this backend as a NumPy array, without gradients."""
+        """Return an array of this backend as a NumPy array."""
         return self.array_library.numpy(x)
 
     def asarray(self, values: Any, dtype: Any = "float32") -> Any:

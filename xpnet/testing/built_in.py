@@ -95,10 +95,6 @@ def _in_chunks(x: Any) -> Any:
     return importlib.import_module("dask.array").from_array(x, chunks)
 
 
-def _requiring_gradients(x: Any) -> Any:
-    return importlib.import_module("torch").asarray(x).requires_grad_(x.dtype.kind in "fc")
-
-
 def _hidden(**options: Any) -> dict[str, Any]:
     """Return the options of a backend that only its name, a pattern or "all" selects."""
     return {"default": False, **options}
@@ -133,7 +129,6 @@ BUILT_IN: Final[dict[str, dict[str, Any]]] = {
     "torch:cuda": _device("cuda", default=True),
     "torch:mps": _device("mps"),
     "torch:meta": _device("meta", has_values=False),
-    "torch:grad": _hidden(to_variant=_requiring_gradients, checks_gradients=True),
     "jax": {"settings": jax_settings},
     "jax:32": _hidden(settings=partial(jax_settings, has_64_bits=False)),
     "jax:cpu": _hidden(settings=partial(jax_settings, platform="cpu")),

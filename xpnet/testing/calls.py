@@ -163,8 +163,6 @@ class Comparison:
         is_unread = name == STRICTEST and "array-api-strict" not in self.laziness.libraries
         if is_unread or (name == "torch:meta" and self.laziness.allows_values):
             return "the function need not be lazy"
-        if name == "torch:grad" and self.options.mutates:
-            return "torch cannot change arrays that require gradients"
         return self.verdicts.skipped.get(name) or unavailable_reason(name)
 
     def _check_others(self, outcomes: dict[str, BackendOutcome]) -> None:

@@ -13,7 +13,6 @@ import numpy as np
 from xpnet.arrays.namespace import is_array
 from xpnet.testing.arguments import NUMBERS
 from xpnet.testing.backends import Backend
-from xpnet.testing.gradients import gradient_fault
 from xpnet.testing.laziness import LAZY_HINT, Laziness, call_jitted, trace, without_values
 from xpnet.testing.outcomes import BackendOutcome, error_line
 from xpnet.testing.process_settings import restored_settings
@@ -64,7 +63,6 @@ class _Check:
 
     def __init__(self, backend: Backend, reference: Reference, laziness: Laziness) -> None:
         self._backend, self._reference, self._laziness = backend, reference, laziness
-        self._arguments = reference.arguments  # of the backend, once they are made
         self.checks: list[str] = []
         self.where = ""  # precedes the messages of faults
 
@@ -72,7 +70,7 @@ class _Check:
         """Call the function, and return its faults."""
         __tracebackhide__ = True
         backend, reference = self._backend, self._reference
-        self._arguments = arguments = reference.arguments.on(backend)
+        arguments = reference.arguments.on(backend)
         made = arguments.arrays
         given = [x for _, x in arguments.leaves]
         is_lazy = self._laziness.applies_to(backend)
@@ -100,20 +98,7 @@ class _Check:
             else:
                 leaves = call_jitted(reference.function, arguments)
                 faults += [self.where + x for x in self._faults_of_leaves(leaves)]
-        # A function that may read values may cut gradients off; sweeps put values at kinks.
-        is_differentiable = not self._laziness.allows_values and not is_variant
-        if backend.checks_gradients and is_differentiable and not faults:
-            self.checks.append("gradient")
-            self.where = "in the gradient: "
-            fault = gradient_fault(self._results_of, reference.arguments.arrays, backend)
-            faults += [] if fault is None else [fault]
         return faults
-
-    def _results_of(self, *arrays: Any) -> list[Any]:
-        is_host = isinstance(arrays[0], np.ndarray)
-        like = self._reference.arguments if is_host else self._arguments
-        arguments = like.replace(arrays)
-        return [x for _, x in arguments.call(self._reference.function)]
 
     def _faults_of_leaves(self, leaves: list[tuple[str, Any]]) -> Iterator[str]:
         paths = [path for path, _ in leaves]
