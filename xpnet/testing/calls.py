@@ -19,7 +19,6 @@ from xpnet.testing.check_backend import check_backend
 from xpnet.testing.laziness import LAZY_HINT, Laziness
 from xpnet.testing.marks import Verdicts
 from xpnet.testing.outcomes import BackendOutcome, Call, name_of
-from xpnet.testing.process_settings import restored_settings
 from xpnet.testing.reference import ROUNDED, Options, Reference, rounded
 from xpnet.testing.registry import unavailable_reason
 from xpnet.testing.run_settings import RUN
@@ -52,8 +51,7 @@ class Comparison:
         reference, outcomes = None, dict[str, BackendOutcome]()
         with _no_warnings() if variant else nullcontext():
             try:
-                with restored_settings():  # each backend reports them
-                    reference = Reference(self.function, arguments, self.options)
+                reference = Reference(self.function, arguments, self.options)
             except AssertionError as error:
                 if not variant:
                     raise

@@ -15,7 +15,6 @@ from xpnet.testing.arguments import NUMBERS
 from xpnet.testing.backends import Backend
 from xpnet.testing.laziness import LAZY_HINT, Laziness, call_jitted, trace, without_values
 from xpnet.testing.outcomes import BackendOutcome, error_line
-from xpnet.testing.process_settings import restored_settings
 from xpnet.testing.reference import ExpectedResult, Reference, is_equal
 
 __all__ = ["check_backend"]
@@ -44,8 +43,7 @@ def check_backend(
     check = _Check(backend, reference, laziness)
     escaped, raised = None, None
     try:
-        with restored_settings() as changes:
-            faults = check.run(is_variant=is_variant)
+        faults = check.run(is_variant=is_variant)
     except Exception as error:  # noqa: BLE001 (any error of a user's function is a fault)
         # JAX, or the flags of array-api-strict, report that values are unknown.
         flags = ("boolean_indexing", "data_dependent_shapes")
@@ -53,9 +51,7 @@ def check_backend(
         is_lazy = is_of_jax or any(flag in str(error) for flag in flags)
         faults = [check.where + error_line(error) + f". {LAZY_HINT}" * is_lazy]
         escaped, raised = _line_of(error), error
-    return BackendOutcome(
-        backend.name, (*faults, *changes), None, tuple(check.checks), escaped, raised
-    )
+    return BackendOutcome(backend.name, tuple(faults), None, tuple(check.checks), escaped, raised)
 
 
 class _Check:

@@ -37,8 +37,7 @@ def assert_parity(function: Callable[..., Any], /, *arguments: Any, **keywords: 
     The function is called on each backend with arrays of that library, on that device. Each
     result must be of the same library, on the same device, and of the right dtype and shape; its
     values must agree with those of the function in NumPy with float64 arguments. The function must
-    change neither its arguments nor settings of the process. `parity` returns the same assertion
-    with options.
+    not change its arguments. `parity` returns the same assertion with options.
 
     Parameters
     ----------
