@@ -20,7 +20,6 @@ import numpy as np
 import pytest
 
 from xpnet import Device, DeviceError
-from xpnet.arrays.device_errors import Diagnosis
 from xpnet.arrays.known_libraries import KNOWN
 from xpnet.datasets import sample
 from xpnet.datasets.fetch import FILES, DataSet
@@ -93,8 +92,12 @@ def gpu():
 @pytest.fixture
 def no_gpu(monkeypatch):
     """Let no GPU be usable, with or without CuPy."""
-    cause = Diagnosis("not-installed", "CuPy is not installed", "pip install it")
-    gpu = replace(KNOWN["cupy"], module="numpy", check=lambda _: cause)
+    error = DeviceError("not-installed", "cupy is not installed", "pip install it")
+
+    def refuse(_):
+        raise error
+
+    gpu = replace(KNOWN["cupy"], module="numpy", open=refuse)
     monkeypatch.setitem(KNOWN, "cupy", gpu)
 
 

@@ -117,11 +117,11 @@ def test_words_for_a_gpu(word):
 @pytest.mark.parametrize("word", ["gpu", "gpu:1", "cuda", "cupy", "cupy:1"])
 @pytest.mark.usefixtures("no_gpu")
 def test_no_gpu_is_an_error_with_its_cause_and_fix(word):
-    with pytest.raises(xpnet.DeviceError, match="CuPy is not installed; pip install") as caught:
+    with pytest.raises(xpnet.DeviceError, match="cupy is not installed; pip install") as caught:
         xpnet.Device(word)
     assert caught.value.code == "not-installed"
     device = xpnet.Device("auto")
-    assert (device.name, "CuPy is not installed" in device.reason) == ("cpu", True)
+    assert (device.name, "cupy is not installed" in device.reason) == ("cpu", True)
 
 
 @pytest.mark.parametrize(

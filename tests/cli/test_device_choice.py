@@ -38,7 +38,7 @@ def test_a_note_tells_what_was_chosen(xpnet, command):
 def test_without_a_gpu_auto_is_the_cpu(xpnet):
     found = json.loads(xpnet("evaluate", "--device", "auto", "--json").out)
     assert found["device"] == "cpu"
-    assert found["device_reason"].startswith("auto chose cpu: CuPy is not installed; pip install")
+    assert found["device_reason"].startswith("auto chose cpu: cupy is not installed; pip install")
     assert found["seconds"]["device"] == 0
 
 
@@ -145,7 +145,7 @@ def test_without_a_gpu_a_script_ends_with_one_line(monkeypatch, capsys):
     assert ending.value.code == 5
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
-    assert err.startswith("script.py: error: CuPy is not installed; pip install")
+    assert err.startswith("script.py: error: cupy is not installed; pip install")
 
 
 @pytest.mark.usefixtures("no_gpu")

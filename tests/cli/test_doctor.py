@@ -10,7 +10,6 @@ import pytest
 
 import xpnet as package
 from xpnet import Device, DeviceError
-from xpnet.arrays.device_errors import Diagnosis
 from xpnet.arrays.known_libraries import KNOWN
 
 CONFIG = "OS            : Linux\nCuPy Version  : 14.2.0\n"
@@ -20,10 +19,12 @@ CONFIG = "OS            : Linux\nCuPy Version  : 14.2.0\n"
 def is_usable(request, monkeypatch):
     """Let there be a GPU, or one whose driver is missing; return whether it is usable."""
 
+    error = DeviceError("no-driver", "no NVIDIA driver was found", "install one")
+
     def open_device(_):
         if request.param:
             return strict.Device("device1")
-        raise DeviceError(Diagnosis("no-driver", "no NVIDIA driver was found", "install one"))
+        raise error
 
     strict = pytest.importorskip("array_api_strict")
     gpu = replace(KNOWN["array-api-strict"], name="cupy", open=open_device)

@@ -92,7 +92,7 @@ def test_no_command_falls_back(refused, tmp_path, monkeypatch, words):
     monkeypatch.chdir(tmp_path)
     code, line = refused(*words)
     assert code == 5
-    assert line.startswith("xpnet: CuPy is not installed; pip install")
+    assert line.startswith("xpnet: cupy is not installed; pip install")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -100,4 +100,4 @@ def test_no_command_falls_back(refused, tmp_path, monkeypatch, words):
 def test_auto_takes_the_processor_and_tells_why(xpnet):
     found = json.loads(xpnet("evaluate", "--rows", "5", "--device", "auto", "--json").out)
     assert (found["device"], found["library"]) == ("cpu", "numpy")
-    assert found["device_reason"].startswith("auto chose cpu: CuPy is not installed")
+    assert found["device_reason"].startswith("auto chose cpu: cupy is not installed")

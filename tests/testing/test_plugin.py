@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from xpnet.arrays import libraries as libraries_module
-from xpnet.arrays.device_errors import Diagnosis
+from xpnet.arrays.device_errors import DeviceError
 from xpnet.arrays.known_libraries import KNOWN
 from xpnet.testing import plugin
 from xpnet.testing.registry import default_names, selected_backends, unavailable_reason
@@ -222,7 +222,7 @@ def no_torch(monkeypatch, fresh_reasons):
     """Make torch unavailable."""
     del fresh_reasons
 
-    cause = Diagnosis("not-installed", "torch is not installed", "pip install torch")
+    cause = DeviceError("not-installed", "torch is not installed", "pip install torch")
     monkeypatch.setitem(KNOWN, "torch", replace(KNOWN["torch"], check=lambda _: cause))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 import xpnet
 from xpnet.arrays import libraries as libraries_module
-from xpnet.arrays.device_errors import DeviceError, Diagnosis
+from xpnet.arrays.device_errors import DeviceError
 from xpnet.testing.backends import open_backend
 from xpnet.testing.marks import verdicts_of
 from xpnet.testing.registry import (
@@ -138,7 +138,7 @@ def test_a_library_is_added():
 def test_a_second_registration_replaces_the_first():
     xpnet.register_library("mine", "numpy")
     assert unavailable_reason("mine") is None
-    cause = Diagnosis("asleep", "not today", "wait")
+    cause = DeviceError("asleep", "not today", "wait")
     xpnet.register_library("mine", "numpy", check=lambda _: cause)
     assert unavailable_reason("mine") == "not today; wait"
 
@@ -173,8 +173,10 @@ def test_settings_that_a_variant_cannot_have_are_its_reason():
 
 @pytest.mark.usefixtures("fresh_reasons")
 def test_a_device_without_a_driver_is_unavailable(monkeypatch):
+    error = DeviceError("no-driver", "no driver", "buy one")
+
     def open_gpu(_):
-        raise DeviceError(Diagnosis("no-driver", "no driver", "buy one"))
+        raise error
 
     monkeypatch.setattr("importlib.util.find_spec", lambda _: "found")
     monkeypatch.setattr("xpnet.arrays.gpu.open_gpu", open_gpu)

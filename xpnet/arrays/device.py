@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.device_errors import DeviceError, Diagnosis
+from xpnet.arrays.device_errors import DeviceError
 from xpnet.arrays.device_random import DeviceRandom, numpy_name
 from xpnet.arrays.libraries import libraries, library_named
 from xpnet.arrays.library import NARROW, Library
@@ -264,9 +264,10 @@ class Device:
 def _known(name: str) -> Library:
     library = library_named(name)
     if library is None:
-        message = f"no array library {name!r} is known"
-        fix = f"use cpu, gpu, auto or one of {', '.join(libraries())}, or xpnet.register_library"
-        raise DeviceError(Diagnosis("unknown-library", message, fix))
+        message = f"{name!r} is none of cpu, gpu, auto, {', '.join(libraries())}"
+        fix = "xpnet.register_library(name, module) adds other libraries"
+        error = DeviceError("unknown-library", message, fix)
+        raise error
     return library
 
 

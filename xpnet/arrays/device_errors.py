@@ -1,32 +1,6 @@
-"""The cause of an unusable device, and the error that names it."""
+"""Error of a device that is not usable."""
 
-from dataclasses import dataclass
-
-__all__ = ["DeviceError", "Diagnosis", "one_line"]
-
-# Foreign strings are cut to this length, so that a message has at most 400 characters.
-_LONGEST = 240
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """The cause of an unusable device: its short code ("usable" without a cause), message and fix.
-
-    The fix is empty if the device is usable.
-    """
-
-    code: str
-    message: str
-    fix: str
-
-    @property
-    def usable(self) -> bool:
-        """Whether the device can be used."""
-        return self.code == "usable"
-
-    def __str__(self) -> str:
-        """Return the cause and its fix, in one line of at most 400 characters."""
-        return f"{self.message}; {self.fix}" if self.fix else self.message
+__all__ = ["DeviceError", "one_line"]
 
 
 class DeviceError(RuntimeError):
@@ -36,16 +10,22 @@ class DeviceError(RuntimeError):
     ----------
     code : str
         Code of the cause, such as ``"no-driver"``.
-    diagnosis : Diagnosis
-        The cause and its fix, apart.
+    message : str
+        The cause.
+    fix : str
+        The remedy.
     """
 
-    def __init__(self, diagnosis: Diagnosis, /) -> None:
-        super().__init__(diagnosis)
-        self.diagnosis, self.code = diagnosis, diagnosis.code
+    def __init__(self, code: str, message: str, fix: str) -> None:
+        super().__init__(code, message, fix)
+        # Together at most 400 characters, even if the cause quotes pages of a library.
+        self.code, self.message, self.fix = code, one_line(message, 270), one_line(fix, 120)
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.fix}"
 
 
-def one_line(text: object, /) -> str:
-    """Return a string as one line, cut to 240 characters."""
+def one_line(text: object, longest: int = 200, /) -> str:
+    """Return a string as one line, cut to a number of characters."""
     line = " ".join(str(text).split())
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+    return line if len(line) <= longest else f"{line[:longest]}..."

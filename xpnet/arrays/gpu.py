@@ -11,7 +11,7 @@ import warnings
 from functools import cache
 from typing import Any
 
-from xpnet.arrays.device_errors import DeviceError, Diagnosis, one_line
+from xpnet.arrays.device_errors import DeviceError, one_line
 
 __all__ = ["cause_of", "cupy_config", "is_from_cupy", "open_gpu"]
 
@@ -29,31 +29,31 @@ def open_gpu(index: int) -> Any:
     try:
         import cupy
 
-        _check_driver(cupy.cuda.runtime, index)
-        _check_product(index)
-        device = cupy.cuda.Device(index)
-        device.use()
-    except DeviceError:
-        raise
-    except Exception as error:
-        raise DeviceError(cause_of(error, index)) from error
-    return device
+        error = _cause_in_driver(cupy.cuda.runtime, index)
+        if error is None:
+            _check_product(index)
+            device = cupy.cuda.Device(index)
+            device.use()
+            return device
+    except Exception as caught:
+        raise cause_of(caught, index) from caught
+    raise error
 
 
-def _check_driver(runtime: Any, index: int) -> None:
-    """Raise DeviceError for a cause that is known before the GPU is opened."""
+def _cause_in_driver(runtime: Any, index: int) -> DeviceError | None:
+    """Return the error for a cause that is known before the GPU is opened."""
     if (tf32 := os.environ.get("CUPY_TF32", "0")) != "0":
         message = f"CUPY_TF32={one_line(tf32)} would round the factors of products to 10 bits"
-        raise DeviceError(Diagnosis("tf32", message, "unset CUPY_TF32"))
+        return DeviceError("tf32", message, "unset CUPY_TF32")
     driver, needed = runtime.driverGetVersion(), runtime.runtimeGetVersion()
     if driver == 0:  # CuPy would report "driver version is insufficient"
         fix = "install one from nvidia.com/drivers (WSL: in Windows; container: --gpus all)"
-        raise DeviceError(Diagnosis("no-driver", "no NVIDIA driver was found", fix))
+        return DeviceError("no-driver", "no NVIDIA driver was found", fix)
     if driver // 1000 < needed // 1000:  # 12040 is CUDA 12.4
         has, needs = (f"CUDA {x // 1000}.{x % 1000 // 10}" for x in (driver, needed))
         message = f"the NVIDIA driver supports {has}, too old for {needs} of CuPy"
         fix = "update the driver, or install an older CuPy (docs/how-to/gpu-not-found.md)"
-        raise DeviceError(Diagnosis("driver-too-old", message, fix))
+        return DeviceError("driver-too-old", message, fix)
     try:
         n_devices = runtime.getDeviceCount()
     except runtime.CUDARuntimeError as error:
@@ -65,11 +65,12 @@ def _check_driver(runtime: Any, index: int) -> None:
         is_set = "is not set" if visible is None else f"is {one_line(visible)!r}"
         message = f"the NVIDIA driver finds no GPU, and CUDA_VISIBLE_DEVICES {is_set}"
         fix = "check that nvidia-smi -L lists one that it does not hide (container: --gpus all)"
-        raise DeviceError(Diagnosis("no-device", message, fix))
+        return DeviceError("no-device", message, fix)
     if index >= n_devices:
         message = f"no GPU {index}: {n_devices} visible, counted from 0"
         fix = f"choose gpu:{n_devices - 1} or lower; CUDA_VISIBLE_DEVICES may hide others"
-        raise DeviceError(Diagnosis("no-such-device", message, fix))
+        return DeviceError("no-such-device", message, fix)
+    return None
 
 
 @cache
@@ -106,16 +107,16 @@ def is_from_cupy(error: BaseException) -> bool:
     return type(error).__module__.startswith("cupy")
 
 
-def cause_of(error: BaseException, index: int = 0) -> Diagnosis:
-    """Return the diagnosis of an error that CuPy raised on a GPU."""
+def cause_of(error: BaseException, index: int = 0) -> DeviceError:
+    """Return the error of a GPU for one that CuPy raised."""
     # For a failed import, CuPy raises a page of advice from the error.
     text = one_line(error.__cause__ or error) or type(error).__name__
     kind = type(error).__name__, getattr(error, "status", None)
     if isinstance(error, MemoryError) or kind in _OUT_OF_MEMORY:
         fix = "end other programs on it (nvidia-smi lists them), or choose another GPU"
-        return Diagnosis("out-of-memory", f"GPU {index} has no memory left ({text})", fix)
+        return DeviceError("out-of-memory", f"GPU {index} has no memory left ({text})", fix)
     fix = "see docs/how-to/gpu-not-found.md"
-    return Diagnosis("unusable", f"GPU {index} is unusable: {text}", fix)
+    return DeviceError("unusable", f"GPU {index} is unusable: {text}", fix)
 
 
 def cupy_config() -> str | None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.device_errors import Diagnosis
+from xpnet.arrays.device_errors import DeviceError
 from xpnet.arrays.library import Library, no_devices
 
 __all__ = ["KNOWN"]
@@ -29,13 +29,13 @@ def _cupy_card(device: Any) -> str:
     return str(properties["name"].decode())
 
 
-def _check_torch(part: str) -> Diagnosis | None:
+def _check_torch(part: str) -> DeviceError | None:
     """Find a build without CUDA by its version, since importing torch takes seconds."""
     from importlib.metadata import version  # takes 15 ms to import
 
     if part.startswith("cuda") and version("torch").endswith("+cpu"):
         fix = "install one with CUDA: pytorch.org/get-started"
-        return Diagnosis("no-cuda", "this build of torch has no CUDA", fix)
+        return DeviceError("no-cuda", "this build of torch has no CUDA", fix)
     return None
 
 
@@ -84,12 +84,12 @@ def _wait_for_jax(_: Any) -> None:
     jax.block_until_ready(jax.live_arrays())
 
 
-def _check_dpnp(_: str) -> Diagnosis | None:
+def _check_dpnp(_: str) -> DeviceError | None:
     """Name Intel's OpenCL driver for processors, which pip installs where no loader looks."""
     if import_module("dpctl").get_devices():
         return None
     fix = f"set OCL_ICD_FILENAMES={sys.prefix}/lib/libintelocl.so before Python starts"
-    return Diagnosis("no-device", "dpnp finds no device", fix)
+    return DeviceError("no-device", "dpnp finds no device", fix)
 
 
 def _open_dpnp(part: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.device_errors import DeviceError, Diagnosis, one_line
+from xpnet.arrays.device_errors import DeviceError, one_line
 from xpnet.arrays.namespace import device_of, namespace_of
 
 __all__ = ["NARROW", "Library", "no_devices", "unusable"]
@@ -48,7 +48,7 @@ class Library:
     synchronize: Callable[[Any], object] = lambda _: None
     current: Callable[[Any], AbstractContextManager[Any]] | None = None
     hardware: Callable[[Any], str] | None = None
-    check: Callable[[str], Diagnosis | None] = lambda _: None
+    check: Callable[[str], DeviceError | None] = lambda _: None
     is_lazy: bool = False
     thread_safe: bool = True
     install: str = ""
@@ -72,14 +72,14 @@ class Library:
         found = (getattr(module, "__version__", None) for module in modules)
         return str(next(filter(None, found), "unknown"))
 
-    def missing(self) -> Diagnosis | None:
+    def missing(self) -> DeviceError | None:
         """Return the cause if the library is not installed."""
         if sys.modules.get(self.root) is not None or importlib.util.find_spec(self.root):
             return None
         fix = self.install or f"pip install {self.name}"
-        return Diagnosis("not-installed", f"{self.name} is not installed", fix)
+        return DeviceError("not-installed", f"{self.name} is not installed", fix)
 
-    def cause(self, part: str = "") -> Diagnosis | None:
+    def cause(self, part: str = "") -> DeviceError | None:
         """Return the cause for which a device is unusable; None if opening it must show that."""
         try:
             return self.missing() or self.check(part)
@@ -90,13 +90,13 @@ class Library:
         """Return the device of an array that was moved there; raise DeviceError if none can be."""
         cause = self.cause(part)
         if cause is not None:
-            raise DeviceError(cause)
+            raise cause
         try:
             return device_of(self.array(np.ones(1, np.float32), self.open(part)))
         except DeviceError:
             raise
         except Exception as error:
-            raise DeviceError(unusable(self.name, part, error)) from error
+            raise unusable(self.name, part, error) from error
 
     def array(self, x: NDArray[Any], device: Any, /) -> Any:
         """Return a NumPy array as an array on a device."""
@@ -137,10 +137,10 @@ class Library:
         return device is None or info is None or bool(device == info().default_device())
 
 
-def unusable(name: str, part: str, error: Exception) -> Diagnosis:
-    """Return the diagnosis of an error that opening a device raised."""
+def unusable(name: str, part: str, error: Exception) -> DeviceError:
+    """Return the error of a device for one that opening it raised."""
     word = f"{name}:{part}" if part else name
     text = one_line(error) or type(error).__name__
     text = "there is no such device" if isinstance(error, IndexError) else text
     message = f"{word} is not usable ({text})"
-    return Diagnosis("unusable", message, "xpnet doctor lists the devices that are usable here")
+    return DeviceError("unusable", message, "xpnet doctor lists the devices that are usable here")

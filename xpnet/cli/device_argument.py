@@ -53,7 +53,7 @@ def device_from_args(args: argparse.Namespace, /) -> "Device":
         return Device(args.device).__enter__()
     except DeviceError as error:
         parser = argparse.ArgumentParser()  # its name is that of the script
-        parser.exit(DEVICE, f"{parser.prog}: error: {' '.join(str(error).split())}\n")
+        parser.exit(DEVICE, f"{parser.prog}: error: {error}\n")
 
 
 def device_word(word: str) -> str:

@@ -112,7 +112,7 @@ def usable_device(word: str) -> "Device":
     except (DeviceError, ValueError):
         raise
     except Exception as error:  # for example, arrays on torch's meta have no values
-        raise DeviceError(unusable(library, part, error)) from error
+        raise unusable(library, part, error) from error
     return device
 
 

@@ -17,7 +17,6 @@ from xpnet.cli.report import Outcome, Stopwatch, table
 
 if TYPE_CHECKING:
     from xpnet.arrays.device import Device
-    from xpnet.arrays.device_errors import Diagnosis
 
 # A group of rows starts with each of these.
 _FIRST_OF_GROUP: Final = frozenset({"cpu", "device", "library", "transfers", "xpnet"})
@@ -43,35 +42,28 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     """Run the command."""
     from xpnet.arrays.gpu import cupy_config
 
-    diagnosis, device = _examined(args.device)
+    verdict, device = _examined(args.device)
     fields = ("library", "version", "hardware") if device is not None else ()
     facts: dict[str, Any] = {name: getattr(device, name) for name in fields}
     is_gpu = args.device.partition(":")[0] in {"cuda", "cupy", "gpu"}
-    report: dict[str, Any] = {
-        "device": args.device,
-        "usable": diagnosis.usable,
-        "code": diagnosis.code,
-        "message": diagnosis.message,
-        "fix": diagnosis.fix,
-    }
-    report["devices"] = _listed()
+    report: dict[str, Any] = {"device": args.device, **verdict, "devices": _listed()}
     report["facts"] = {**facts, **_host_facts()}
     if is_gpu:
         report["cupy_config"] = cupy_config()
-    code = exit_codes.DONE if diagnosis.usable else exit_codes.DEVICE
+    code = exit_codes.DEVICE if device is None else exit_codes.DONE
     return Outcome(report, lines=_lines(report), code=code)
 
 
-def _examined(word: str) -> "tuple[Diagnosis, Device | None]":
-    """Return a diagnosis of a device, and the device if it is usable."""
-    from xpnet.arrays.device_errors import DeviceError, Diagnosis
+def _examined(word: str) -> "tuple[dict[str, Any], Device | None]":
+    """Return whether and why a device is usable, as facts, and the device if it is."""
+    from xpnet.arrays.device_errors import DeviceError
 
     try:
         device = usable_device(word)
-    except DeviceError as error:
-        return error.diagnosis, None
-    chosen = f"; {device.reason}" if word == "auto" else ""
-    return Diagnosis("usable", f"usable: {device.hardware}{chosen}", ""), device
+    except DeviceError as e:
+        return {"usable": False, "code": e.code, "message": e.message, "fix": e.fix}, None
+    message = f"usable: {device.hardware}" + f"; {device.reason}" * (word == "auto")
+    return {"usable": True, "code": "usable", "message": message, "fix": ""}, device
 
 
 def _listed() -> dict[str, str]:
@@ -82,7 +74,10 @@ def _listed() -> dict[str, str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of libraries that import each other
         found = [words.get(name, name) for name in libraries()]
-        return {word: str(_examined(word)[0]) for word in found}
+        verdicts = {word: _examined(word)[0] for word in found}
+        return {
+            word: "; ".join(filter(None, (x["message"], x["fix"]))) for word, x in verdicts.items()
+        }
 
 
 def _host_facts() -> dict[str, Any]:

@@ -71,11 +71,11 @@ def _code_and_message(error: Exception, device: str) -> tuple[int, str]:
 
     if is_from_cupy(error):
         index = device.rpartition(":")[2]
-        error = DeviceError(cause_of(error, int(index) if index.isdigit() else 0))
+        error = cause_of(error, int(index) if index.isdigit() else 0)
     message = str(error)
     # Before a MemoryError, which a DeviceError may be as well.
     if isinstance(error, DeviceError):
-        return exit_codes.DEVICE, " ".join(message.split())  # it may quote many lines of a compiler
+        return exit_codes.DEVICE, message
     if isinstance(error, OSError):
         message = error.strerror or message
         if error.filename is not None:

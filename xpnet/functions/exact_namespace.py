@@ -8,7 +8,7 @@ product with a sum, which would skip the rounding of the product.
 
 from typing import Any
 
-from xpnet.arrays.device_errors import DeviceError, Diagnosis
+from xpnet.arrays.device_errors import DeviceError
 from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
@@ -112,7 +112,8 @@ def checked_namespace(like: Any) -> "ExactNamespace":
         place = f"{library_of(like)} ({device})"
         message = f"reproducible results would have other bits on {place}, whose {wrong} differs"
         fix = "use another library or device, such as cpu"
-        raise DeviceError(Diagnosis("inexact", message, fix))
+        error = DeviceError("inexact", message, fix)
+        raise error
     _known.append((xp, device, namespace))
     return namespace
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.memory import keep_freed_memory
 from xpnet.arrays.cpu.threads import blas_threads, one_blas_thread, run_tasks
-from xpnet.arrays.device_errors import DeviceError, Diagnosis
+from xpnet.arrays.device_errors import DeviceError
 from xpnet.arrays.namespace import (
     array_namespace,
     current_device,
@@ -54,7 +54,7 @@ class DeviceMemoryError(DeviceError, MemoryError):
         """Return the error for a number of rows."""
         what = f"the device has no memory for {n_rows:,} rows at a time ({reason})"
         fix = "give a smaller batch_size= (--batch-size), or end other programs on the device"
-        return cls(Diagnosis("out-of-memory", what, fix))
+        return cls("out-of-memory", what, fix)
 
 
 def chunk_rows(network: Network, batch_size: int | None = None) -> int:
