@@ -2,8 +2,8 @@
 
 import copy
 import importlib.machinery
-import os
 import pickle
+import re
 import subprocess
 import sys
 import types
@@ -134,30 +134,10 @@ def test_arrays_go_there_and_back(name):
 @pytest.mark.parametrize("name", sorted(KNOWN.keys() - {"numpy"}))
 def test_a_library_that_is_not_installed(monkeypatch, name):
     monkeypatch.setitem(sys.modules, KNOWN[name].root, None)
-    cause = KNOWN[name].cause()
-    assert cause.code == "not-installed"
+    error = KNOWN[name].missing()
+    assert (error.code, error.message) == ("not-installed", f"{name} is not installed")
     command = 'pip install "cupy-cuda13x[ctk]"' if name == "cupy" else f"pip install {name}"
-    assert str(cause).startswith(f"{name} is not installed; {command}")
-
-
-@pytest.mark.parametrize("version", ["2.9.0+cpu", "2.9.0+cu130", "2.9.0"])
-@pytest.mark.parametrize("part", ["cuda", "cuda:1", "mps", ""])
-def test_torch_is_not_imported_to_find_that_it_has_no_cuda(monkeypatch, version, part):
-    monkeypatch.setattr("importlib.metadata.version", lambda _: version)
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: "found")
-    monkeypatch.setitem(sys.modules, "torch", None)
-    code = "no-cuda" if version.endswith("cpu") and "cuda" in part else None
-    assert getattr(KNOWN["torch"].cause(part), "code", None) == code
-
-
-def test_dpnp_without_a_driver_names_the_variable_and_leaves_it_alone(monkeypatch):
-    monkeypatch.delenv("OCL_ICD_FILENAMES", raising=False)
-    monkeypatch.setitem(sys.modules, "dpnp", types.ModuleType("dpnp"))
-    dpctl = types.SimpleNamespace(get_devices=list)
-    monkeypatch.setitem(sys.modules, "dpctl", dpctl)
-    with pytest.raises(xpnet.DeviceError, match=r"OCL_ICD_FILENAMES=.*libintelocl\.so"):
-        xpnet.Device("dpnp:cpu")
-    assert "OCL_ICD_FILENAMES" not in os.environ
+    assert error.fix.startswith(command)
 
 
 def test_a_device_is_opened_without_other_libraries():
@@ -247,41 +227,25 @@ def test_a_registered_library_is_a_backend():
         parity(backends="numpy,foreign:second")(make_there, X)
 
 
-def fail(_):
-    msg = "no metadata"
-    raise LookupError(msg)
-
-
 @pytest.mark.usefixtures("registered")
 @pytest.mark.parametrize(
-    ("word", "options", "code", "text"),
+    ("word", "text"),
     [
-        ("foreign:third", {}, "unusable", "it has two devices: main and second"),
-        (
-            "foreign",
-            {"check": lambda _: DeviceError("asleep", "foreign sleeps", "wake it")},
-            "asleep",
-            "foreign sleeps; wake it",
-        ),
-        ("foreign", {"check": fail}, "unusable", "no metadata"),
-        ("foreign:main", None, "unusable", "it has no devices to choose from"),
+        ("foreign:third", "foreign:third is not usable (it has two devices: main and second)"),
+        ("bare:main", "it has no devices to choose from"),
     ],
-    ids=range(4),
 )
-def test_a_device_that_cannot_be_opened_is_an_error_of_one_line(word, options, code, text):
-    options = {} if options is None else {"open": open_foreign, **options}
-    xpnet.register_library("foreign", "foreign.arrays", **options)
-    with pytest.raises(xpnet.DeviceError, match=text) as caught:
+def test_a_device_that_cannot_be_opened_is_an_error_of_one_line(word, text):
+    xpnet.register_library("bare", "foreign.arrays")
+    with pytest.raises(xpnet.DeviceError, match=re.escape(text)) as caught:
         xpnet.Device(word)
-    assert caught.value.code == code
-    assert "\n" not in str(caught.value)
-    assert text in unavailable_reason(word)
+    assert (caught.value.code, "\n" in str(caught.value)) == ("unusable", False)
 
 
 @pytest.mark.usefixtures("table")
 def test_a_library_without_its_module(registered, monkeypatch):
     for module, text in (
-        ("no_such_module.arrays", "install a package with the module no_such_module"),
+        ("no_such_module.arrays", "pip install no-such-module"),
         ("numpy.no_such_module", "No module named 'numpy.no"),
     ):
         xpnet.register_library("mine", module)

@@ -87,7 +87,6 @@ def stand_in(library: str, device: Any) -> Library:
         name="cupy",
         open=lambda _: device,
         hardware=lambda _: "a device for tests",
-        check=lambda _: None,
     )
 
 

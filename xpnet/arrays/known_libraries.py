@@ -1,13 +1,11 @@
 """The array libraries that xpnet knows."""
 
-import sys
 from importlib import import_module
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.device_errors import DeviceError
 from xpnet.arrays.library import Library, no_devices
 
 __all__ = ["KNOWN"]
@@ -27,16 +25,6 @@ def _to_cupy(x: NDArray[Any], device: Any) -> Any:
 def _cupy_card(device: Any) -> str:
     properties = import_module("cupy").cuda.runtime.getDeviceProperties(device.id)
     return str(properties["name"].decode())
-
-
-def _check_torch(part: str) -> DeviceError | None:
-    """Find a build without CUDA by its version, since importing torch takes seconds."""
-    from importlib.metadata import version  # takes 15 ms to import
-
-    if part.startswith("cuda") and version("torch").endswith("+cpu"):
-        fix = "install one with CUDA: pytorch.org/get-started"
-        return DeviceError("no-cuda", "this build of torch has no CUDA", fix)
-    return None
 
 
 def _open_torch(part: str) -> Any:
@@ -84,14 +72,6 @@ def _wait_for_jax(_: Any) -> None:
     jax.block_until_ready(jax.live_arrays())
 
 
-def _check_dpnp(_: str) -> DeviceError | None:
-    """Name Intel's OpenCL driver for processors, which pip installs where no loader looks."""
-    if import_module("dpctl").get_devices():
-        return None
-    fix = f"set OCL_ICD_FILENAMES={sys.prefix}/lib/libintelocl.so before Python starts"
-    return DeviceError("no-device", "dpnp finds no device", fix)
-
-
 def _open_dpnp(part: str) -> Any:
     """Return a device by a filter of SYCL such as "gpu" or "0"."""
     return import_module("dpnp").zeros(1, device=part or None).device
@@ -136,7 +116,6 @@ _LIST = (
         synchronize=_wait_for_torch,
         current=lambda device: device,
         hardware=_torch_card,
-        check=_check_torch,
     ),
     Library(
         "jax",
@@ -160,8 +139,6 @@ _LIST = (
         # A new object: it keeps which GPU was current before.
         current=lambda device: import_module("cupy").cuda.Device(device.id),
         hardware=_cupy_card,
-        install='pip install "cupy-cuda13x[ctk]", or "cupy-cuda12x[ctk]" for a driver older than'
-        " 580",
     ),
     Library(
         "dpnp",
@@ -171,7 +148,6 @@ _LIST = (
         on_host=lambda _: False,
         synchronize=lambda device: device.sycl_queue.wait(),
         hardware=lambda device: device.sycl_device.name,
-        check=_check_dpnp,
     ),
     Library(
         "mlx",

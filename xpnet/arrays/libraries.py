@@ -39,22 +39,15 @@ def register_library(name: str, module: str, /, **options: Any) -> None:
         ``current(device)`` returns a context in which this thread's new arrays are on a device.
     hardware : callable, optional
         ``hardware(device)`` returns the name of the processor or card.
-    check : callable, optional
-        ``check(part)`` returns the cause for which a device is unusable, None if none is known;
-        called before `open`, to find causes without an import or to prepare the import.
     is_lazy : bool, default False
         Whether values may be unknown. Tests of ``eager_only`` functions leave the library out.
     thread_safe : bool, default True
         If false, tests carry the mark ``thread_unsafe`` of pytest-run-parallel.
-    install : str, optional
-        How to install the library, for the error message.
 
     Raises
     ------
-    TypeError
-        If `module` is no string.
     ValueError
-        If `name` is not like a library's, or one of xpnet's own.
+        If `name` is not like a library's, or one of xpnet's own, or `module` is no module's name.
 
     Examples
     --------
@@ -62,14 +55,13 @@ def register_library(name: str, module: str, /, **options: Any) -> None:
     ...     "sparse", "sparse", asarray=lambda x, _: sparse.COO(x), to_numpy=lambda x: x.todense()
     ... )
     """
-    if not isinstance(module, str):
-        msg = f"`module` must be the name of a module; got {type(module).__name__}"
-        raise TypeError(msg)
+    if not all(map(str.isidentifier, module.split("."))):
+        msg = f"`module` must be the name of a module; got {module!r}"
+        raise ValueError(msg)
     if name in _RESERVED | KNOWN.keys() or _NAME.fullmatch(name) is None:
         msg = f"`name` must be like 'library', and not xpnet's; got {name!r}"
         raise ValueError(msg)
-    fix = {"install": f"install a package with the module {module.partition('.')[0]}"}
-    _registered[name] = Library(name, module, **(fix | options))
+    _registered[name] = Library(name, module, **options)
 
 
 def libraries() -> Mapping[str, Library]:

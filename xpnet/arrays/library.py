@@ -23,6 +23,7 @@ NARROW: Final = {
     "int64": "int32",
     "uint64": "uint32",
 }
+_INSTALL = {"cupy": 'pip install "cupy-cuda13x[ctk]"; for a driver before 580, "cupy-cuda12x[ctk]"'}
 
 
 def no_devices(part: str) -> None:
@@ -48,10 +49,8 @@ class Library:
     synchronize: Callable[[Any], object] = lambda _: None
     current: Callable[[Any], AbstractContextManager[Any]] | None = None
     hardware: Callable[[Any], str] | None = None
-    check: Callable[[str], DeviceError | None] = lambda _: None
     is_lazy: bool = False
     thread_safe: bool = True
-    install: str = ""
 
     @property
     def root(self) -> str:
@@ -73,24 +72,16 @@ class Library:
         return str(next(filter(None, found), "unknown"))
 
     def missing(self) -> DeviceError | None:
-        """Return the cause if the library is not installed."""
+        """Return the error if the library is not installed; import nothing."""
         if sys.modules.get(self.root) is not None or importlib.util.find_spec(self.root):
             return None
-        fix = self.install or f"pip install {self.name}"
+        fix = _INSTALL.get(self.name, f"pip install {self.root.replace('_', '-')}")
         return DeviceError("not-installed", f"{self.name} is not installed", fix)
-
-    def cause(self, part: str = "") -> DeviceError | None:
-        """Return the cause for which a device is unusable; None if opening it must show that."""
-        try:
-            return self.missing() or self.check(part)
-        except Exception as error:  # noqa: BLE001 - for example, of a damaged installation
-            return unusable(self.name, part, error)
 
     def opened(self, part: str = "") -> Any:
         """Return the device of an array that was moved there; raise DeviceError if none can be."""
-        cause = self.cause(part)
-        if cause is not None:
-            raise cause
+        if (missing := self.missing()) is not None:
+            raise missing
         try:
             return device_of(self.array(np.ones(1, np.float32), self.open(part)))
         except DeviceError:
