@@ -82,12 +82,7 @@ def strict_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def stand_in(library: str, device: Any) -> Library:
     """Return a library's entry, in which this device is every GPU."""
-    return replace(
-        KNOWN[library],
-        name="cupy",
-        open=lambda _: device,
-        hardware=lambda _: "a device for tests",
-    )
+    return replace(KNOWN[library], name="cupy", open=lambda _: device)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.gpu
 
 def test_its_name_and_its_card(gpu):
     cupy = pytest.importorskip("cupy")
-    assert (gpu.name, gpu.library, gpu.version) == ("gpu:0", "cupy", cupy.__version__)
+    assert (gpu.name, gpu.library) == ("gpu:0", "cupy")
     assert gpu.hardware == cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
     gpu.synchronize()
 

@@ -63,14 +63,12 @@ class Device:
         ``"cpu"``, ``"gpu:N"`` or the word, never ``"auto"``.
     library : str
         ``"numpy"``, ``"cupy"``, ``"torch"`` ...
-    version : str
-        Version of the library.
     xp : namespace
         The library's array-API namespace; its creation functions create on the device.
     handle : object
         Device object of the library, for its ``device=`` arguments.
     hardware : str
-        Name of the processor or card.
+        Name of the processor, of a CUDA card, or else of the device in its library.
     reason : str
         Reason for the choice.
 
@@ -112,15 +110,20 @@ class Device:
         self.library: str = library.name
         self.handle: Any = library.opened(part)
         self._xp: Any = library.namespace
-        self.version: str = library.version
         self.name: str = "cpu" if library.name == "numpy" else word
         if library.name == "cupy":
             self.name = f"gpu:{int(part or 0)}"
 
     @property
     def hardware(self) -> str:
-        """Name of the processor or card."""
-        return self._library.hardware_of(self.handle)
+        """Name of the processor, of a CUDA card, or else of the device in its library."""
+        if self._library.is_on_host(self.handle):
+            from xpnet.arrays.cpu.processors import processor_name
+
+            return processor_name()
+        from xpnet.arrays.gpu import card_name
+
+        return card_name(self.handle) or str(self.handle)
 
     @property
     def xp(self) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 from xpnet.arrays.device_errors import DeviceError, one_line
 
-__all__ = ["cause_of", "cupy_config", "is_from_cupy", "open_gpu"]
+__all__ = ["card_name", "cause_of", "cupy_config", "is_from_cupy", "open_gpu"]
 
 _NO_DEVICE = 100  # a value of cudaError_t
 # By the names of CuPy's errors: cuBLAS's can be imported only where it is installed.
@@ -100,6 +100,20 @@ def _check_product(index: int) -> None:
     if not error <= 1:  # NaN is wrong as well
         msg = f"the error of x @ weight + bias is {error:.3g} times its bound"
         raise ArithmeticError(msg)
+
+
+def card_name(device: Any) -> str | None:
+    """Return the name of a CUDA card, a device of CuPy or torch; None for other devices."""
+    library = type(device).__module__.partition(".")[0]
+    if library == "cupy":
+        import cupy
+
+        return str(cupy.cuda.runtime.getDeviceProperties(device.id)["name"].decode())
+    if library == "torch" and device.type == "cuda":
+        import torch
+
+        return str(torch.cuda.get_device_name(device))
+    return None
 
 
 def is_from_cupy(error: BaseException) -> bool:

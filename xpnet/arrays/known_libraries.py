@@ -22,11 +22,6 @@ def _to_cupy(x: NDArray[Any], device: Any) -> Any:
         return import_module("cupy").asarray(x)
 
 
-def _cupy_card(device: Any) -> str:
-    properties = import_module("cupy").cuda.runtime.getDeviceProperties(device.id)
-    return str(properties["name"].decode())
-
-
 def _open_torch(part: str) -> Any:
     torch = import_module("torch")
     device = torch.device(part) if part else torch.get_default_device()
@@ -50,15 +45,6 @@ def _from_torch(x: Any) -> NDArray[Any]:
 def _wait_for_torch(device: Any) -> None:
     if device.type not in {"cpu", "meta"}:
         getattr(import_module("torch"), device.type).synchronize()
-
-
-def _torch_card(device: Any) -> str:
-    if device.type == "cpu":
-        from xpnet.arrays.cpu.processors import processor_name
-
-        return processor_name()
-    module = getattr(import_module("torch"), device.type, None)
-    return str(getattr(module, "get_device_name", str)(device))
 
 
 def _open_jax(part: str) -> Any:
@@ -115,7 +101,6 @@ _LIST = (
         on_host=lambda device: device.type == "cpu",
         synchronize=_wait_for_torch,
         current=lambda device: device,
-        hardware=_torch_card,
     ),
     Library(
         "jax",
@@ -124,7 +109,6 @@ _LIST = (
         on_host=lambda device: getattr(device, "platform", "cpu") == "cpu",
         synchronize=_wait_for_jax,
         current=lambda device: import_module("jax").default_device(device),
-        hardware=lambda device: device.device_kind,
         is_lazy=True,
         thread_safe=False,
     ),
@@ -138,7 +122,6 @@ _LIST = (
         synchronize=lambda device: device.synchronize(),
         # A new object: it keeps which GPU was current before.
         current=lambda device: import_module("cupy").cuda.Device(device.id),
-        hardware=_cupy_card,
     ),
     Library(
         "dpnp",
@@ -147,7 +130,6 @@ _LIST = (
         to_numpy=lambda x: import_module("dpnp").asnumpy(x),
         on_host=lambda _: False,
         synchronize=lambda device: device.sycl_queue.wait(),
-        hardware=lambda device: device.sycl_device.name,
     ),
     Library(
         "mlx",

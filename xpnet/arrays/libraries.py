@@ -37,8 +37,6 @@ def register_library(name: str, module: str, /, **options: Any) -> None:
         ``synchronize(device)`` waits until a device has finished its work. Default: no wait.
     current : callable, optional
         ``current(device)`` returns a context in which this thread's new arrays are on a device.
-    hardware : callable, optional
-        ``hardware(device)`` returns the name of the processor or card.
     is_lazy : bool, default False
         Whether values may be unknown. Tests of ``eager_only`` functions leave the library out.
     thread_safe : bool, default True

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from xpnet.arrays.device_errors import DeviceError, one_line
 from xpnet.arrays.namespace import device_of, namespace_of
 
-__all__ = ["NARROW", "Library", "no_devices", "unusable"]
+__all__ = ["NARROW", "Library", "library_version", "no_devices", "unusable"]
 
 # dtypes that some devices lack, and those that replace them.
 NARROW: Final = {
@@ -48,7 +48,6 @@ class Library:
     on_host: Callable[[Any], bool] | None = None
     synchronize: Callable[[Any], object] = lambda _: None
     current: Callable[[Any], AbstractContextManager[Any]] | None = None
-    hardware: Callable[[Any], str] | None = None
     is_lazy: bool = False
     thread_safe: bool = True
 
@@ -63,13 +62,6 @@ class Library:
         is_wrapped = self.module in {"cupy", "dask.array", "torch"}
         module = importlib.import_module("array_api_compat." * is_wrapped + self.module)
         return namespace_of(module)
-
-    @property
-    def version(self) -> str:
-        """The version of the library, which is imported."""
-        modules = (importlib.import_module(name) for name in (self.root, self.module))
-        found = (getattr(module, "__version__", None) for module in modules)
-        return str(next(filter(None, found), "unknown"))
 
     def missing(self) -> DeviceError | None:
         """Return the error if the library is not installed; import nothing."""
@@ -112,14 +104,6 @@ class Library:
             raise TypeError(msg) from error
         return host
 
-    def hardware_of(self, device: Any, /) -> str:
-        """Return the name of a device's processor or card."""
-        if self.hardware is not None:
-            return self.hardware(device)
-        from xpnet.arrays.cpu.processors import processor_name
-
-        return processor_name() if self.is_on_host(device) else str(device)
-
     def is_on_host(self, device: Any, /) -> bool:
         """Return whether arrays on a device are in host memory."""
         if self.on_host is not None:
@@ -135,3 +119,11 @@ def unusable(name: str, part: str, error: Exception) -> DeviceError:
     text = "there is no such device" if isinstance(error, IndexError) else text
     message = f"{word} is not usable ({text})"
     return DeviceError("unusable", message, "xpnet doctor lists the devices that are usable here")
+
+
+def library_version(xp: Any) -> str:
+    """Return the version of the library of a namespace."""
+    name = str(xp.__name__).removeprefix("array_api_compat.")
+    modules = (sys.modules.get(x) for x in (name.partition(".")[0], name))
+    found = (getattr(module, "__version__", None) for module in modules)
+    return str(next(filter(None, found), "unknown"))

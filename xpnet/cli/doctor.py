@@ -41,10 +41,13 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     """Run the command."""
     from xpnet.arrays.gpu import cupy_config
+    from xpnet.arrays.library import library_version
 
     verdict, device = _examined(args.device)
-    fields = ("library", "version", "hardware") if device is not None else ()
-    facts: dict[str, Any] = {name: getattr(device, name) for name in fields}
+    facts: dict[str, Any] = {}
+    if device is not None:
+        facts = {"library": device.library, "version": library_version(device.xp)}
+        facts["hardware"] = device.hardware
     is_gpu = args.device.partition(":")[0] in {"cuda", "cupy", "gpu"}
     report: dict[str, Any] = {"device": args.device, **verdict, "devices": _listed()}
     report["facts"] = {**facts, **_host_facts()}

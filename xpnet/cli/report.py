@@ -98,10 +98,12 @@ def table(rows: Rows) -> Iterator[str]:
 
 def device_facts(device: "Device") -> dict[str, str]:
     """Return where a network is computed."""
+    from xpnet.arrays.library import library_version
+
     return {
         "device": device.name,
         "library": device.library,
-        "library_version": device.version,
+        "library_version": library_version(device.xp),
         "hardware": device.hardware,
     }
 

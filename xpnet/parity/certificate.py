@@ -15,6 +15,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from xpnet.arrays.device import Device
+from xpnet.arrays.library import library_version
 from xpnet.arrays.namespace import dtype_name
 from xpnet.arrays.transfer import to_numpy
 from xpnet.files.errors import DataError, printable
@@ -87,7 +88,7 @@ def record(
         "device": place.name,
         "hardware": place.hardware,
         "library": place.library,
-        "library_version": place.version,
+        "library_version": library_version(place.xp),
         "compute_type": dtype_name(there.dtype),
         "arithmetic": "reproducible" if network.is_reproducible else "ordinary",
         "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
