@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import types
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -286,28 +285,6 @@ def test_libraries_of_one_package_are_told_apart(monkeypatch, table):
     assert [library_with(module).name for module in modules] == ["pair-a", "pair-b"]
 
 
-@pytest.mark.usefixtures("foreign")
-def test_a_block_makes_the_device_current_and_the_timer_waits_for_it():
-    events = []
-
-    @contextmanager
-    def current(device):
-        events.append(f"enter {device}")
-        yield
-        events.append("leave")
-
-    options = {"open": open_foreign, "current": current, "synchronize": events.append}
-    xpnet.register_library("foreign", "foreign.arrays", **options)
-    device = xpnet.Device("foreign:second")
-    with device:
-        events.append("work")
-    with device.timer():
-        events.append("timed")
-    device.xp.zeros(2)
-    block, waits = ["enter second", "work", "leave"], ["second", "timed", "second"]
-    assert events == [*block, *waits, "enter second", "leave"]
-
-
 # Libraries like MLX: arrays without a device, functions without `device` and `copy`
 
 
@@ -371,7 +348,7 @@ def test_functions_without_a_device_take_one():
 @pytest.mark.usefixtures("mlx")
 def test_arrays_without_a_device_move():
     device = xpnet.Device("mlx")
-    with device, device.timer():
+    with device.timer():
         x = device.asarray(X)
         assert device.asarray(x) is x
         assert device.asarray(x, "int32").dtype == np.int32

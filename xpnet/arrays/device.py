@@ -1,12 +1,11 @@
 """Devices by name: cpu, gpu, gpu:N, auto, and LIBRARY[:DEVICE] for other array libraries."""
 
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
     cast,
+    current_device,
     dtype_name,
     floating_dtype,
     is_array,
@@ -35,7 +35,6 @@ DEVICE_RULE = (
     "must be cpu, gpu, gpu:N (N counts from 0), auto, or LIBRARY[:DEVICE] such as torch:cuda"
 )
 _SYNONYMS: Final = {"cpu": "numpy", "gpu": "cupy", "cuda": "cupy"}
-_thread = threading.local()
 
 
 class Device:
@@ -43,10 +42,8 @@ class Device:
 
     A device that was asked for is opened or an error is raised: there is no fallback.
 
-    In a ``with`` block, it is the library's current device for this thread: new arrays of this
-    library are on it, and CuPy computes on it. Libraries without a current device, such as dpnp,
-    are left alone; `xp` creates on the device everywhere. Blocks of one library are left in the
-    reverse order. xpnet's own functions need no ``with``.
+    It may be used in every thread. CuPy computes on its current GPU, one for each thread; opening a
+    GPU makes it the current one of the thread that opens it.
 
     Parameters
     ----------
@@ -82,8 +79,8 @@ class Device:
 
     Examples
     --------
-    >>> with Device("cpu") as device:
-    ...     x = device.asarray([1.0, 2.0])
+    >>> device = Device("cpu")
+    >>> x = device.asarray([1.0, 2.0])
     >>> str(device), device.library, device.to_numpy(device.xp.sum(x))
     ('cpu', 'numpy', array(3.))
     """
@@ -135,21 +132,7 @@ class Device:
             return self._xp
         from xpnet.arrays.device_namespace import DeviceNamespace
 
-        return DeviceNamespace(self._xp, self.handle, self.name, current=self._context)
-
-    def _context(self) -> AbstractContextManager[Any]:
-        current = self._library.current
-        return nullcontext() if current is None else current(self.handle)
-
-    def __enter__(self) -> Self:
-        context = self._context()
-        context.__enter__()
-        stacks = vars(_thread).setdefault("stacks", {})
-        stacks.setdefault(self, []).append(context)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        _thread.stacks[self].pop().__exit__(*error)
+        return DeviceNamespace(self._xp, self.handle, self.name)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Device):
@@ -198,7 +181,7 @@ class Device:
         if dtype_name(x.dtype) == name:
             return x
         target = getattr(self._xp, name, None) or floating_dtype(name, self._xp)
-        with self._context():
+        with current_device(x):
             return cast(x, target, self._xp)
 
     def _narrowed(self, x: NDArray[Any]) -> NDArray[Any]:

@@ -2,11 +2,10 @@
 
 import functools
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
-from xpnet.arrays.namespace import CREATORS, array_namespace, dtype_name, is_array
+from xpnet.arrays.namespace import CREATORS, array_namespace, is_array
 
 __all__ = ["DeviceNamespace"]
 
@@ -15,30 +14,19 @@ class DeviceNamespace:
     """A library's namespace with one device as the default of its creation functions.
 
     An explicit ``device=`` takes precedence, and ``asarray`` of the library's array stays on the
-    array's device. ``current()`` returns a context in which the library creates on the device.
-    `check` is called with the name of the dtype of each new array, None for the default dtype. The
-    object equals the library's namespace: compare with ``array_namespace(x) == xp``, not ``is``.
+    array's device. The object equals the library's namespace: compare with ``array_namespace(x) ==
+    xp``, not ``is``.
     """
 
-    def __init__(
-        self,
-        xp: Any,
-        device: Any,
-        name: str,
-        *,
-        current: Callable[[], AbstractContextManager[Any]] = nullcontext,
-        check: Callable[[str | None], None] = lambda _: None,
-    ) -> None:
+    def __init__(self, xp: Any, device: Any, name: str) -> None:
         self._xp, self._device, self._name = xp, device, name
-        self._current, self._check = current, check
 
     def __getattr__(self, attribute: str) -> Any:
         if attribute == "_xp":  # while a copy is made
             raise AttributeError(attribute)
         value = getattr(self._xp, attribute)
         if attribute == "fft":
-            current, check = self._current, self._check
-            return DeviceNamespace(value, self._device, self._name, current=current, check=check)
+            return type(self)(value, self._device, self._name)
         return self._on_device(value) if attribute in CREATORS else value
 
     def __array_namespace_info__(self) -> Any:
@@ -64,15 +52,15 @@ class DeviceNamespace:
     def _on_device(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def create(*args: Any, **options: Any) -> Any:
-            x = args[0] if args else None
-            is_kept = function.__name__ == "asarray" and is_array(x)
-            if is_kept and array_namespace(x) == self._xp:
+            is_kept = function.__name__ == "asarray" and args and is_array(args[0])
+            if is_kept and array_namespace(args[0]) == self._xp:
                 return function(*args, **options)
             if options.get("device") is None:
-                dtype = options.get("dtype") or getattr(x, "dtype", None)
-                self._check(None if dtype is None else dtype_name(dtype))
                 options["device"] = self._device
-            with self._current():
+            if type(self._device).__module__.partition(".")[0] != "cupy":
+                return function(*args, **options)
+            # CuPy ignores `device`: it creates on its current GPU, one for each thread.
+            with options.pop("device"):
                 return function(*args, **options)
 
         return create

@@ -100,7 +100,6 @@ _LIST = (
         _from_torch,
         on_host=lambda device: device.type == "cpu",
         synchronize=_wait_for_torch,
-        current=lambda device: device,
     ),
     Library(
         "jax",
@@ -108,7 +107,6 @@ _LIST = (
         _open_jax,
         on_host=lambda device: getattr(device, "platform", "cpu") == "cpu",
         synchronize=_wait_for_jax,
-        current=lambda device: import_module("jax").default_device(device),
         is_lazy=True,
         thread_safe=False,
     ),
@@ -120,8 +118,6 @@ _LIST = (
         lambda x: x.get(),
         on_host=lambda _: False,
         synchronize=lambda device: device.synchronize(),
-        # A new object: it keeps which GPU was current before.
-        current=lambda device: import_module("cupy").cuda.Device(device.id),
     ),
     Library(
         "dpnp",

@@ -35,8 +35,6 @@ def register_library(name: str, module: str, /, **options: Any) -> None:
         is unknown or the library's default.
     synchronize : callable, optional
         ``synchronize(device)`` waits until a device has finished its work. Default: no wait.
-    current : callable, optional
-        ``current(device)`` returns a context in which this thread's new arrays are on a device.
     is_lazy : bool, default False
         Whether values may be unknown. Tests of ``eager_only`` functions leave the library out.
     thread_safe : bool, default True

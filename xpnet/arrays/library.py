@@ -4,7 +4,6 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -47,7 +46,6 @@ class Library:
     to_numpy: Callable[[Any], Any] | None = None
     on_host: Callable[[Any], bool] | None = None
     synchronize: Callable[[Any], object] = lambda _: None
-    current: Callable[[Any], AbstractContextManager[Any]] | None = None
     is_lazy: bool = False
     thread_safe: bool = True
 

@@ -37,9 +37,6 @@ def add_device_argument(parser: argparse.ArgumentParser, *, default: str = "cpu"
 def device_from_args(args: argparse.Namespace, /) -> "Device":
     """Return the device of the option of `add_device_argument`.
 
-    It becomes the current device of this thread (see `Device`) for the rest of the script; other
-    threads enter it themselves, by ``with device``.
-
     Raises
     ------
     SystemExit
@@ -50,7 +47,7 @@ def device_from_args(args: argparse.Namespace, /) -> "Device":
     from xpnet.arrays.device_errors import DeviceError
 
     try:
-        return Device(args.device).__enter__()
+        return Device(args.device)
     except DeviceError as error:
         parser = argparse.ArgumentParser()  # its name is that of the script
         parser.exit(DEVICE, f"{parser.prog}: error: {error}\n")
