@@ -91,7 +91,7 @@ _LIST = (
         _open_strict,
         to_numpy=lambda x: x.to_device(_open_strict("")),
     ),
-    Library("dask", "dask.array", on_host=lambda _: True, is_lazy=True, thread_safe=False),
+    Library("dask", "dask.array", on_host=lambda _: True),
     Library(
         "torch",
         "torch",
@@ -107,8 +107,6 @@ _LIST = (
         _open_jax,
         on_host=lambda device: getattr(device, "platform", "cpu") == "cpu",
         synchronize=_wait_for_jax,
-        is_lazy=True,
-        thread_safe=False,
     ),
     Library(
         "cupy",

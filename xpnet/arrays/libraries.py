@@ -1,11 +1,13 @@
 """The table of array libraries: those that xpnet knows, and those of users."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from numpy.typing import NDArray
+
 from xpnet.arrays.known_libraries import KNOWN
-from xpnet.arrays.library import Library
+from xpnet.arrays.library import Library, no_devices, no_wait
 
 __all__ = ["libraries", "library_named", "library_with", "register_library"]
 
@@ -14,7 +16,17 @@ _RESERVED = {"all", "auto", "cpu", "cuda", "default", "gpu", "host"}
 _registered: Final[dict[str, Library]] = {}
 
 
-def register_library(name: str, module: str, /, **options: Any) -> None:
+def register_library(
+    name: str,
+    module: str,
+    /,
+    *,
+    open: Callable[[str], Any] = no_devices,  # noqa: A002
+    asarray: Callable[[NDArray[Any], Any], Any] | None = None,
+    to_numpy: Callable[[Any], Any] | None = None,
+    on_host: Callable[[Any], bool] | None = None,
+    synchronize: Callable[[Any], object] = no_wait,
+) -> None:
     """Add an array library: to the words for devices, to transfers and to the test kit.
 
     Parameters
@@ -35,10 +47,6 @@ def register_library(name: str, module: str, /, **options: Any) -> None:
         is unknown or the library's default.
     synchronize : callable, optional
         ``synchronize(device)`` waits until a device has finished its work. Default: no wait.
-    is_lazy : bool, default False
-        Whether values may be unknown. Tests of ``eager_only`` functions leave the library out.
-    thread_safe : bool, default True
-        If false, tests carry the mark ``thread_unsafe`` of pytest-run-parallel.
 
     Raises
     ------
@@ -57,7 +65,8 @@ def register_library(name: str, module: str, /, **options: Any) -> None:
     if name in _RESERVED | KNOWN.keys() or _NAME.fullmatch(name) is None:
         msg = f"`name` must be like 'library', and not xpnet's; got {name!r}"
         raise ValueError(msg)
-    _registered[name] = Library(name, module, **options)
+    library = Library(name, module, open, asarray, to_numpy, on_host, synchronize)
+    _registered[name] = library
 
 
 def libraries() -> Mapping[str, Library]:
@@ -67,15 +76,12 @@ def libraries() -> Mapping[str, Library]:
 
 def library_named(name: str, /) -> Library | None:
     """Return a library by its name; None if it is unknown."""
-    return KNOWN.get(name) or _registered.get(name)
+    return libraries().get(name)
 
 
 def library_with(xp: Any, /) -> Library:
     """Return the library of a namespace of arrays; for an unknown one, what may be assumed."""
     module = str(xp.__name__).removeprefix("array_api_compat.")
     root = module.partition(".")[0]
-    if (known := library_named(root) or library_named(root.replace("_", "-"))) is not None:
-        return known
-    found = [x for x in libraries().values() if x.root == root]
-    found.sort(key=lambda x: x.module != module)  # of two, that of the module
-    return found[0] if found else Library(root, module)
+    found = [x for x in libraries().values() if x.root == root] or [Library(root, module)]
+    return next((x for x in found if x.module == module), found[0])

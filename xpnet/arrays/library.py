@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xpnet.arrays.device_errors import DeviceError, one_line
 from xpnet.arrays.namespace import device_of, namespace_of
 
-__all__ = ["NARROW", "Library", "library_version", "no_devices", "unusable"]
+__all__ = ["NARROW", "Library", "library_version", "no_devices", "no_wait", "unusable"]
 
 # dtypes that some devices lack, and those that replace them.
 NARROW: Final = {
@@ -32,6 +32,10 @@ def no_devices(part: str) -> None:
         raise ValueError(msg)
 
 
+def no_wait(_: Any) -> None:
+    """Return at once: the library has finished its work when a function returns."""
+
+
 @dataclass(frozen=True)
 class Library:
     """An array library; its callables import it themselves.
@@ -45,9 +49,7 @@ class Library:
     asarray: Callable[[NDArray[Any], Any], Any] | None = None
     to_numpy: Callable[[Any], Any] | None = None
     on_host: Callable[[Any], bool] | None = None
-    synchronize: Callable[[Any], object] = lambda _: None
-    is_lazy: bool = False
-    thread_safe: bool = True
+    synchronize: Callable[[Any], object] = no_wait
 
     @property
     def root(self) -> str:
