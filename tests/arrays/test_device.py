@@ -299,7 +299,6 @@ def test_jax_refuses_64_bits_unless_it_has_them(dtype):
         for make in (  # integers are not wrapped
             lambda: device.asarray([2**40]),
             lambda: device.asarray(np.asarray([2**40])),
-            lambda: device.random(0).integers(2**40, 2**41, size=2),
         ):
             with pytest.raises(ValueError, match="int64"):
                 make()
@@ -344,23 +343,6 @@ def test_nested_containers_move_with_their_arrays(device):
     assert x["a"][0] is one
 
 
-def test_random_numbers_are_the_same_on_every_device(device):
-    wanted, got = np.random.default_rng(7), device.random(7)
-    for name, options in (
-        ("normal", {"size": (2, 3)}),
-        ("random", {"size": 5, "dtype": np.float32}),
-        ("integers", {"low": 100, "size": 4}),
-        ("permutation", {"x": 6}),
-        ("uniform", {}),
-    ):
-        numbers = getattr(got, name)(**options)
-        assert device_of(numbers) == device.handle
-        expected = np.asarray(getattr(wanted, name)(**options))
-        values = device.to_numpy(numbers)
-        assert values.shape == expected.shape
-        np.testing.assert_array_equal(values, expected.astype(values.dtype))  # it goes on
-
-
 def test_the_timer_measures(device):
     with device.timer() as time:
         assert np.isnan(time.seconds)
@@ -378,17 +360,3 @@ PLACES = ["cpu", "torch:cpu", "array-api-strict:device1"]
 def test_dtypes_of_python_and_c_are_those_of_numpy(word, dtype, name):
     device = opened(word)
     assert dtype_name(device.asarray([0.0, 1.0], dtype).dtype).strip("_") == name
-    assert dtype_name(device.random(0).integers(2, size=2, dtype=int).dtype) == "int64"
-
-
-@pytest.mark.parametrize("word", PLACES)
-def test_random_numbers_take_arrays_of_the_device(word):
-    device, rng = opened(word), np.random.default_rng(0)
-    x = device.asarray([1.0, 2.0, 3.0])
-    drawn = device.random(0)
-    np.testing.assert_array_equal(device.to_numpy(drawn.permutation(x)), rng.permutation([1, 2, 3]))
-    np.testing.assert_array_equal(device.to_numpy(drawn.normal(x)), rng.normal([1, 2, 3]))
-    with pytest.raises(AttributeError, match="use `permutation`"):
-        drawn.shuffle(x)
-    assert len(drawn.spawn(2)) == 2
-    assert drawn.bytes(3) == rng.bytes(3)

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.device_errors import DeviceError
-from xpnet.arrays.device_random import DeviceRandom, numpy_name
 from xpnet.arrays.libraries import libraries, library_named
 from xpnet.arrays.library import NARROW, Library
 from xpnet.arrays.namespace import (
@@ -170,7 +169,7 @@ class Device:
         x = x if is_here else to_numpy(x)
         if dtype is None:
             return move(x if is_here else self._narrowed(x), self._xp, self.handle)
-        name = numpy_name(dtype)
+        name = _numpy_name(dtype)
         if name in NARROW and not self.has(name):
             hint = " (set JAX_ENABLE_X64=1)" if self.library == "jax" else ""
             msg = f"{self} has no {name}{hint}; use {NARROW[name]}"
@@ -209,19 +208,6 @@ class Device:
     def to_numpy(self, x: Any, /) -> Any:
         """Return an array of any library as a NumPy array; in dicts, lists and tuples, each one."""
         return _mapped(to_numpy, x) if isinstance(x, dict | list | tuple) else to_numpy(x)
-
-    def random(self, seed: int | None = None, /) -> Any:
-        """Return NumPy's random generator for `seed`, whose methods return arrays on the device.
-
-        The numbers are drawn on the host, so they are the same on every device. 64-bit numbers
-        become 32-bit ones if the device lacks 64-bit ones.
-
-        Examples
-        --------
-        >>> Device("cpu").random(0).normal(size=2)
-        array([ 0.12573022, -0.13210486])
-        """
-        return DeviceRandom(np.random.default_rng(seed), self)
 
     def synchronize(self) -> None:
         """Wait until the device has finished its work; call this before reading a clock."""
@@ -272,3 +258,9 @@ def check_word(word: object) -> None:
     if not isinstance(word, str) or _WORD.fullmatch(word) is None:
         msg = f"`device` {DEVICE_RULE}; got {word!r}"
         raise ValueError(msg)
+
+
+def _numpy_name(dtype: Any) -> str:
+    """Return the name of a dtype of any library, of Python's `float` and `int`, or of C."""
+    is_for_numpy = isinstance(dtype, str | type) and dtype != "bfloat16"
+    return np.dtype(dtype).name if is_for_numpy else dtype_name(dtype)
