@@ -1,10 +1,7 @@
 """Devices by name: cpu, gpu, gpu:N, auto, and LIBRARY[:DEVICE] for other array libraries."""
 
 import re
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -212,19 +209,6 @@ class Device:
     def synchronize(self) -> None:
         """Wait until the device has finished its work; call this before reading a clock."""
         self._library.synchronize(self.handle)
-
-    @contextmanager
-    def timer(self) -> Iterator[SimpleNamespace]:
-        """Measure a ``with`` block, from and to the end of the device's work.
-
-        After the block, the attribute ``seconds`` of the object after ``as`` is the time.
-        """
-        found = SimpleNamespace(seconds=float("nan"))
-        self.synchronize()
-        start = time.perf_counter()
-        yield found
-        self.synchronize()
-        found.seconds = time.perf_counter() - start
 
     def __str__(self) -> str:
         return self.name
