@@ -239,9 +239,6 @@ def test_numbers_lists_and_arrays_move(device, x):
     assert device.asarray(moved) is device.asarray(moved, moved.dtype) is moved
     np.testing.assert_array_equal(device.to_numpy(moved), np.asarray(x))
     assert tuple(moved.shape) == np.shape(x)
-    if isinstance(x, np.ndarray):
-        assert device_of(device.move(x)) == device.handle
-    assert device.move("text") == "text"
 
 
 def test_arrays_to_the_device_and_back(xp_backend):
@@ -275,7 +272,6 @@ def test_an_array_is_made_in_a_dtype(device, dtype, x):
 
 def test_64_bits_that_a_device_lacks_are_refused():
     device = opened("array-api-strict:no_float64")
-    assert (device.has("float64"), device.has("float32")) == (False, True)
     for x in (1.0, [1.0], np.ones(2), device.asarray([1.0])):
         with pytest.raises(TypeError, match="has no float64; use float32"):
             device.asarray(x, "float64")
@@ -295,7 +291,6 @@ def test_jax_refuses_64_bits_unless_it_has_them(dtype):
     with jax_settings(has_64_bits=False):
         with pytest.raises(TypeError, match=rf"{dtype} \(set JAX_ENABLE_X64=1\)"):
             device.asarray([1], dtype)
-        assert not device.has(dtype)
         for make in (  # integers are not wrapped
             lambda: device.asarray([2**40]),
             lambda: device.asarray(np.asarray([2**40])),
@@ -306,6 +301,11 @@ def test_jax_refuses_64_bits_unless_it_has_them(dtype):
         assert dtype_name(device.asarray([1], dtype).dtype) == dtype
 
 
+def has(device, dtype):
+    info = getattr(device.xp, "__array_namespace_info__", None)
+    return info is None or dtype in info().dtypes(kind=None)
+
+
 def test_numbers_of_python_need_no_64_bits(device):
     for x, wide, narrow in (
         (1.5, "float64", "float32"),
@@ -314,7 +314,7 @@ def test_numbers_of_python_need_no_64_bits(device):
         (2.0j, "complex128", "complex64"),
     ):
         moved = device.asarray(x)
-        assert dtype_name(moved.dtype) == (wide if device.has(wide) else narrow)
+        assert dtype_name(moved.dtype) == (wide if has(device, wide) else narrow)
         np.testing.assert_array_equal(device.to_numpy(moved), x)
 
 
@@ -329,18 +329,6 @@ def test_bfloat16(library):
     np.testing.assert_array_equal(cpu.asarray(x), np.float32([1.5, -2.0]), strict=True)
     with pytest.raises(TypeError, match="bfloat16"):
         cpu.asarray(x, "bfloat16")
-
-
-def test_nested_containers_move_with_their_arrays(device):
-    one = np.ones(2, np.float32)
-    x = {"a": [one, 1.5, None], "b": Pair(one, (one, "text")), "c": {3: one[:1]}}
-    for moved in (device.move(x), device.to_numpy(device.move(x))):
-        assert (moved["a"][1:], moved["b"].y[1]) == ([1.5, None], "text")
-        is_back = isinstance(moved["b"].x, np.ndarray)
-        for y in (moved["a"][0], moved["b"].x, moved["b"].y[0], moved["c"][3]):
-            assert is_back or (array_namespace(y), device_of(y)) == (device.xp, device.handle)
-            np.testing.assert_array_equal(device.to_numpy(y), one[: y.shape[0]])
-    assert x["a"][0] is one
 
 
 PLACES = ["cpu", "torch:cpu", "array-api-strict:device1"]

@@ -1,7 +1,6 @@
 """Devices by name: cpu, gpu, gpu:N, auto, and LIBRARY[:DEVICE] for other array libraries."""
 
 import re
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +16,6 @@ from xpnet.arrays.namespace import (
     current_device,
     dtype_name,
     floating_dtype,
-    is_array,
 )
 from xpnet.arrays.transfer import move, to_numpy
 
@@ -167,7 +165,7 @@ class Device:
         if dtype is None:
             return move(x if is_here else self._narrowed(x), self._xp, self.handle)
         name = _numpy_name(dtype)
-        if name in NARROW and not self.has(name):
+        if self._lacks(name):
             hint = " (set JAX_ENABLE_X64=1)" if self.library == "jax" else ""
             msg = f"{self} has no {name}{hint}; use {NARROW[name]}"
             raise TypeError(msg)
@@ -182,7 +180,7 @@ class Device:
 
     def _narrowed(self, x: NDArray[Any]) -> NDArray[Any]:
         name = x.dtype.name
-        if name not in NARROW or self.has(name):
+        if not self._lacks(name):
             return x
         with np.errstate(over="ignore"):
             narrow = x.astype(NARROW[name])
@@ -193,18 +191,16 @@ class Device:
             raise ValueError(msg)
         return narrow
 
-    def has(self, dtype: str, /) -> bool:
-        """Return whether the device has a dtype of the array API, such as ``"float64"``."""
+    def _lacks(self, dtype: str) -> bool:
+        """Return whether the device lacks a dtype with 64-bit numbers."""
         info = getattr(self._xp, "__array_namespace_info__", None)
-        return info is None or dtype in info().dtypes(device=self.handle, kind=None)
+        if dtype not in NARROW or info is None:
+            return False
+        return dtype not in info().dtypes(device=self.handle, kind=None)
 
-    def move(self, x: Any, /) -> Any:
-        """Return dicts, lists and tuples, nested in any way, with their arrays on the device."""
-        return _mapped(self.asarray, x)
-
-    def to_numpy(self, x: Any, /) -> Any:
-        """Return an array of any library as a NumPy array; in dicts, lists and tuples, each one."""
-        return _mapped(to_numpy, x) if isinstance(x, dict | list | tuple) else to_numpy(x)
+    def to_numpy(self, x: Any, /) -> NDArray[Any]:
+        """Return an array of any library as a NumPy array."""
+        return to_numpy(x)
 
     def synchronize(self) -> None:
         """Wait until the device has finished its work; call this before reading a clock."""
@@ -225,16 +221,6 @@ def _known(name: str) -> Library:
         error = DeviceError("unknown-library", message, fix)
         raise error
     return library
-
-
-def _mapped(function: Callable[[Any], Any], x: Any) -> Any:
-    """Return nested dicts, lists and tuples with `function` applied to their arrays."""
-    if isinstance(x, dict):
-        return {key: _mapped(function, value) for key, value in x.items()}
-    if isinstance(x, list | tuple):
-        values = [_mapped(function, value) for value in x]
-        return type(x)(*values) if hasattr(x, "_fields") else type(x)(values)
-    return function(x) if is_array(x) else x
 
 
 def check_word(word: object) -> None:
