@@ -331,6 +331,29 @@ def test_bfloat16(library):
         cpu.asarray(x, "bfloat16")
 
 
+@pytest.mark.parametrize(
+    ("x", "dtype"),
+    [
+        *((300, "int8"), ([300], "int8"), ([-1], "uint64"), ([-129.0], "int8"), ([1e20], "int64")),
+        *(([np.nan], "int32"), ([-np.inf], "int32"), ([2.0**63], "int64"), ([2**70], "int64")),
+    ],
+    ids=str,
+)
+def test_integers_that_do_not_fit_are_no_others(device, x, dtype):
+    dtype = dtype if has(device, dtype) else dtype.replace("64", "32")
+    for given in (x, np.asarray(x)):
+        with pytest.raises(ValueError, match=dtype):
+            device.asarray(given, dtype)
+
+
+def test_the_ends_of_a_dtype_fit(device):
+    ends = device.asarray([127.9, -128.9], "int8")
+    assert device.to_numpy(ends).tolist() == [127, -128]
+    other = opened("dask" if device.library == "torch" else "torch")
+    with pytest.raises(ValueError, match="int8"):
+        device.asarray(other.asarray([300]), "int8")
+
+
 PLACES = ["cpu", "torch:cpu", "array-api-strict:device1"]
 
 
