@@ -135,7 +135,7 @@ def test_no_gpu_is_an_error_with_its_cause_and_fix(word):
         ("torch:tpu", "Expected one of cpu, cuda,"),
         ("torch:cpu:1", "there is one cpu"),
         ("jax:tpv", "Unknown backend tpv"),
-        ("jax:cpu:77", "no such device"),
+        ("jax:cpu:77", "out of range"),
         ("dpnp:tpu", ""),
         ("array-api-strict:device9", "device9"),
     ],

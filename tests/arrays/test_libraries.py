@@ -197,6 +197,29 @@ def test_transfers_of_a_registered_library():
     assert to_numpy(y).tolist() == X.tolist()
 
 
+def test_between_devices_arrays_are_exchanged_by_dlpack_or_through_the_host(
+    registered, monkeypatch
+):
+    strict = pytest.importorskip("array_api_strict")
+    x = strict.asarray([1.0, 2.0], device=strict.Device("device1"))
+    host, second = np.ones(2), xpnet.Device("foreign:second")
+    seen = []
+
+    def from_dlpack(x, *, copy):
+        seen.append((type(x), copy))
+        if len(seen) > 1:
+            msg = "not this device"
+            raise BufferError(msg)
+        return Foreign([1.0, 2.0], "main")
+
+    monkeypatch.setattr(registered, "from_dlpack", from_dlpack, raising=False)
+    for given in (x, x, host, strict.asarray([1.0, 2.0])):
+        y = second.asarray(given)
+        assert y.device == "second"
+        assert y.values.tolist() == second.to_numpy(given).tolist()
+    assert seen == [(type(x), True)] * 2  # the second was refused; from the host, it is not asked
+
+
 def test_arrays_of_a_registered_library_move(registered):
     there = move(X, registered, "second")
     assert there.device == "second"

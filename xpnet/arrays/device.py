@@ -1,14 +1,16 @@
 """Devices by name: cpu, gpu, gpu:N, auto, and LIBRARY[:DEVICE] for other array libraries."""
 
 import re
+from importlib import import_module
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.device_errors import DeviceError
+from xpnet.arrays.device_namespace import DeviceNamespace
 from xpnet.arrays.libraries import libraries, library_named
-from xpnet.arrays.library import NARROW, Library
+from xpnet.arrays.library import NARROW
 from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
@@ -23,7 +25,7 @@ __all__ = ["DEVICE_RULE", "Device", "check_word"]
 
 _WORD = re.compile(
     r"cpu|auto|(?:gpu|cuda)(?::[0-9]+)?"
-    r"|(?!(?:cpu|auto|gpu|cuda)(?::|$))[a-z]\w*(?:[.-]\w+)*(?::\w[\w.:-]*)?"
+    r"|(?!(?:cpu|auto|gpu|cuda)(?::|$))[a-z]\w*(?:[.-]\w+)*(?::\w[\w.-]*)*"
 )
 DEVICE_RULE = (
     "must be cpu, gpu, gpu:N (N counts from 0), auto, or LIBRARY[:DEVICE] such as torch:cuda"
@@ -34,10 +36,9 @@ _SYNONYMS: Final = {"cpu": "numpy", "gpu": "cupy", "cuda": "cupy"}
 class Device:
     """A device by name: its array library, and transfers of arrays.
 
-    A device that was asked for is opened or an error is raised: there is no fallback.
-
-    It may be used in every thread. CuPy computes on its current GPU, one for each thread; opening a
-    GPU makes it the current one of the thread that opens it.
+    A device that was asked for is opened or an error is raised: there is no fallback. It may be
+    used in every thread. CuPy puts results on its current GPU, one for each thread; opening a GPU
+    makes it the current one of this thread.
 
     Parameters
     ----------
@@ -97,8 +98,13 @@ class Device:
 
     def _open(self, word: str) -> None:
         name, _, part = word.partition(":")
-        self._library = library = _known(_SYNONYMS.get(name, name))
-        self.library: str = library.name
+        library = library_named(_SYNONYMS.get(name, name))
+        if library is None:
+            message = f"{name!r} is none of cpu, gpu, auto, {', '.join(libraries())}"
+            fix = "xpnet.register_library(name, module) adds other libraries"
+            error = DeviceError("unknown-library", message, fix)
+            raise error
+        self._library, self.library = library, library.name
         self.handle: Any = library.opened(part)
         self._xp: Any = library.namespace
         self.name: str = "cpu" if library.name == "numpy" else word
@@ -112,9 +118,13 @@ class Device:
             from xpnet.arrays.cpu.processors import processor_name
 
             return processor_name()
-        from xpnet.arrays.gpu import card_name
-
-        return card_name(self.handle) or str(self.handle)
+        owner = type(self.handle).__module__.partition(".")[0]
+        if owner == "cupy":
+            runtime = import_module("cupy").cuda.runtime
+            return str(runtime.getDeviceProperties(self.handle.id)["name"].decode())
+        if owner == "torch" and self.handle.type == "cuda":
+            return str(import_module("torch").cuda.get_device_name(self.handle))
+        return str(self.handle)
 
     @property
     def xp(self) -> Any:
@@ -122,11 +132,8 @@ class Device:
 
         But `asarray` leaves the library's own arrays where they are.
         """
-        if self._xp is np or self.handle is None:
-            return self._xp
-        from xpnet.arrays.device_namespace import DeviceNamespace
-
-        return DeviceNamespace(self._xp, self.handle, self.name)
+        is_plain = self._xp is np or self.handle is None
+        return self._xp if is_plain else DeviceNamespace(self._xp, self.handle, self.name)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Device):
@@ -203,16 +210,6 @@ class Device:
 
     def __repr__(self) -> str:
         return f"Device({self.name!r}, library={self.library!r}, hardware={self.hardware!r})"
-
-
-def _known(name: str) -> Library:
-    library = library_named(name)
-    if library is None:
-        message = f"{name!r} is none of cpu, gpu, auto, {', '.join(libraries())}"
-        fix = "xpnet.register_library(name, module) adds other libraries"
-        error = DeviceError("unknown-library", message, fix)
-        raise error
-    return library
 
 
 def check_word(word: object) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from xpnet.arrays.device_errors import DeviceError, one_line
 
-__all__ = ["card_name", "cause_of", "cupy_config", "is_from_cupy", "open_gpu"]
+__all__ = ["cause_of", "cupy_config", "is_from_cupy", "open_gpu"]
 
 _NO_DEVICE = 100  # a value of cudaError_t
 # By the names of CuPy's errors: cuBLAS's can be imported only where it is installed.
@@ -78,15 +78,13 @@ def _check_product(index: int) -> None:
     """Raise ArithmeticError if a GPU computes x @ weight + bias wrongly.
 
     The bound on the distance from the value in float64 is gamma (abs(x) @ abs(weight) + abs(bias)),
-    where gamma = n u / (1 - n u), u = 2**-24 and n is the number of terms, for any order of
-    summation.
+    where gamma = n u / (1 - n u), u = 2**-24 and n is the number of terms, for any order of sums.
     """
     import cupy
     import numpy as np
 
-    n_in = 64
     draw = np.random.default_rng(0).standard_normal
-    x, weight, bias = (draw(shape, dtype=np.float32) for shape in ((32, n_in), (n_in, 16), 16))
+    x, weight, bias = (draw(shape, dtype=np.float32) for shape in ((32, 64), (64, 16), 16))
     with cupy.cuda.Device(index):
         on_device = cupy.asarray(x) @ cupy.asarray(weight) + cupy.asarray(bias)
         # This reduction compiles CUB, which fails with the headers of another CUDA (cupy#9719).
@@ -94,26 +92,12 @@ def _check_product(index: int) -> None:
         computed = cupy.asnumpy(on_device).astype(np.float64)
     # The float32 values are exact in float64, in which the host computes the reference.
     exact = x.astype(np.float64) @ weight.astype(np.float64) + bias
-    rounding = (n_in + 1) * 2.0**-24
+    rounding = (64 + 1) * 2.0**-24
     bound = rounding / (1 - rounding) * (abs(x) @ abs(weight) + abs(bias))
     error = float(np.max(abs(computed - exact) / bound))
     if not error <= 1:  # NaN is wrong as well
         msg = f"the error of x @ weight + bias is {error:.3g} times its bound"
         raise ArithmeticError(msg)
-
-
-def card_name(device: Any) -> str | None:
-    """Return the name of a CUDA card, a device of CuPy or torch; None for other devices."""
-    library = type(device).__module__.partition(".")[0]
-    if library == "cupy":
-        import cupy
-
-        return str(cupy.cuda.runtime.getDeviceProperties(device.id)["name"].decode())
-    if library == "torch" and device.type == "cuda":
-        import torch
-
-        return str(torch.cuda.get_device_name(device))
-    return None
 
 
 def is_from_cupy(error: BaseException) -> bool:
@@ -129,8 +113,8 @@ def cause_of(error: BaseException, index: int = 0) -> DeviceError:
     if isinstance(error, MemoryError) or kind in _OUT_OF_MEMORY:
         fix = "end other programs on it (nvidia-smi lists them), or choose another GPU"
         return DeviceError("out-of-memory", f"GPU {index} has no memory left ({text})", fix)
-    fix = "see docs/how-to/gpu-not-found.md"
-    return DeviceError("unusable", f"GPU {index} is unusable: {text}", fix)
+    message = f"GPU {index} is unusable: {text}"
+    return DeviceError("unusable", message, "see docs/how-to/gpu-not-found.md")
 
 
 def cupy_config() -> str | None:

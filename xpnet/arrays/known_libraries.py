@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.library import Library, no_devices
+from xpnet.arrays.library import Library
 
 __all__ = ["KNOWN"]
 
@@ -25,7 +25,7 @@ def _to_cupy(x: NDArray[Any], device: Any) -> Any:
 def _open_torch(part: str) -> Any:
     torch = import_module("torch")
     device = torch.device(part) if part else torch.get_default_device()
-    if device.type == "cpu" and device.index:
+    if device.type == "cpu" and device.index:  # torch would use the CPU
         msg = "there is one cpu"
         raise ValueError(msg)
     return device
@@ -58,15 +58,6 @@ def _wait_for_jax(_: Any) -> None:
     jax.block_until_ready(jax.live_arrays())
 
 
-def _open_dpnp(part: str) -> Any:
-    """Return a device by a filter of SYCL such as "gpu" or "0"."""
-    return import_module("dpnp").zeros(1, device=part or None).device
-
-
-def _open_strict(part: str) -> Any:
-    return import_module("array_api_strict").Device(part or "CPU_DEVICE")
-
-
 def _to_mlx(x: NDArray[Any], _: Any) -> Any:
     mx = import_module("mlx.core")
     dtype = getattr(mx, "bool_" if x.dtype == bool else x.dtype.name, None)
@@ -78,49 +69,51 @@ def _from_mlx(x: Any) -> NDArray[Any]:
     return np.asarray(mx.astype(x, mx.float32) if is_short else x)
 
 
-def _numpy_device(part: str) -> str:
-    no_devices(part)
-    return "cpu"
-
-
 _LIST = (
-    Library("numpy", "numpy", _numpy_device, lambda x, _: x, np.asarray, on_host=lambda _: True),
+    Library(
+        "numpy",
+        "numpy",
+        asarray=lambda x, _: x,
+        to_numpy=np.asarray,
+        on_host=lambda _: True,
+    ),
     Library(
         "array-api-strict",
         "array_api_strict",
-        _open_strict,
-        to_numpy=lambda x: x.to_device(_open_strict("")),
+        open=lambda part: import_module("array_api_strict").Device(part or "CPU_DEVICE"),
+        to_numpy=lambda x: x.to_device(import_module("array_api_strict").Device("CPU_DEVICE")),
     ),
     Library("dask", "dask.array", on_host=lambda _: True),
     Library(
         "torch",
         "torch",
-        _open_torch,
-        _to_torch,
-        _from_torch,
+        open=_open_torch,
+        asarray=_to_torch,
+        to_numpy=_from_torch,
         on_host=lambda device: device.type == "cpu",
         synchronize=_wait_for_torch,
     ),
     Library(
         "jax",
         "jax.numpy",
-        _open_jax,
+        open=_open_jax,
         on_host=lambda device: getattr(device, "platform", "cpu") == "cpu",
         synchronize=_wait_for_jax,
     ),
     Library(
         "cupy",
         "cupy",
-        _open_cupy,
-        _to_cupy,
-        lambda x: x.get(),
+        open=_open_cupy,
+        asarray=_to_cupy,
+        to_numpy=lambda x: x.get(),
         on_host=lambda _: False,
         synchronize=lambda device: device.synchronize(),
     ),
     Library(
         "dpnp",
         "dpnp",
-        _open_dpnp,
+        # By a filter of SYCL, such as "gpu" or "0".
+        open=lambda part: import_module("dpnp").zeros(1, device=part or None).device,
         to_numpy=lambda x: import_module("dpnp").asnumpy(x),
         on_host=lambda _: False,
         synchronize=lambda device: device.sycl_queue.wait(),

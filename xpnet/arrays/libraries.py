@@ -7,7 +7,7 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from xpnet.arrays.known_libraries import KNOWN
-from xpnet.arrays.library import Library, no_devices, no_wait
+from xpnet.arrays.library import Library, no_devices
 
 __all__ = ["libraries", "library_named", "library_with", "register_library"]
 
@@ -25,7 +25,7 @@ def register_library(
     asarray: Callable[[NDArray[Any], Any], Any] | None = None,
     to_numpy: Callable[[Any], Any] | None = None,
     on_host: Callable[[Any], bool] | None = None,
-    synchronize: Callable[[Any], object] = no_wait,
+    synchronize: Callable[[Any], object] = lambda _: None,
 ) -> None:
     """Add an array library: to the words for devices, to transfers and to the test kit.
 

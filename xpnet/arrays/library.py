@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xpnet.arrays.device_errors import DeviceError, one_line
 from xpnet.arrays.namespace import device_of, namespace_of
 
-__all__ = ["NARROW", "Library", "library_version", "no_devices", "no_wait", "unusable"]
+__all__ = ["NARROW", "Library", "library_version", "no_devices", "unusable"]
 
 # dtypes that some devices lack, and those that replace them.
 NARROW: Final = {
@@ -22,7 +22,8 @@ NARROW: Final = {
     "int64": "int32",
     "uint64": "uint32",
 }
-_INSTALL = {"cupy": 'pip install "cupy-cuda13x[ctk]"; for a driver before 580, "cupy-cuda12x[ctk]"'}
+# With the libraries of CUDA, such as cuBLAS.
+_CUPY = 'pip install "cupy-cuda13x[ctk]"; with a driver before 580, "cupy-cuda12x[ctk]"'
 
 
 def no_devices(part: str) -> None:
@@ -32,16 +33,9 @@ def no_devices(part: str) -> None:
         raise ValueError(msg)
 
 
-def no_wait(_: Any) -> None:
-    """Return at once: the library has finished its work when a function returns."""
-
-
 @dataclass(frozen=True)
 class Library:
-    """An array library; its callables import it themselves.
-
-    The fields are the arguments of `register_library`.
-    """
+    """An array library: the arguments of `register_library`. Its callables import it."""
 
     name: str
     module: str
@@ -49,7 +43,7 @@ class Library:
     asarray: Callable[[NDArray[Any], Any], Any] | None = None
     to_numpy: Callable[[Any], Any] | None = None
     on_host: Callable[[Any], bool] | None = None
-    synchronize: Callable[[Any], object] = no_wait
+    synchronize: Callable[[Any], object] = lambda _: None
 
     @property
     def root(self) -> str:
@@ -67,7 +61,7 @@ class Library:
         """Return the error if the library is not installed; import nothing."""
         if sys.modules.get(self.root) is not None or importlib.util.find_spec(self.root):
             return None
-        fix = _INSTALL.get(self.name, f"pip install {self.root.replace('_', '-')}")
+        fix = _CUPY if self.root == "cupy" else f"pip install {self.root.replace('_', '-')}"
         return DeviceError("not-installed", f"{self.name} is not installed", fix)
 
     def opened(self, part: str = "") -> Any:
@@ -79,7 +73,8 @@ class Library:
         except DeviceError:
             raise
         except Exception as error:
-            raise unusable(self.name, part, error) from error
+            word = f"{self.name}:{part}" if part else self.name
+            raise unusable(word, error) from error
 
     def array(self, x: NDArray[Any], device: Any, /) -> Any:
         """Return a NumPy array as an array on a device."""
@@ -93,15 +88,14 @@ class Library:
         """Return an array as a NumPy array; raise TypeError if that is unknown to be possible."""
         if self.to_numpy is not None:
             return np.asarray(self.to_numpy(x))
-        host, error = None, None
+        hint = f"xpnet.register_library({self.name!r}, {self.module!r}, to_numpy=...) tells how"
+        msg = f"NumPy cannot read an array of {self.name}; {hint}"
         try:
             host = np.asarray(x)
-        except (BufferError, RuntimeError, TypeError, ValueError) as caught:
-            error = caught
-        if host is None or host.dtype == object:
-            hint = f"xpnet.register_library({self.name!r}, {self.module!r}, to_numpy=...) tells how"
-            msg = f"NumPy cannot read an array of {self.name}{f' ({error})' * bool(error)}; {hint}"
-            raise TypeError(msg) from error
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            raise TypeError(msg.replace(";", f" ({error});", 1)) from error
+        if host.dtype == object:
+            raise TypeError(msg)
         return host
 
     def is_on_host(self, device: Any, /) -> bool:
@@ -112,18 +106,14 @@ class Library:
         return device is None or info is None or bool(device == info().default_device())
 
 
-def unusable(name: str, part: str, error: Exception) -> DeviceError:
-    """Return the error of a device for one that opening it raised."""
-    word = f"{name}:{part}" if part else name
+def unusable(word: str, error: Exception) -> DeviceError:
+    """Return the error of a device for one that a library raised."""
     text = one_line(error) or type(error).__name__
-    text = "there is no such device" if isinstance(error, IndexError) else text
-    message = f"{word} is not usable ({text})"
+    message = f"{one_line(word, 50)} is not usable ({text})"
     return DeviceError("unusable", message, "xpnet doctor lists the devices that are usable here")
 
 
 def library_version(xp: Any) -> str:
     """Return the version of the library of a namespace."""
-    name = str(xp.__name__).removeprefix("array_api_compat.")
-    modules = (sys.modules.get(x) for x in (name.partition(".")[0], name))
-    found = (getattr(module, "__version__", None) for module in modules)
-    return str(next(filter(None, found), "unknown"))
+    root = sys.modules[str(xp.__name__).removeprefix("array_api_compat.").partition(".")[0]]
+    return str(getattr(root, "__version__", None) or getattr(xp, "__version__", "unknown"))

@@ -105,14 +105,13 @@ def usable_device(word: str) -> "Device":
     from xpnet.arrays.device_errors import DeviceError
     from xpnet.arrays.library import unusable
 
-    library, _, part = word.partition(":")
     try:
         device = Device(word)
         device.to_numpy(device.asarray(1.0))
     except (DeviceError, ValueError):
         raise
     except Exception as error:  # for example, arrays on torch's meta have no values
-        raise unusable(library, part, error) from error
+        raise unusable(word, error) from error
     return device
 
 
