@@ -76,12 +76,13 @@ def libraries() -> Mapping[str, Library]:
 
 def library_named(name: str, /) -> Library | None:
     """Return a library by its name; None if it is unknown."""
-    return libraries().get(name)
+    return KNOWN.get(name) or _registered.get(name)
 
 
 def library_with(xp: Any, /) -> Library:
     """Return the library of a namespace of arrays; for an unknown one, what may be assumed."""
     module = str(xp.__name__).removeprefix("array_api_compat.")
     root = module.partition(".")[0]
-    found = [x for x in libraries().values() if x.root == root] or [Library(root, module)]
+    known = (*KNOWN.values(), *_registered.values())
+    found = [x for x in known if x.root == root] or [Library(root, module)]
     return next((x for x in found if x.module == module), found[0])
