@@ -44,10 +44,8 @@ class Device:
     ----------
     word : str or Device, default "cpu"
         ``"cpu"`` (NumPy); ``"gpu"`` or ``"gpu:N"`` (CuPy; ``cuda`` is a synonym of ``gpu``);
-        ``"auto"``: the GPU if one is usable, otherwise the CPU; `reason` explains the choice.
-        Other libraries are ``"LIBRARY"`` or ``"LIBRARY:DEVICE"``, in the library's own words:
-        ``"torch:cuda:1"``, ``"torch:mps"``, ``"jax:cpu"``, ``"dpnp:gpu"``, ``"dpnp:0"``, ``"mlx"``,
-        ``"array-api-strict:device1"``, or a library of `register_library`.
+        ``"auto"``: the GPU if one is usable, otherwise the CPU; or ``"LIBRARY[:DEVICE]"`` in the
+        library's own words, such as ``"torch:cuda:1"``, ``"jax:cpu"`` or ``"dpnp:gpu"``.
 
     Attributes
     ----------
@@ -56,11 +54,10 @@ class Device:
     library : str
         ``"numpy"``, ``"cupy"``, ``"torch"`` ...
     xp : namespace
-        The library's array-API namespace; its creation functions create on the device.
+        The library's array-API namespace. Its creation functions create on the device, but its
+        ``asarray`` leaves the library's own arrays where they are.
     handle : object
         Device object of the library, for its ``device=`` arguments.
-    hardware : str
-        Name of the processor, of a CUDA card, or else of the device in its library.
     reason : str
         Reason for the choice.
 
@@ -69,8 +66,7 @@ class Device:
     ValueError
         If `word` is not like one of these.
     DeviceError
-        If the library is unknown or not installed, or the device is not usable; the message states
-        the cause and the fix.
+        If the library is unknown or not installed, or the device is not usable.
 
     Examples
     --------
@@ -128,17 +124,14 @@ class Device:
 
     @property
     def xp(self) -> Any:
-        """The library's array-API namespace; its creation functions create on the device.
-
-        But `asarray` leaves the library's own arrays where they are.
-        """
+        """The library's array-API namespace; its creation functions create on the device."""
         is_plain = self._xp is np or self.handle is None
         return self._xp if is_plain else DeviceNamespace(self._xp, self.handle, self.name)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Device):
+        if not isinstance(other, Device) or self.library != other.library:
             return False
-        return self.library == other.library and bool(self.handle == other.handle)
+        return bool(self.handle == other.handle)
 
     def __hash__(self) -> int:
         return hash(self.library)  # device objects of some libraries have no hash
@@ -151,20 +144,15 @@ class Device:
         """Return an array of any library, a number or a nested list as an array on the device.
 
         On a processor, if neither place nor dtype changes, the result may share memory with `x`.
-
-        Parameters
-        ----------
-        x : array, number or nested list
-            If the device has no 64-bit numbers, NumPy's and Python's become 32-bit ones.
-        dtype : str or dtype of any library, optional
-            Default: that of `x`.
+        `dtype` is a name or a dtype of any library; by default, the dtype is that of `x`, or its
+        32-bit one if the device has no 64-bit numbers.
 
         Raises
         ------
         TypeError
             If the device lacks `dtype`.
         ValueError
-            If integers do not fit in `dtype`, or a number needs 64 bits, which the device lacks.
+            If integers do not fit in the dtype, or a number needs 64 bits, which the device lacks.
         """
         x = as_array(x)
         given = dtype_name(x.dtype)
@@ -192,10 +180,8 @@ class Device:
 
     def _lacks(self, dtype: str) -> bool:
         """Return whether the device lacks a dtype with 64-bit numbers."""
-        info = getattr(self._xp, "__array_namespace_info__", None)
-        if dtype not in NARROW or info is None:
-            return False
-        return dtype not in info().dtypes(device=self.handle, kind=None)
+        info = getattr(self._xp, "__array_namespace_info__", None) if dtype in NARROW else None
+        return info is not None and dtype not in info().dtypes(device=self.handle, kind=None)
 
     def to_numpy(self, x: Any, /) -> NDArray[Any]:
         """Return an array of any library as a NumPy array."""

@@ -15,8 +15,8 @@ from xpnet.arrays.device_errors import DeviceError, one_line
 
 __all__ = ["cause_of", "cupy_config", "is_from_cupy", "open_gpu"]
 
-_NO_DEVICE = 100  # a value of cudaError_t
 # By the names of CuPy's errors: cuBLAS's can be imported only where it is installed.
+_NO_DEVICE = ("CUDARuntimeError", 100)
 _OUT_OF_MEMORY = {("CUDARuntimeError", 2), ("CUDADriverError", 2), ("CUBLASError", 3)}
 
 
@@ -54,18 +54,7 @@ def _cause_in_driver(runtime: Any, index: int) -> DeviceError | None:
         message = f"the NVIDIA driver supports {has}, too old for {needs} of CuPy"
         fix = "update the driver, or install an older CuPy (docs/how-to/gpu-not-found.md)"
         return DeviceError("driver-too-old", message, fix)
-    try:
-        n_devices = runtime.getDeviceCount()
-    except runtime.CUDARuntimeError as error:
-        if error.status != _NO_DEVICE:
-            raise
-        n_devices = 0
-    if n_devices == 0:
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        is_set = "is not set" if visible is None else f"is {one_line(visible)!r}"
-        message = f"the NVIDIA driver finds no GPU, and CUDA_VISIBLE_DEVICES {is_set}"
-        fix = "check that nvidia-smi -L lists one that it does not hide (container: --gpus all)"
-        return DeviceError("no-device", message, fix)
+    n_devices = runtime.getDeviceCount()
     if index >= n_devices:
         message = f"no GPU {index}: {n_devices} visible, counted from 0"
         fix = f"choose gpu:{n_devices - 1} or lower; CUDA_VISIBLE_DEVICES may hide others"
@@ -113,6 +102,12 @@ def cause_of(error: BaseException, index: int = 0) -> DeviceError:
     if isinstance(error, MemoryError) or kind in _OUT_OF_MEMORY:
         fix = "end other programs on it (nvidia-smi lists them), or choose another GPU"
         return DeviceError("out-of-memory", f"GPU {index} has no memory left ({text})", fix)
+    if kind == _NO_DEVICE:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        is_set = "is not set" if visible is None else f"is {one_line(visible)!r}"
+        message = f"the NVIDIA driver finds no GPU, and CUDA_VISIBLE_DEVICES {is_set}"
+        fix = "check that nvidia-smi -L lists one that it does not hide (container: --gpus all)"
+        return DeviceError("no-device", message, fix)
     message = f"GPU {index} is unusable: {text}"
     return DeviceError("unusable", message, "see docs/how-to/gpu-not-found.md")
 

@@ -6,15 +6,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.library import Library
+from xpnet.arrays.library import Library, no_devices
 
 __all__ = ["KNOWN"]
 
 
 def _open_cupy(part: str) -> Any:
-    from xpnet.arrays.gpu import open_gpu
-
-    return open_gpu(int(part or 0))
+    return import_module("xpnet.arrays.gpu").open_gpu(int(part or 0))
 
 
 def _to_cupy(x: NDArray[Any], device: Any) -> Any:
@@ -54,8 +52,7 @@ def _open_jax(part: str) -> Any:
 
 
 def _wait_for_jax(_: Any) -> None:
-    jax = import_module("jax")
-    jax.block_until_ready(jax.live_arrays())
+    import_module("jax").block_until_ready(import_module("jax").live_arrays())
 
 
 def _to_mlx(x: NDArray[Any], _: Any) -> Any:
@@ -70,13 +67,7 @@ def _from_mlx(x: Any) -> NDArray[Any]:
 
 
 _LIST = (
-    Library(
-        "numpy",
-        "numpy",
-        asarray=lambda x, _: x,
-        to_numpy=np.asarray,
-        on_host=lambda _: True,
-    ),
+    Library("numpy", "numpy", no_devices, lambda x, _: x, np.asarray, lambda _: True),
     Library(
         "array-api-strict",
         "array_api_strict",

@@ -43,10 +43,9 @@ def register_library(
     to_numpy : callable, optional
         Returns an array as a NumPy array. Default: `numpy.asarray`.
     on_host : callable, optional
-        ``on_host(device)``: whether arrays on a device are in host memory. Default: if the device
-        is unknown or the library's default.
+        Whether arrays on a device are in host memory. Default: if it is unknown or the default one.
     synchronize : callable, optional
-        ``synchronize(device)`` waits until a device has finished its work. Default: no wait.
+        Waits until a device has finished its work. Default: no wait.
 
     Raises
     ------
@@ -65,8 +64,7 @@ def register_library(
     if name in _RESERVED | KNOWN.keys() or _NAME.fullmatch(name) is None:
         msg = f"`name` must be like 'library', and not xpnet's; got {name!r}"
         raise ValueError(msg)
-    library = Library(name, module, open, asarray, to_numpy, on_host, synchronize)
-    _registered[name] = library
+    _registered[name] = Library(name, module, open, asarray, to_numpy, on_host, synchronize)
 
 
 def libraries() -> Mapping[str, Library]:
