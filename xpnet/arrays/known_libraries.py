@@ -58,7 +58,8 @@ def _wait_for_jax(_: Any) -> None:
 def _to_mlx(x: NDArray[Any], _: Any) -> Any:
     mx = import_module("mlx.core")
     dtype = getattr(mx, "bool_" if x.dtype == bool else x.dtype.name, None)
-    return mx.array(x, dtype)  # without it, float64 becomes float32
+    # MLX has no negative strides; without a dtype, float64 would become float32.
+    return mx.array(np.array(x, order="C", copy=None), dtype)
 
 
 def _from_mlx(x: Any) -> NDArray[Any]:
