@@ -1,7 +1,6 @@
 """Copies of arrays between libraries, and between host and device."""
 
 from contextlib import suppress
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -46,11 +45,14 @@ def is_traced(x: Any, /) -> bool:
     """Return whether JAX or torch record computations of `x` for a compiler: it has no values."""
     library = type(x).__module__.partition(".")[0]
     if library == "jax":
-        return isinstance(x, import_module("jax").core.Tracer)
-    if library != "torch":
-        return False
-    torch = import_module("torch")
-    return bool(torch.compiler.is_compiling() or torch.jit.is_tracing())
+        import jax
+
+        return isinstance(x, jax.core.Tracer)
+    if library == "torch":
+        import torch  # torch.compile does not follow import_module
+
+        return torch.compiler.is_compiling() or torch.jit.is_tracing()
+    return False
 
 
 def to_numpy(x: Any, /) -> NDArray[Any]:
