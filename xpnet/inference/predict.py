@@ -201,7 +201,8 @@ def class_ids(network: Network, y: Any) -> Any:
     if network.output == "values" or (isinstance(y, np.ndarray) and isfinite(np.vdot(y, y))):
         return ids
     xp = array_namespace(y)
-    return xp.where(xp.isfinite(xp.max(y, axis=1)), ids, -1)
+    is_finite = xp.isfinite(xp.max(y, axis=1))
+    return (ids + 1) * xp.astype(is_finite, xp.int32) - 1  # in MLX, ids are unsigned
 
 
 def argmax_ids(network: Network, y: Any) -> Any:
