@@ -15,7 +15,7 @@ from xpnet.arrays import libraries as libraries_module
 from xpnet.arrays.device_errors import DeviceError
 from xpnet.arrays.known_libraries import KNOWN
 from xpnet.arrays.libraries import libraries, library_named, library_with
-from xpnet.arrays.namespace import array_namespace, device_of, namespace_of
+from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.arrays.transfer import is_in_host_memory, move, to_numpy
 
 X = np.asarray([[1.0, -2.0, 3.0]], np.float32)
@@ -281,9 +281,6 @@ def mlx(monkeypatch):
     functions["zeros"] = lambda shape, dtype=None: Mlx(np.zeros(shape, dtype))
     functions |= {"synchronize": lambda: None, "float32": np.float32, "int32": np.int32}
     add_module(monkeypatch, "mlx.core", **functions)
-    namespace_of.cache_clear()
-    yield
-    namespace_of.cache_clear()
 
 
 @pytest.mark.usefixtures("mlx")

@@ -1,54 +1,32 @@
 """Array namespaces and dtypes.
 
-NumPy arrays use NumPy's own namespace, which follows the array API since version 2: the wrapper of
-array-api-compat takes 75 ms to import and adds nothing.
+NumPy arrays use NumPy's own namespace: the one of array-api-compat takes 75 ms to import.
 """
 
 import functools
+import importlib
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
 
-__all__ = [
-    "CREATORS",
-    "apply",
-    "array_namespace",
-    "as_array",
-    "as_floating",
-    "as_numbers",
-    "bounded",
-    "cast",
-    "compute",
-    "current_device",
-    "device_of",
-    "dtype_before_cast",
-    "dtype_name",
-    "floating_dtype",
-    "is_array",
-    "is_kind",
-    "is_real",
-    "library_of",
-    "limits_of",
-    "namespace_of",
-    "widest_floating",
-    "without_warnings",
-]
+__all__ = ["CREATORS", "apply", "array_namespace", "as_array", "as_floating", "bounded", "cast"]
+__all__ += ["check_real", "compute", "current_device", "device_of", "dtype_before_cast"]
+__all__ += ["dtype_name", "floating_dtype", "is_array", "is_kind", "library_of", "limits_of"]
+__all__ += ["namespace_of", "widest_floating", "without_warnings"]
 
 # Functions of the standard and its fft extension that create on a device.
 CREATORS: Final = {
     *("arange", "asarray", "empty", "eye", "from_dlpack", "full", "linspace", "ones", "zeros"),
     *("fftfreq", "rfftfreq"),
 }
-_NO_DEVICE = nullcontext()
 _NUMPY_TYPES = (np.ndarray, np.generic)
-# NumPy subclasses with other semantics: a mask, for example, would be lost.
-_REJECTED = {"MaskedArray", "matrix"}
-_FEW = 2**11
+_REJECTED = {"MaskedArray", "matrix"}  # NumPy's, with other semantics: a mask would be lost
 _FLOATING = ("float16", "bfloat16", "float32", "float64")
+_REAL = ("bool", "integral", "real floating")
+_NO_DEVICE = nullcontext()
 
 
 def is_array(x: object, /) -> bool:
@@ -63,36 +41,32 @@ def is_array(x: object, /) -> bool:
 def as_array(x: Any, /, name: str = "x") -> Any:
     """Return arrays unchanged, numbers, nested lists and data frames as arrays.
 
-    Objects that are all strings become an array of strings. Raise TypeError for other types, and
-    for data frames with columns that are not numbers; ValueError if they lack values.
+    Raise TypeError for other types and for columns that are not numbers, ValueError for columns
+    with missing values.
     """
     if is_array(x) and type(x).__name__ not in _REJECTED:
-        return _as_strings(x) if isinstance(x, np.ndarray) and x.dtype.kind == "O" else x
+        return x
     if isinstance(x, bool | int | float | complex | list | tuple):
         return np.asarray(x)
     if hasattr(x, "to_dask_array"):
         return x.to_dask_array(lengths=True)
     if hasattr(x, "to_numpy"):  # pandas, polars and their like
-        columns = [(str(key), np.asarray(x[key])) for key in getattr(x, "columns", ())]
-        if words := [key for key, values in columns if values.dtype.kind not in "biuf"]:
-            msg = f"`{name}` must have columns of numbers; got others in {', '.join(words)}"
-            raise TypeError(msg)
-        if gaps := [key for key, v in columns if v.dtype.kind == "f" and np.isnan(v).any()]:
-            msg = f"`{name}` must have no missing values; got some in {', '.join(gaps)}"
-            raise ValueError(msg)
-        found = np.asarray(x.to_numpy())
-        return (
-            found.astype(np.float64) if columns and found.dtype.kind == "O" else _as_strings(found)
-        )
+        return _from_columns(x, name) if hasattr(x, "columns") else np.asarray(x.to_numpy())
     rule, hint = "an array, a number or a list of numbers", "its to_numpy() method or numpy.asarray"
     msg = f"`{name}` must be {rule}; got {type(x).__name__}. Convert it first by {hint}"
     raise TypeError(msg)
 
 
-def _as_strings(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return objects that are all strings as an array of strings, and others unchanged."""
-    are_strings = x.dtype.kind == "O" and x.size and all(isinstance(y, str) for y in x.flat)
-    return x.astype(str) if are_strings else x
+def _from_columns(frame: Any, name: str) -> Any:
+    columns = {str(key): np.asarray(frame[key]) for key in frame.columns}
+    if others := [key for key, x in columns.items() if x.dtype.kind not in "biuf"]:
+        msg = f"`{name}` must have columns of numbers; got others in {', '.join(others)}"
+        raise TypeError(msg)
+    if gaps := [key for key, x in columns.items() if np.isnan(x).any()]:
+        msg = f"`{name}` must have no missing values; got some in {', '.join(gaps)}"
+        raise ValueError(msg)
+    found = np.asarray(frame.to_numpy())
+    return found.astype(np.float64) if found.dtype.kind == "O" else found  # numbers and booleans
 
 
 def array_namespace(*arrays: Any) -> Any:
@@ -106,12 +80,13 @@ def array_namespace(*arrays: Any) -> Any:
     Returns
     -------
     namespace
-        NumPy itself; for other libraries, their namespace in array-api-compat.
+        The library's own where it follows the array API, such as ``numpy`` or ``jax.numpy``; for
+        CuPy, torch and Dask, the one in array-api-compat.
 
     Raises
     ------
     TypeError
-        If an argument is not an array, or two arrays belong to different libraries.
+        If there is no argument, one is not an array, or two belong to different libraries.
     ValueError
         If two arrays are on different devices.
 
@@ -123,21 +98,16 @@ def array_namespace(*arrays: Any) -> Any:
     >>> silu(np.asarray([0.0, 1.0]))
     array([0.        , 0.73105858])
     """
-    for x in arrays:
-        if not isinstance(x, _NUMPY_TYPES):
-            break
-    else:
-        return np
-    xp, device = _namespace(first := arrays[0]), device_of(first)
-    for x in arrays[1:]:
-        if _namespace(x) is not xp:
-            names = f"{library_of(first)} and {library_of(x)}"
-            msg = f"all arrays must belong to one library; got {names}"
-            raise TypeError(msg)
-        other = device_of(x)
-        device = other if device is None else device
-        if other is not None and other != device:
-            msg = f"all arrays must be on one device; got {device} and {other}"
+    namespaces = {_namespace(x) for x in arrays}
+    if len(namespaces) != 1:
+        names = " and ".join(sorted(map(_library_name, namespaces))) or "no array"
+        msg = f"all arrays must belong to one library; got {names}"
+        raise TypeError(msg)
+    (xp,) = namespaces
+    if xp is not np and len(arrays) > 1:
+        first, *others = [x for x in map(device_of, arrays) if x is not None] or [None]
+        if wrong := [other for other in others if other != first]:
+            msg = f"all arrays must be on one device; got {first} and {wrong[0]}"
             raise ValueError(msg)
     return xp
 
@@ -150,31 +120,28 @@ def _namespace(x: Any) -> Any:
     return namespace_of(array_api_compat.array_namespace(x))
 
 
-class _WithoutDevices:
-    """A namespace whose functions take no ``device=``, and no ``copy=``, as those of MLX."""
-
-    def __init__(self, xp: ModuleType) -> None:
-        self._xp = xp
+class _Mlx:
+    """The namespace of MLX, whose functions take no ``device=`` and no ``copy=``."""
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_xp":  # while a copy is made
-            raise AttributeError(name)
-        value = getattr(self._xp, name)
+        value = getattr(importlib.import_module("mlx.core"), name)
         if name not in CREATORS and name != "astype":
             return value
 
         @functools.wraps(value)
-        def function(*args: Any, **options: Any) -> Any:
-            kept = {key: x for key, x in options.items() if key not in {"copy", "device"}}
-            return value(*args, **kept)
+        def function(*args: Any, device: Any = None, copy: Any = None, **options: Any) -> Any:
+            del device, copy
+            return value(*args, **options)
 
         return function
 
 
-@functools.cache
+_MLX = _Mlx()
+
+
 def namespace_of(xp: Any) -> Any:
     """Return a namespace as xpnet uses it: functions that create arrays take ``device=``."""
-    return _WithoutDevices(xp) if xp.__name__ == "mlx.core" else xp
+    return _MLX if xp.__name__ == "mlx.core" else xp
 
 
 def library_of(x: Any, /) -> str:
@@ -199,13 +166,11 @@ def device_of(x: Any, /) -> Any:
 
 
 def current_device(x: Any, /) -> AbstractContextManager[Any]:
-    """Return a context for CuPy results on the device of `x`; others have no current device.
+    """Return a context for CuPy's results on the device of `x`; for others, an empty one.
 
-    CuPy's current device is one for each thread, in which a network may not have been opened.
+    CuPy puts results on the thread's current device, others on the device of their arguments.
     """
-    if type(x).__module__.partition(".")[0] != "cupy":
-        return _NO_DEVICE
-    return x.device
+    return x.device if type(x).__module__.partition(".")[0] == "cupy" else _NO_DEVICE
 
 
 def without_warnings() -> AbstractContextManager[Any]:
@@ -221,16 +186,21 @@ def as_floating(x: Any, /, name: str = "x") -> tuple[Any, Any]:
     """
     x = as_array(x, name)
     xp = array_namespace(x)
-    if is_kind(x.dtype, xp, "real floating"):
-        if limits_of(x.dtype, xp).bits > 64:
-            msg = f"`{name}` must have at most 64 bits per number; got dtype {x.dtype}"
-            raise TypeError(msg)
-        return x, xp
-    if not is_kind(x.dtype, xp, ("bool", "integral")):
+    if not is_kind(x.dtype, xp, "real floating"):
+        check_real(x, xp, name)
+        defaults = xp.__array_namespace_info__().default_dtypes(device=device_of(x))
+        return xp.astype(x, defaults["real floating"]), xp
+    if limits_of(x.dtype, xp).bits > 64:
+        msg = f"`{name}` must have at most 64 bits per number; got dtype {x.dtype}"
+        raise TypeError(msg)
+    return x, xp
+
+
+def check_real(x: Any, xp: Any, name: str) -> None:
+    """Raise TypeError unless the dtype of `x` is boolean, integer or real floating-point."""
+    if not is_kind(x.dtype, xp, _REAL):
         msg = f"`{name}` must hold real numbers; got dtype {x.dtype}"
         raise TypeError(msg)
-    defaults = xp.__array_namespace_info__().default_dtypes(device=device_of(x))
-    return xp.astype(x, defaults["real floating"]), xp
 
 
 def widest_floating(x: Any, xp: Any) -> Any:
@@ -239,14 +209,8 @@ def widest_floating(x: Any, xp: Any) -> Any:
     return dtypes.get("float64", xp.float32)
 
 
-def is_real(x: Any, xp: Any) -> bool:
-    """Return whether the dtype of `x` is boolean, integer or real floating-point."""
-    if xp is np and x.dtype.isbuiltin:  # np.isdtype takes as long as a small product
-        return x.dtype.kind in "biuf"
-    return is_kind(x.dtype, xp, ("bool", "integral", "real floating"))
-
-
-@functools.cache  # as `limits_of`
+# Kept, as `limits_of`: NumPy's own functions take as long as a small product.
+@functools.cache
 def is_kind(dtype: Any, xp: Any, kind: str | tuple[str, ...]) -> bool:
     """Return whether a dtype is of the given `kind`, as in the array API's ``isdtype``."""
     try:
@@ -255,7 +219,7 @@ def is_kind(dtype: Any, xp: Any, kind: str | tuple[str, ...]) -> bool:
         return False
 
 
-@functools.cache  # NumPy's own cache takes as long as a small product
+@functools.cache
 def limits_of(dtype: Any, xp: Any) -> Any:
     """Return ``finfo`` of a dtype."""
     return xp.finfo(dtype)
@@ -273,12 +237,11 @@ def floating_dtype(dtype: Any, xp: Any) -> Any:
 
     Raise TypeError if `dtype` is not floating-point, or the library lacks it.
     """
-    name, library = dtype_name(dtype), _library_name(xp)
-    if name not in _FLOATING:
+    if (name := dtype_name(dtype)) not in _FLOATING:
         msg = f"`dtype` must be one of {', '.join(_FLOATING)}; got {dtype!r}"
         raise TypeError(msg)
     if not hasattr(xp, name):
-        msg = f"{library} has no floating-point dtype {name}"
+        msg = f"{_library_name(xp)} has no floating-point dtype {name}"
         raise TypeError(msg)
     return getattr(xp, name)
 
@@ -307,15 +270,12 @@ def compute(function: Callable[..., Any], /, *arrays: Any, xp: Any, **options: A
 
 @functools.cache
 def dtype_before_cast(given: Any, dtype: Any, xp: Any) -> Any:
-    """Return the dtype in which inputs are preprocessed before they are cast to `dtype`.
+    """Return the dtype in which inputs of a `given` one are preprocessed before a cast to `dtype`.
 
-    This is `given`, the dtype of the inputs, if its range is wider than that of the floating-point
-    `dtype`: values that overflow in the cast may fit after scaling. Integers of 32 and 64 bits are
-    preprocessed in float64, since float32 would round them before a mean is subtracted; smaller
-    ones with a wider range than float16 are preprocessed in float32.
+    It is the wider of the two: values that overflow in the cast may fit after scaling. Integers of
+    32 and 64 bits are preprocessed in float64, as float32 would round them before a mean is
+    subtracted; smaller ones in float32 if the floating-point `dtype` cannot hold them.
     """
-    if given == dtype:
-        return dtype
     largest = float(limits_of(dtype, xp).max)
     if is_kind(given, xp, "integral"):
         most = xp.iinfo(given).max
@@ -326,7 +286,10 @@ def dtype_before_cast(given: Any, dtype: Any, xp: Any) -> Any:
 
 
 def cast(x: Any, dtype: Any, xp: Any) -> Any:
-    """Return `x` in a dtype, without a copy if `x` already has it."""
+    """Return `x` in a dtype, without a copy if `x` already has it.
+
+    Comparisons become 0 and 1: a product with them is several times as fast as NumPy's `where`.
+    """
     # np.astype takes twice as long as the method, which takes as long as a small product.
     return x.astype(dtype, copy=False) if xp is np else xp.astype(x, dtype, copy=False)
 
@@ -334,22 +297,10 @@ def cast(x: Any, dtype: Any, xp: Any) -> Any:
 def bounded(x: Any, xp: Any, low: float = -math.inf, high: float = math.inf) -> Any:
     """Return min(max(x, low), high); NaN stays NaN.
 
-    In NumPy, clip is three times as fast as maximum with a number, except for few numbers, as it is
-    written in Python; array-api-compat's clip for CuPy and Dask uses a mask, which is slow.
+    In NumPy, clip takes half as long for many numbers as maximum; array-api-compat's clip for CuPy
+    and Dask uses a mask, which is slow.
     """
     if isinstance(x, _NUMPY_TYPES):
-        if high == math.inf and x.size <= _FEW:
-            return np.maximum(low, x)  # this order keeps -0.0, like clip
         return x.clip(low, high)
-    if low > -math.inf:
-        x = xp.maximum(x, low)
+    x = xp.maximum(x, low) if low > -math.inf else x
     return xp.minimum(x, high) if high < math.inf else x
-
-
-def as_numbers(condition: Any, like: Any, xp: Any) -> Any:
-    """Return booleans as 0 and 1 in the dtype of `like`.
-
-    In NumPy, multiplication by the result is several times as fast as `where`.
-    """
-    # As in `cast`; scalars have the method, too.
-    return condition.astype(like.dtype) if xp is np else xp.astype(condition, like.dtype)

@@ -6,7 +6,7 @@ Dekker, "A floating-point technique for extending the available precision", Nume
 
 from typing import Any
 
-from xpnet.arrays.namespace import as_numbers
+from xpnet.arrays.namespace import cast
 from xpnet.functions.exact_products import inverse_power, power_of_two
 
 __all__ = ["exact_quotient"]
@@ -32,7 +32,7 @@ def exact_quotient(x: Any, y: Any, xp: Any) -> Any:
         q = q + xp.divide(_remainder(a, b, q), b)
     rest = _remainder(a, b, q)
     is_above = (q > 1.0) | ((q == 1.0) & (rest > 0.0))
-    unit = 2.0**-53 * (1.0 + as_numbers(is_above, q, xp))  # the distance of neighbours
+    unit = 2.0**-53 * (1.0 + cast(is_above, q.dtype, xp))  # the distance of neighbours
     # No quotient is half way between two numbers.
     q = q + xp.where(2.0 * xp.abs(rest) > unit * b, xp.sign(rest) * unit, 0.0)
     q = q * power_a * inverse_b

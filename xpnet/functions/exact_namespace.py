@@ -12,8 +12,8 @@ from xpnet.arrays.device_errors import DeviceError
 from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
-    as_numbers,
     bounded,
+    cast,
     device_of,
     library_of,
 )
@@ -213,7 +213,7 @@ class ExactNamespace:
         The root of torch is not correctly rounded.
         """
         m, exponent = self._split(x)
-        half = self.ordinary.floor(0.5 * (exponent - as_numbers(m < 1.0, m, self.ordinary)))
+        half = self.ordinary.floor(0.5 * (exponent - cast(m < 1.0, m.dtype, self.ordinary)))
         m = m * self._power(exponent - 2.0 * half)  # from 1 to 4
         root = 0.5 + 0.5 * m
         for _ in range(5):  # Heron's method doubles the number of right digits
@@ -280,7 +280,7 @@ class ExactNamespace:
         # accurate enough.
         exponent = bounded(xp.floor(xp.log2(x)), xp, _LEAST, _MOST)
         m = x * self._power(1.0 - exponent)  # from 2 to 4
-        is_large = as_numbers(m > 2.8284271247461903, m, xp)
+        is_large = cast(m > 2.8284271247461903, m.dtype, xp)
         return m * (0.5 - 0.25 * is_large), exponent + is_large
 
     def _with_edges(self, x: Any, y: Any, at_zero: float) -> Any:

@@ -14,7 +14,7 @@ import functools
 import math
 from typing import Any
 
-from xpnet.arrays.namespace import as_numbers, bounded, is_kind
+from xpnet.arrays.namespace import bounded, cast, is_kind
 from xpnet.arrays.transfer import is_numpy
 
 __all__ = ["SlicedWeight", "inverse_power", "power_of_two"]
@@ -45,7 +45,7 @@ class SlicedWeight:
         self._n_slices = -(-(_KEPT_BITS[dtype] + 1) // (self._bits + 1))
         powers = power_of_two(xp.max(xp.abs(weight), axis=1, keepdims=True), xp)
         # Smaller weights are not resolved for any input.
-        is_used = as_numbers(powers >= 2.0**-1020, weight, xp)
+        is_used = cast(powers >= 2.0**-1020, weight.dtype, xp)
         shares = weight * (is_used * inverse_power(powers + (1.0 - is_used), xp))
         # NumPy multiplies a row by a row in a third of the time of a row by a vector.
         self._powers, self._xp = xp.reshape(powers, (1, n_in)), xp

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from xpnet.arrays.namespace import as_numbers, bounded
+from xpnet.arrays.namespace import bounded, cast
 from xpnet.functions.activation import OnnxOperator, activation, positive
 
 __all__ = ["celu", "elu", "exponential", "selu"]
@@ -33,7 +33,7 @@ def exponential(x: Any, xp: Any) -> Any:
 
 
 def _elu_derivative(x: Any, _y: Any, xp: Any, *, alpha: float = 1.0) -> Any:
-    is_above = as_numbers(x > 0.0, x, xp)
+    is_above = cast(x > 0.0, x.dtype, xp)
     return alpha * xp.exp(bounded(x, xp, high=0.0)) + (1.0 - alpha) * is_above
 
 

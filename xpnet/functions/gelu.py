@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from xpnet.arrays.namespace import as_numbers, bounded, limits_of
+from xpnet.arrays.namespace import bounded, cast, limits_of
 from xpnet.functions.activation import OnnxOperator, activation, one_of
 from xpnet.functions.polynomial import polynomial
 from xpnet.functions.sigmoids import exp_and_mask, sigmoid
@@ -43,7 +43,7 @@ def _gelu_derivative(x: Any, y: Any, xp: Any, *, approximate: str = "none") -> A
     if approximate == "none":
         t = bounded(xp.abs(z), xp, low=1e-18)
         tail = xp.divide(_normal_tail(t, xp), t)
-        is_above = as_numbers(z > 0.0, z, xp)
+        is_above = cast(z > 0.0, z.dtype, xp)
         density = xp.divide(xp.exp(-0.5 * z * z), math.sqrt(2.0 * math.pi))
         return is_above + (1.0 - 2.0 * is_above) * tail + z * density
     rate = math.sqrt(8.0 / math.pi)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from xpnet.arrays.namespace import as_numbers, bounded
+from xpnet.arrays.namespace import bounded, cast
 from xpnet.functions.activation import OnnxOperator, activation, share
 
 __all__ = ["hard_sigmoid", "hard_silu", "hard_tanh", "identity", "leaky_relu", "relu", "relu6"]
@@ -28,7 +28,7 @@ def step(x: Any, xp: Any) -> Any:
     >>> step([-1.0, 0.0, 2.0])
     array([0., 0., 1.])
     """
-    return as_numbers(x > 0.0, x, xp) + 0.0 * bounded(x, xp, -1.0, 1.0)  # NaN stays NaN
+    return cast(x > 0.0, x.dtype, xp) + 0.0 * bounded(x, xp, -1.0, 1.0)  # NaN stays NaN
 
 
 @activation(
@@ -62,7 +62,7 @@ def _relu_in_place(xp: Any, dtype: Any) -> Callable[[Any, Any], Any]:
 
 
 @activation(
-    derivative=lambda _x, y, xp: as_numbers(y > 0.0, y, xp),
+    derivative=lambda _x, y, xp: cast(y > 0.0, y.dtype, xp),
     in_place=_relu_in_place,
     is_rectifier=True,
     ulp=(0, 0),
@@ -86,7 +86,7 @@ def relu(x: Any, xp: Any) -> Any:
 
 
 def _leaky_relu_derivative(x: Any, _y: Any, xp: Any, *, negative_slope: float = 0.01) -> Any:
-    is_above = as_numbers(x > 0.0, x, xp)
+    is_above = cast(x > 0.0, x.dtype, xp)
     return is_above + negative_slope * (1.0 - is_above)
 
 
@@ -121,7 +121,7 @@ def leaky_relu(x: Any, xp: Any, *, negative_slope: float = 0.01) -> Any:
 
 
 @activation(
-    derivative=lambda x, _y, xp: as_numbers((x > 0.0) & (x < 6.0), x, xp),
+    derivative=lambda x, _y, xp: cast((x > 0.0) & (x < 6.0), x.dtype, xp),
     is_rectifier=True,
     turns=(3.0,),
     ulp=(0, 0),
@@ -141,7 +141,7 @@ def relu6(x: Any, xp: Any) -> Any:
 
 
 @activation(
-    derivative=lambda x, _y, xp: xp.divide(as_numbers(xp.abs(x) < 3.0, x, xp), 6.0),
+    derivative=lambda x, _y, xp: xp.divide(cast(xp.abs(x) < 3.0, x.dtype, xp), 6.0),
     turns=(0.0,),
     ulp=(2, 2),
     onnx=OnnxOperator(
@@ -166,8 +166,8 @@ def hard_sigmoid(x: Any, xp: Any) -> Any:
 def _hard_silu_derivative(x: Any, _y: Any, xp: Any) -> Any:
     """Return x / 3 + 1 / 2 from -3 to 3, where it has its extremes, and 1 above."""
     third = xp.divide(bounded(x, xp, -4.0, 4.0), 3.0)
-    is_inside = as_numbers(xp.abs(third) <= 1.0, x, xp)
-    return is_inside * (third + 0.5) + as_numbers(third > 1.0, x, xp)
+    is_inside = cast(xp.abs(third) <= 1.0, x.dtype, xp)
+    return is_inside * (third + 0.5) + cast(third > 1.0, x.dtype, xp)
 
 
 @activation(
@@ -193,7 +193,7 @@ def hard_silu(x: Any, xp: Any) -> Any:
 
 
 @activation(
-    derivative=lambda x, _y, xp: as_numbers(xp.abs(x) < 1.0, x, xp),
+    derivative=lambda x, _y, xp: cast(xp.abs(x) < 1.0, x.dtype, xp),
     turns=(0.0,),
     ulp=(0, 0),
     onnx_clip=(-1.0, 1.0),

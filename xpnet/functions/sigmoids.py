@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from xpnet.arrays.namespace import as_numbers, bounded, limits_of
+from xpnet.arrays.namespace import bounded, cast, limits_of
 from xpnet.functions.activation import OnnxOperator, activation
 
 __all__ = ["log_sigmoid", "sigmoid", "softsign", "tanh"]
@@ -18,7 +18,7 @@ def exp_and_mask(x: Any, xp: Any) -> tuple[Any, Any]:
     exponential would overflow, and so are its gradients by automatic differentiation.
     """
     limit = _limit(x.dtype, xp)
-    return xp.exp(bounded(x, xp, high=limit)), as_numbers(x <= limit, x, xp)
+    return xp.exp(bounded(x, xp, high=limit)), cast(x <= limit, x.dtype, xp)
 
 
 @functools.cache

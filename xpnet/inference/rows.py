@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from xpnet.arrays.namespace import array_namespace, as_array, is_real
+from xpnet.arrays.namespace import array_namespace, as_array, check_real
 from xpnet.networks.column_names import in_order
 from xpnet.networks.network import Network
 
@@ -23,9 +23,7 @@ def as_rows(images: Any, n_in: int, name: str = "images") -> Any:
         return images  # most often, and as quickly as can be
     images = as_array(images, name)
     shape, xp = images.shape, array_namespace(images)
-    if not is_real(images, xp):
-        msg = f"`{name}` must hold real numbers; got dtype {images.dtype}"
-        raise TypeError(msg)
+    check_real(images, xp, name)
     if shape[1:] == (n_in,):
         return images
     if len(shape) > 1 and math.prod(shape[1:]) == n_in:

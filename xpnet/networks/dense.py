@@ -12,9 +12,9 @@ from xpnet.arrays.namespace import (
     as_array,
     as_floating,
     cast,
+    check_real,
     current_device,
     device_of,
-    is_real,
     without_warnings,
 )
 from xpnet.arrays.transfer import is_numpy, is_usual, read_only
@@ -163,9 +163,7 @@ def over_rows(compute: Callable[[Any, Any], Any], x: Any, weight: Any) -> Any:
         word = "'cpu'" if is_numpy(weight) else "..."
         msg = f"{error}; give xpnet.Device({word}).asarray(x), or use network.to(...)"
         raise TypeError(msg) from error
-    if not is_real(x, xp):
-        msg = f"`x` must hold real numbers; got dtype {x.dtype}"
-        raise TypeError(msg)
+    check_real(x, xp, "x")
     n_in = int(weight.shape[0])
     if x.ndim == 0 or x.shape[-1] != n_in:
         msg = f"`x` must have the shape (..., {n_in}); got {tuple(x.shape)}{_remedy(x, n_in)}"

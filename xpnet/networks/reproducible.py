@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from xpnet.arrays.namespace import (
     array_namespace,
-    as_numbers,
     cast,
     dtype_name,
     is_kind,
@@ -225,4 +224,4 @@ def _widened(x: Any, xp: Any) -> Any:
 
 def _without_small(x: Any, smallest: float, xp: Any) -> Any:
     """Return `x` with 0 for numbers below `smallest`."""
-    return x * as_numbers(xp.abs(x) >= smallest, x, xp)
+    return x * cast(xp.abs(x) >= smallest, x.dtype, xp)

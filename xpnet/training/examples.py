@@ -106,9 +106,7 @@ def as_sample_weight(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
     if sample_weight is None:
         return None
     given = ns.as_array(sample_weight, "sample_weight")
-    if not ns.is_real(given, array_namespace(given)):
-        msg = f"`sample_weight` must hold real numbers; got dtype {given.dtype}"
-        raise TypeError(msg)
+    ns.check_real(given, array_namespace(given), "sample_weight")
     weights = np.asarray(to_numpy(given), np.float64)
     if weights.shape != (n,):
         msg = f"`sample_weight` must have the shape ({n},); got {weights.shape}"
