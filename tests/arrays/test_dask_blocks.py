@@ -26,13 +26,6 @@ def count(network, x, y):
     return np.asarray([[len(x), y.sum()], [x.sum(), network]], np.int64)
 
 
-def names_of_tasks(compute):
-    graphs = []
-    with dask.callbacks.Callback(start=graphs.append):
-        compute()
-    return [key[0] if isinstance(key, tuple) else key for key in graphs[0]]
-
-
 def test_other_collections_are_no_arrays():
     assert is_dask(da.from_array(X))
     assert not any(map(is_dask, [X, dask.delayed(X), da, None]))
@@ -41,7 +34,7 @@ def test_other_collections_are_no_arrays():
 @pytest.mark.parametrize(("function", "n_kept"), CASES.values(), ids=CASES)
 @pytest.mark.parametrize("n_rows", [1, 7, 1_000_003])
 def test_form_and_values(function, n_kept, n_rows):
-    x = da.from_array(X, chunks=(n_rows, 1_000_003, 3))
+    x = da.from_array(X, chunks=(n_rows, 1_000_003, 1))
     lazy, unknown = (map_blocks(function, 20.0, y, n_kept) for y in (x, x[x[:, 0, 0] > 20.0]))
     assert lazy.chunks[:n_kept] == x.chunks[:n_kept]
     assert_eq(lazy, function(20.0, X))
@@ -49,7 +42,7 @@ def test_form_and_values(function, n_kept, n_rows):
     assert_eq(unknown.compute_chunk_sizes(), function(20.0, X[4:]))
 
 
-def test_errors_name_the_block_or_the_shape():
+def test_errors_have_a_note_or_a_remedy():
     def fail(_, x):
         if np.any(x > 50.0):
             msg = "too large"
@@ -59,11 +52,8 @@ def test_errors_name_the_block_or_the_shape():
     x = da.from_array(X, chunks=(5, 2, 3))
     with pytest.raises(ValueError, match="too large") as caught:
         map_blocks(fail, None, x).compute()
-    assert caught.value.__notes__ == ["in a block of a Dask array, whose own first row is row 0"]
-    with pytest.raises(ValueError, match="matmul") as caught:
-        map_blocks(lambda _, x: x @ np.ones(4), None, x)
-    assert caught.value.__notes__ == ["in a block without rows of a Dask array of shape (10, 2, 3)"]
-    with pytest.raises(ValueError, match="the length of axis 2 must be known"):
+    assert "own first row is row 0" in caught.value.__notes__[0]
+    with pytest.raises(ValueError, match="compute_chunk_sizes"):
         map_blocks(fail, None, x[:, :, x[0, 0] > 0.0])
 
 
@@ -72,11 +62,14 @@ def test_a_block_is_loaded_and_computed_in_one_task_on_one_thread():
         counts = [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
         return np.full(len(x), counts[0] if counts else 1)  # NumPy's BLAS is the first
 
-    x = da.ones((8, 2, 3), chunks=(2, 2, 3))
+    x, graphs = da.ones((8, 2, 3), chunks=(2, 2, 3)), []
     lazy = map_blocks(threads, None, x)
-    np.testing.assert_array_equal(lazy.compute(), np.ones(8))
-    assert x.name not in names_of_tasks(lazy.compute)
-    assert x.name not in names_of_tasks(lambda: sum_over_blocks(count, 1, lazy, np.ones(8, int)))
+    with dask.callbacks.Callback(start=graphs.append):
+        np.testing.assert_array_equal(lazy.compute(), np.ones(8))
+        sum_over_blocks(count, 1, lazy, np.ones(8, int))
+    for graph in graphs:
+        assert x.name not in [key[0] if isinstance(key, tuple) else key for key in graph]
+    assert len(graphs) == 2
 
 
 @pytest.mark.parametrize("n_rows", [1, 7, 1_000_003])
@@ -89,11 +82,10 @@ def test_sum_over_blocks(n_rows, n_labels):
     np.testing.assert_array_equal(sum_over_blocks(count, 5, x, labels), expected, strict=True)
 
 
-@pytest.mark.parametrize("labels", [np.arange(9), np.asarray(3), da.arange(11)], ids=repr)
+@pytest.mark.parametrize("labels", [np.arange(9), np.asarray(3), da.arange(11)])
 def test_another_number_of_labels(labels):
     x = da.from_array(X[:, 0, 0], chunks=4)
     with pytest.raises(ValueError, match=r"got \((9,|11,)?\) labels for 10 images$"):
         sum_over_blocks(count, 1, x, labels)
-    message = r"a chunk for each .*; got 1 for 3: use compute_chunk_sizes\(\)$"
-    with pytest.raises(ValueError, match=message):
-        sum_over_blocks(count, 1, x[x > 20.0], np.arange(6))
+    with pytest.raises(ValueError, match=r"got \d for 3: use compute_chunk_sizes\(\)$"):
+        sum_over_blocks(count, 1, x[x > 0.0], labels.reshape(-1))

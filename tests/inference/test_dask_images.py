@@ -59,9 +59,7 @@ def test_forward(trained, shape, is_exact):
 
 @of_each_function
 def test_features_in_several_chunks(trained, function):
-    cost = r"in 2 chunks, .* 1 / 2 of the array \(156,800 bytes\) move .*rechunk\({1: -1}\)"
-    with pytest.warns(da.PerformanceWarning, match=cost):
-        lazy = function(trained, LAZY_ROWS.rechunk((100, 392)), *labels_for(function))
+    lazy = function(trained, LAZY_ROWS.rechunk((100, 392)), *labels_for(function))
     if function is xpnet.evaluate:
         assert lazy.correct == function(trained, ROWS, LABELS).correct
     else:
@@ -107,7 +105,7 @@ def test_a_regression(trained):
     ("labels", "message", "note"),
     [
         (LABELS[1:], r"got \(199,\) labels for 200 images", None),
-        (np.eye(10)[LABELS], r"one-hot labels\? give labels.argmax", None),
+        (np.eye(10)[LABELS], r"one-hot labels\? give labels.argmax", "own first row is row 0"),
         (LABELS + 1, "0 to 9; got '10' at index 9", "own first row is row 0"),
     ],
     ids=["number", "one-hot", "class"],
@@ -121,9 +119,8 @@ def test_wrong_labels(trained, labels, message, note):
 
 @pytest.mark.parametrize("shape", [(), (784,), (28, 28), (200, 783)])
 def test_wrong_images(trained, shape):
-    with pytest.raises(ValueError, match="must be rows of 784 values") as caught:
+    with pytest.raises(ValueError, match="must be rows of 784 values"):
         xpnet.predict(trained, da.zeros(shape))
-    assert caught.value.__notes__[0].endswith(f"of shape {shape}")
     with pytest.raises(ValueError, match=r"`x` must have the shape \(..., 784\)"):
         trained(da.zeros(shape)[..., :-1] if shape else da.zeros(shape))
 

@@ -83,10 +83,8 @@ def predict(
         If images of 64 numbers or more are in host memory and, by the first 256, integers above 1
         for a network of pixels in 0..1, or numbers in 0..1 for a network of bytes. A network takes
         bytes if ``network.metadata["input_range"]`` is "0..255", or its first step divides by 10 or
-        more, or has a mean or a scale above 1.5.
-    dask.array.PerformanceWarning
-        If the values of a Dask image are in several chunks, which must be joined. `ScalingWarning`
-        is given for each block, and rows in errors are counted from its first.
+        more, or has a mean or a scale above 1.5. Each block of Dask images is judged by itself, and
+        rows in its errors are counted from its first.
 
     Examples
     --------
