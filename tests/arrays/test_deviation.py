@@ -14,47 +14,39 @@ def judged(found, expected, bound, dtype="float64"):
     return deviation(np.asarray(found), np.asarray(expected), np.asarray(bound, dtype))
 
 
-def test_the_largest_difference_and_the_largest_share():
-    found = judged([[1.0, 5.0, 2.0], [3.0, 4.0, 8.0]], [[1, 2, 2.5], [3, 4, 8]], [[1, 4, 0.25]] * 2)
-    assert found == Deviation(1, 0, 3.0, (0, 1), 2.0, (0, 2))
-
-
-def test_equal_and_empty_arrays_and_numbers():
-    same = [[1.0, 2.0]]
-    assert judged(same, same, [[0.0, 1.0]]) == Deviation(furthest=(0, 0), worst=(0, 0))
-    for x in (np.ones(0), np.ones((0, 3))):
-        assert judged(x, x, x) == Deviation()
-    assert judged(3.0, 1.0, 4.0) == Deviation(0, 0, 2.0, (), 0.5, ())
+@pytest.mark.parametrize(
+    ("found", "expected", "bound", "result"),
+    [
+        ([[1, 5, 2], [3, 4, 8]], [[1, 2, 2.5], [3, 4, 8]], [[1, 4, 0.25]] * 2,
+         Deviation(1, 0, 3.0, (0, 1), 2.0, (0, 2))),
+        ([[1.0, 2.0]], [[1.0, 2.0]], [[0.0, 1.0]], Deviation(furthest=(0, 0), worst=(0, 0))),
+        (np.ones((0, 3)), np.ones((0, 3)), np.ones((0, 3)), Deviation()),
+        (3.0, 1.0, 4.0, Deviation(0, 0, 2.0, (), 0.5, ())),
+        ([2.0, 3.0], [1.0, 1.0], [1.0, 2.0], Deviation(0, 0, 2.0, (1,), 1.0, (0,))),
+        ([3.0 + 4.0j], [0.0], [2.5], Deviation(1, 0, 5.0, (0,), 2.0, (0,))),
+    ],
+    ids=["two places", "equal", "empty", "number", "at the bound", "complex"],
+)  # fmt: skip
+def test_the_largest_difference_and_the_largest_share(found, expected, bound, result):
+    assert judged(found, expected, bound) == result
 
 
 @pytest.mark.parametrize("value", [INF, -INF, NAN])
-def test_the_same_nonfinite_value(value):
-    assert judged([value, 1.0], [value, 2.0], [0.0, 2.0]) == Deviation(0, 0, 1.0, (1,), 0.5, (1,))
-
-
-@pytest.mark.parametrize(
-    ("found", "expected"),
-    [(NAN, 1.0), (1.0, NAN), (INF, 1.0), (1.0, -INF), (INF, -INF), (NAN, INF), (INF, NAN)],
-)
-def test_another_nonfinite_value(found, expected):
-    assert judged([0.0, found], [0.0, expected], [1.0, 1.0]) == Deviation(
-        1, 0, INF, (1,), INF, (1,)
-    )
-
-
-@pytest.mark.parametrize("found", [NAN, INF, 1e300])
-def test_an_infinite_bound_accepts_any_value(found):
-    assert judged([found, 1.0], [0.0, 3.0], [INF, 2.0]) == Deviation(0, 1, 2.0, (1,), 1.0, (1,))
+def test_nonfinite_values(value):
+    same = judged([value, 1.0], [value, 2.0], [0.0, 2.0])
+    assert same == Deviation(0, 0, 1.0, (1,), 0.5, (1,))
+    for other in {1.0, INF, NAN} - {value}:
+        for found, expected in ((value, other), (other, value)):
+            out = Deviation(1, 0, INF, (1,), INF, (1,))
+            assert judged([0.0, found], [0.0, expected], [1.0, 1.0]) == out
+    unbounded = judged([value, 1.0], [0.0, 3.0], [INF, 2.0])
+    assert unbounded == Deviation(0, 1, 2.0, (1,), 1.0, (1,))
 
 
 def test_a_difference_with_a_bound_of_zero():
     found = judged([1.0, 1.0 + 1e-15], [1.0, 1.0], [0.0, 0.0])
     assert (found.n_exceeding, found.worst) == (1, (1,))
     assert 1.0 < found.share < INF
-
-
-def test_complex_numbers():
-    assert judged([3.0 + 4.0j], [0.0], [2.5]) == Deviation(1, 0, 5.0, (0,), 2.0, (0,))
 
 
 def test_the_dtype_of_the_bounds_is_that_of_the_shares():
