@@ -21,20 +21,17 @@ class Spy(np.ndarray):
     outside: list[str] = []  # noqa: RUF012 (of the class, on purpose)
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
-        self._note(ufunc)
-        results = options.get("out")
-        if results is not None:
-            options["out"] = bare(results)
-        found = getattr(ufunc, method)(*bare(inputs), **options)
-        return spied(found) if results is None else results[0]
+        return self.recorded(ufunc, getattr(ufunc, method), inputs, options)
 
     def __array_function__(self, function, _, args, options):
-        self._note(function)
-        return spied(function(*bare(args), **options))
+        return self.recorded(function, function, args, options)
 
-    def _note(self, function):
+    def recorded(self, function, call, args, options):
         if not getattr(Spy.current, "is_entered", False):
             Spy.outside.append(function.__name__)
+        if "out" in options:
+            options["out"] = bare(options["out"])
+        return spied(call(*bare(args), **options))
 
 
 def bare(value):
@@ -52,8 +49,7 @@ def spied(value):
 def spies(monkeypatch):
     @contextmanager
     def enter(_):
-        before = getattr(Spy.current, "is_entered", False)
-        Spy.current.is_entered = True
+        before, Spy.current.is_entered = getattr(Spy.current, "is_entered", False), True
         try:
             yield
         finally:
@@ -62,13 +58,6 @@ def spies(monkeypatch):
     monkeypatch.setattr(Spy, "outside", [])
     for module in ("networks.dense", "inference.chunks"):
         monkeypatch.setattr(f"xpnet.{module}.current_device", enter)
-
-
-def network(n_out, output):
-    arrays = {"W1": np.ones((4, 5), "f4"), "b1": np.ones(5, "f4")}
-    arrays |= {"W2": np.ones((5, n_out), "f4"), "b2": np.ones(n_out, "f4")}
-    spies = {name: spied(x) for name, x in arrays.items()}
-    return xpnet.Network.from_arrays(spies, output=output)
 
 
 CALLS = {
@@ -81,16 +70,17 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("n_out", [1, 3])
-@pytest.mark.parametrize("output", ["logits", "probabilities"])
+@pytest.mark.parametrize(("n_out", "output"), [(1, "logits"), (3, "probabilities"), (3, "logits")])
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_each_thread_enters_the_device(n_out, output, call):
-    net, x = network(n_out, output), spied(np.ones((5, 4), "f4"))
+    arrays = {"W1": np.ones((4, 5), "f4"), "b1": np.ones(5, "f4")}
+    arrays |= {"W2": np.ones((5, n_out), "f4"), "b2": np.ones(n_out, "f4")}
+    arrays = {name: spied(x) for name, x in arrays.items()}
+    net, x = xpnet.Network.from_arrays(arrays, output=output), spied(np.ones((5, 4), "f4"))
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(lambda _: call(net, x), range(6)))
     assert Spy.outside == []
-    for result in found:
-        assert len(result) == 5
+    assert [len(result) for result in found] == [5] * 6
 
 
 def test_the_spy_records():
