@@ -455,47 +455,11 @@ def test_options_are_no_arguments():
     assert_parity(lambda x, bound: x * bound, X, bound=2.0)
 
 
-def increase(x):
-    x += 1.0
-    return x
-
-
-def test_a_function_may_be_meant_to_change_an_argument(xp_backend):
-    names = [xp_backend.name, "array-api-strict"]
-    for mutates in ([0], 0):
-        parity(mutates=mutates, lazy=False, backends=names)(increase, X)
-    wrong = only_on("strict", increase, lambda x: x + 1.0)
-    assert_fails(
-        "argument 1 is wrong: 35 of 35 values out of bound", wrong, X, mutates=[0], lazy=False
-    )
-
-
 def test_functions_with_random_results_are_rejected():
     rng = np.random.default_rng(0)
     assert_fails(
         r"^the function is not deterministic: two calls on nu", lambda x: x + rng.normal(), X
     )
-
-
-def fails(x):
-    msg = f"always, with {x.shape}"
-    raise ValueError(msg)
-
-
-def test_an_exception_may_be_expected(xp_backend):
-    parity(raises=(TypeError, ValueError), backends=[xp_backend.name, "numpy"])(fails, X)
-    assert_fails("on numpy, the function must raise KeyError; got Value", fails, X, raises=KeyError)
-    assert_fails(
-        "on numpy, the function must raise KeyError; got a re", softmax, X, raises=KeyError
-    )
-    assert_fails(
-        r"strict.*: the function must raise ValueError; got a re",
-        only_on("strict", fails, softmax),
-        X,
-        raises=ValueError,
-    )
-    mixed = only_on("strict", fails, lambda x: x.nothing)
-    assert_fails("must raise ValueError; got AttributeError: ", mixed, X, raises=ValueError)
 
 
 @pytest.mark.parametrize("expected", [X * 2.0, lambda x: x * 2.0], ids=["array", "function"])
@@ -576,9 +540,6 @@ def test_a_failure_on_numpy_in_a_sweep_is_a_fault():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"raises": "ValueError"}, TypeError, "`raises` must be a class of .*; got 'ValueError'"),
-        ({"mutates": (3,)}, ValueError, r"`mutates` must hold positions, or .*; got \(3,\)"),
-        ({"mutates": "x"}, ValueError, "`mutates` must hold positions, or .*; got 'x'"),
         ({"expected": X, "dtypes": "float"}, ValueError, "`expected` must be a function where sw"),
         ({"bound": X * X, "shapes": "0d"}, ValueError, "`bound` must fit the result's shape"),
     ],
@@ -747,7 +708,7 @@ def test_a_failure_of_the_expected_function_is_named():
 
 
 def test_a_function_that_returns_nothing_is_rejected():
-    with pytest.raises(TypeError, match="`function` must return a result, or change arguments"):
+    with pytest.raises(TypeError, match="`function` must return a result; got None"):
         parity(backends=STRICT)(lambda x: (None, x.sum() and None), X)
 
 
@@ -800,19 +761,6 @@ def test_a_batch_holds_two_entries():
     )
 
 
-def test_a_changed_argument_has_a_bound():
-    def exponential(x):
-        x[...] = array_namespace(x).exp(x)
-
-    slightly = only_on("strict", lambda x: x.shape, lambda x: x.__setitem__(..., x * (1 + 1e-7)))
-
-    def rounded_differently(x):
-        exponential(x)
-        slightly(x)
-
-    parity(mutates=0, lazy=False, backends=STRICT)(rounded_differently, X)
-
-
 def test_a_dtype_among_the_arguments_decides_beside_arrays_of_another_one():
     def filled(x, dtype):
         return array_namespace(x).full_like(x, 2.0, dtype=dtype)
@@ -823,24 +771,6 @@ def test_a_dtype_among_the_arguments_decides_beside_arrays_of_another_one():
     message = "must be of dtype float32; got float64"
     wrong = lambda x, dtype: filled(x, dtype) if array_namespace(x) is np else other(x)  # noqa: E731
     assert_fails(message, wrong, X.astype(float), keywords={"dtype": np.float32})
-
-
-def test_errors_of_this_kit_are_not_what_a_function_must_raise():
-    def reads(x):
-        if bool(array_namespace(x).any(x < 0)):
-            raise RuntimeError
-        return x
-
-    assert_fails("values were read inside the function", reads, X, raises=RuntimeError)
-    parity(raises=RuntimeError, lazy=False, backends=STRICT)(reads, X)
-
-    def converts(x):
-        if np.any(np.asarray(x) < 0):
-            raise RuntimeError
-
-    assert_fails(
-        "must raise RuntimeError; got RuntimeError: Can't", converts, X, raises=RuntimeError
-    )
 
 
 def test_a_computation_of_dask_is_found_although_the_function_catches_errors():

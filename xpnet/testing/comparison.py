@@ -100,10 +100,6 @@ class Parity:
         ``"sign"``: each column (of a 1-d result: everything) may have the opposite sign, or phase.
         ``"order"``: the numbers along the last axis may be in any order. A function is applied to
         both NumPy arrays.
-    raises : exception or tuple of exceptions, optional
-        The function must raise one of them on every backend.
-    mutates : iterable of int or str, optional
-        Positions, from 0, or keywords of the arguments that the function changes in place.
     bound : float or array_like, optional
         Largest allowed error of floating-point results: a number of ULP of the result's dtype, or
         an array or list of absolute errors (times 2^29 on a device without float64).
@@ -149,8 +145,6 @@ class Parity:
 
     expected: Any = None
     compare: str | Callable[[Any], Any] | None = None
-    raises: type[BaseException] | tuple[type[BaseException], ...] | None = None
-    mutates: int | str | Iterable[int | str] = ()
     bound: Any = None
     operations: int | None = None
     rtol: float | None = None
@@ -168,14 +162,10 @@ class Parity:
         if floating is not None and floating not in _DTYPES:
             msg = f"`dtype` must be one of {', '.join(_DTYPES)}; got {self.dtype!r}"
             raise ValueError(msg)
-        compare, raises = self.compare, self.raises
+        compare = self.compare
         if not (compare is None or callable(compare) or compare in {"sign", "order"}):
             msg = f"`compare` must be 'sign', 'order' or a function; got {compare!r}"
             raise ValueError(msg)
-        classes = raises if isinstance(raises, tuple) else (raises,)
-        if raises is not None and not (classes and all(isinstance(x, type) for x in classes)):
-            msg = f"`raises` must be a class of exceptions or a tuple of them; got {raises!r}"
-            raise TypeError(msg)
 
     def __call__(self, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> None:
         """Assert that a function gives the same results on every library and device."""
@@ -206,8 +196,6 @@ def _compare(
             dtype=None if options.dtype is None else _DTYPES[dtype_name(options.dtype)],
             expected=options.expected,
             compare=options.compare,
-            raises=options.raises,
-            mutates=_labels(options.mutates, given),
             longest=max((n for x in given.arrays for n in x.shape), default=1),
         ),
         Laziness.of(function, lazy, options.allow_dask_compute),
@@ -252,14 +240,3 @@ def _check_call(function: Any, keywords: Mapping[str, Any]) -> None:
     if wrong and not any(x.kind == x.VAR_KEYWORD for x in takes):
         msg = f"an option is given by parity({wrong[0]}=...)(function, ...); the function has none"
         raise TypeError(msg)
-
-
-def _labels(mutates: Any, arguments: Arguments) -> tuple[str, ...]:
-    """Return the labels of the arguments that a function changes."""
-    given = (mutates,) if isinstance(mutates, int | str) else tuple(mutates)
-    labels = tuple(f"`{x}`" if isinstance(x, str) else f"argument {x + 1}" for x in given)
-    known = {label.partition("[")[0] for label in arguments.labels}
-    if not known.issuperset(labels):
-        msg = f"`mutates` must hold positions, or keywords, of arrays; got {mutates!r}"
-        raise ValueError(msg)
-    return labels
