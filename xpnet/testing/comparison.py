@@ -63,7 +63,7 @@ def assert_parity(function: Callable[..., Any], /, *arguments: Any, **keywords: 
     Warns
     -----
     UserWarning
-        If a bound from a count of operations detects gross faults only, `bound` is below 0.01 ULP,
+        If the default bound detects gross faults only, `bound` is below 0.01 ULP,
         or the function fails on ``array-api-strict:strictest`` alone, but is lazy on JAX and Dask.
 
     Notes
@@ -102,13 +102,11 @@ class Parity:
         both NumPy arrays.
     bound : float or array_like, optional
         Largest allowed error of floating-point results: a number of ULP of the result's dtype, or
-        an array or list of absolute errors (times 2^29 on a device without float64).
-    operations : int, optional
-        Number n of operations per number of the result: the bound is
-        ``8 * sqrt(n) * eps * scale``, where ``eps`` belongs to the result's dtype and
+        an array or list of absolute errors (times 2^29 on a device without float64). By default
+        the bound is ``8 * sqrt(n) * eps * scale``, where ``eps`` belongs to the result's dtype,
         ``scale`` is the largest finite magnitude among the result and the floating-point arrays
-        (or all arrays, if all are integers). Of the default bound, n is the length of the longest
-        axis, or the count of an argument's numbers for each number of the result, if that is more.
+        (or all arrays, if all are integers), and n is the length of the longest axis, or the
+        count of an argument's numbers for each number of the result, if that is more.
     rtol, atol : float, optional
         The bound is ``atol + rtol * abs(expected)``. One that is not given is 0; `rtol` is at
         least ``4 * eps`` of the dtype. Without any bound, the setting ``xp_rtol`` holds.
@@ -146,7 +144,6 @@ class Parity:
     expected: Any = None
     compare: str | Callable[[Any], Any] | None = None
     bound: Any = None
-    operations: int | None = None
     rtol: float | None = None
     atol: float | None = None
     dtype: Any = None
@@ -178,9 +175,9 @@ def _compare(
 ) -> None:
     __tracebackhide__ = True
     _check_call(function, keywords)
-    bounds = options.bound, options.operations, options.rtol, options.atol
+    bounds = options.bound, options.rtol, options.atol
     if all(x is None for x in bounds):
-        bounds = None, None, RUN.options.get("rtol"), None
+        bounds = None, RUN.options.get("rtol"), None
     tolerance = Tolerance(*bounds)
     chosen = options.backends
     names = selected_backends() if chosen is None else select_backends(chosen)

@@ -21,26 +21,22 @@ class AllowedError:
 
     error: NDArray[Any]  # float64, in the shape of the result
     words: str  # origin of the error, for messages
-    # Whether the error follows from a count of operations, and is a large part of the largest
-    # result or of the median magnitude.
+    # Whether the error follows from a count, and is a large part of the median magnitude.
     is_coarse: bool = False
 
 
 class Tolerance:
-    """Tolerance of `assert_parity`: ULP, absolute errors, a count of operations, or `rtol`."""
+    """Tolerance of `assert_parity`: ULP, absolute errors, `rtol`, or a count of numbers."""
 
-    def __init__(
-        self, bound: Any = None, operations: Any = None, rtol: Any = None, atol: Any = None
-    ) -> None:
+    def __init__(self, bound: Any = None, rtol: Any = None, atol: Any = None) -> None:
         is_relative = None if rtol is None and atol is None else True
-        kinds = {"bound": bound, "operations": operations, "rtol` or `atol": is_relative}
+        kinds = {"bound": bound, "rtol` or `atol": is_relative}
         given = [name for name, value in kinds.items() if value is not None]
         if len(given) > 1:
             msg = f"`{given[0]}` and `{given[1]}` must not both be given; got both. Each is a bound"
             raise TypeError(msg)
         self.is_default = not given
         is_ulp = isinstance(bound, int | float | np.number) and not isinstance(bound, bool)
-        self._n = None if operations is None else _checked_number(operations, "operations", 1)
         self._ulp = _checked_number(bound, "bound") if is_ulp else None
         self._errors = None if bound is None or is_ulp else _checked_errors(bound)
         self._is_relative = is_relative
@@ -89,10 +85,9 @@ class Tolerance:
         # Of a sum over several axes, each result is made of more numbers than that.
         per_result = max((x.size // max(1, exact.size) for x in arrays), default=1)
         # Rounding errors of n operations: Higham and Mary, DOI 10.1137/18M1226312.
-        n = self._n or max(longest, per_result)
+        n = max(longest, per_result)
         scale = max(map(_magnitude, (*floating, exact)))
-        words = "the longest axis" if longest >= per_result else "numbers of each result"
-        word = "operations" if self._n else words
+        word = "the longest axis" if longest >= per_result else "numbers of each result"
         words = f"8 * sqrt(n) * eps * scale, n = {n:g} ({word}), eps = {eps:.3g}, scale = {scale:g}"
         error = 8 * math.sqrt(n) * eps * scale
         typical = _median_magnitude(exact)
@@ -169,14 +164,14 @@ def _median_magnitude(x: NDArray[Any]) -> float:
     return float(np.median(sizes)) if sizes.size else 0.0
 
 
-def _checked_number(value: Any, name: str, least: int = 0) -> float:
+def _checked_number(value: Any, name: str) -> float:
     """Return a finite number; 0 for None."""
     number = 0.0 if value is None else value
     if isinstance(number, bool) or not isinstance(number, int | float | np.number):
         msg = f"`{name}` must be a number; got {type(value).__name__}"
         raise TypeError(msg)
-    if not least <= number < math.inf:
-        msg = f"`{name}` must be finite, {least} or more; got {value}"
+    if not 0 <= number < math.inf:
+        msg = f"`{name}` must be finite, 0 or more; got {value}"
         raise ValueError(msg)
     return float(number)
 
