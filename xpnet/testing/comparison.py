@@ -96,10 +96,9 @@ class Parity:
     expected : array_like or callable, optional
         Independent results, or a function of the NumPy arguments that returns them. Without it,
         the reference is the function itself, whose mistakes on NumPy remain undetected.
-    compare : {"sign", "order"} or callable, optional
-        ``"sign"``: each column (of a 1-d result: everything) may have the opposite sign, or phase.
-        ``"order"``: the numbers along the last axis may be in any order. A function is applied to
-        both NumPy arrays.
+    compare : callable, optional
+        Applied to both NumPy arrays before they are compared, for example `numpy.abs`, if results
+        may differ in sign, or `numpy.sort`, if they may be in any order.
     bound : float or array_like, optional
         Largest allowed error of floating-point results: a number of ULP of the result's dtype, or
         an array or list of absolute errors (times 2^29 on a device without float64). By default
@@ -142,7 +141,7 @@ class Parity:
     """
 
     expected: Any = None
-    compare: str | Callable[[Any], Any] | None = None
+    compare: Callable[[Any], Any] | None = None
     bound: Any = None
     rtol: float | None = None
     atol: float | None = None
@@ -159,10 +158,9 @@ class Parity:
         if floating is not None and floating not in _DTYPES:
             msg = f"`dtype` must be one of {', '.join(_DTYPES)}; got {self.dtype!r}"
             raise ValueError(msg)
-        compare = self.compare
-        if not (compare is None or callable(compare) or compare in {"sign", "order"}):
-            msg = f"`compare` must be 'sign', 'order' or a function; got {compare!r}"
-            raise ValueError(msg)
+        if not (self.compare is None or callable(self.compare)):
+            msg = f"`compare` must be a function of an array; got {self.compare!r}"
+            raise TypeError(msg)
 
     def __call__(self, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> None:
         """Assert that a function gives the same results on every library and device."""

@@ -29,7 +29,7 @@ class Options:
     tolerance: Tolerance
     dtype: str | None = None  # of floating-point results
     expected: Any = None  # independent results, or a function of the arguments that returns them
-    compare: Any = None  # "sign", "order", or a function that is applied to both sides
+    compare: Any = None  # a function that is applied to both sides
     longest: int = 1  # axis of the arguments as given, which bounds of all variants count
 
 

@@ -126,24 +126,10 @@ def describe_deviation(
 def canonical(
     values: NDArray[Any], exact: NDArray[Any], compare: Any
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return a result and the expected one in a form that may be compared number by number.
-
-    `compare` is "sign", "order", a function that is applied to both, or None.
-    """
+    """Return a result and the expected one in a form that may be compared number by number."""
     if compare is None:
         return values, exact
-    if compare == "sign":  # of each column; of complex numbers, the phase
-        axis = -2 if exact.ndim > 1 else None
-        with np.errstate(all="ignore"):
-            product = np.sum(np.conj(values) * exact, axis=axis, keepdims=True)
-            phase = np.where(product == 0, 1, product / np.abs(product))
-        return np.asarray(values * phase), exact
-    function = _in_order if compare == "order" else compare
-    return np.asarray(function(values)), np.asarray(function(exact))
-
-
-def _in_order(x: NDArray[Any]) -> NDArray[Any]:
-    return np.sort(x, axis=-1) if x.ndim else x
+    return np.asarray(compare(values)), np.asarray(compare(exact))
 
 
 def spacing(exact: Any, dtype: str) -> Any:
