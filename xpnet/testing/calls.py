@@ -16,7 +16,6 @@ from xpnet.testing.arguments import Arguments
 from xpnet.testing.backends import Backend, open_backend
 from xpnet.testing.built_in import STRICTEST
 from xpnet.testing.check_backend import check_backend
-from xpnet.testing.laziness import LAZY_HINT, Laziness
 from xpnet.testing.marks import Verdicts
 from xpnet.testing.outcomes import BackendOutcome, Call, name_of
 from xpnet.testing.reference import ROUNDED, Options, Reference, rounded
@@ -35,7 +34,7 @@ class Comparison:
 
     function: Callable[..., Any]
     options: Options
-    laziness: Laziness
+    lazy: frozenset[str]  # libraries on which the function must not depend on values
     names: tuple[str, ...]
     verdicts: Verdicts  # of the marks of the running test
     warnings: list[str] = field(default_factory=list)
@@ -64,7 +63,6 @@ class Comparison:
                     outcomes[name] = self._outcome(name, reference, variant)
         if not variant:
             self._check_others(outcomes)
-        self._forgive_strictest(outcomes)
         for x in [x for x in outcomes.values() if x.faults and x.backend in self.verdicts.xfailed]:
             reason = f"expected failure: {self.verdicts.xfailed[x.backend]}"
             outcomes[x.backend] = replace(x, faults=(), skipped=reason, error=None)
@@ -148,18 +146,17 @@ class Comparison:
             if any(_is_beyond(x, backend) for x in reference.arguments.arrays):
                 lacking = "it has no 64-bit integers, which the arguments need"
                 return BackendOutcome(name, skipped=lacking)
-            outcome = check_backend(backend, reference, self.laziness, is_variant=bool(variant))
+            outcome = check_backend(backend, reference, self.lazy, is_variant=bool(variant))
             flushes = backend.library == "jax" or not backend.is_cpu
             if not (variant == "subnormal" and outcome.faults and flushes):
                 return outcome
             # GPUs and JAX may treat subnormal arguments as zero.
             flushed = Reference(self.function, reference.arguments.map(_flushed), self.options)
-            other = check_backend(backend, flushed, self.laziness, is_variant=True)
+            other = check_backend(backend, flushed, self.lazy, is_variant=True)
             return outcome if other.faults else other
 
     def _reason_left_out(self, name: str) -> str | None:
-        is_unread = name == STRICTEST and "array-api-strict" not in self.laziness.libraries
-        if is_unread or (name == "torch:meta" and self.laziness.allows_values):
+        if name == STRICTEST and "array-api-strict" not in self.lazy:
             return "the function need not be lazy"
         return self.verdicts.skipped.get(name) or unavailable_reason(name)
 
@@ -177,20 +174,6 @@ class Comparison:
             rule = "a library besides NumPy to compare with"
             msg = f"assert_parity must have {rule}; got none ({found})"
             raise RuntimeError(msg)
-
-    def _forgive_strictest(self, outcomes: dict[str, BackendOutcome]) -> None:
-        """Turn faults of the strictest backend alone into a warning, if lazy libraries agree."""
-        strictest = outcomes.get(STRICTEST)
-        others = [x for name, x in outcomes.items() if name != STRICTEST]
-        is_lazy = {"jit", "lazy"} <= {check for x in others for check in x.checks}
-        if strictest is None or not is_lazy or any(x.faults for x in others):
-            return
-        if strictest.faults and all(LAZY_HINT in fault for fault in strictest.faults):
-            self.warnings.append(
-                f"{name_of(self.function)} fails on {STRICTEST} alone ({strictest.faults[0]}), but"
-                " runs under jax.jit and computes nothing on Dask"
-            )
-            outcomes[STRICTEST] = replace(strictest, faults=(), skipped=strictest.faults[0])
 
 
 @contextmanager

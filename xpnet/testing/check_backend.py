@@ -13,7 +13,8 @@ import numpy as np
 from xpnet.arrays.namespace import is_array
 from xpnet.testing.arguments import NUMBERS
 from xpnet.testing.backends import Backend
-from xpnet.testing.laziness import LAZY_HINT, Laziness, call_jitted, trace, without_values
+from xpnet.testing.built_in import STRICTEST
+from xpnet.testing.laziness import LAZY_HINT, call_jitted, trace, without_values
 from xpnet.testing.outcomes import BackendOutcome, error_line
 from xpnet.testing.reference import ExpectedResult, Reference, is_equal
 
@@ -33,14 +34,14 @@ _KIT: Final = str(Path(__file__).parent)
 
 
 def check_backend(
-    backend: Backend, reference: Reference, laziness: Laziness, *, is_variant: bool
+    backend: Backend, reference: Reference, lazy: frozenset[str], *, is_variant: bool
 ) -> BackendOutcome:
     """Return the outcome of a call on a backend, whose settings must be applied.
 
     In a variant of a sweep, JAX traces the function but does not compile it.
     """
     __tracebackhide__ = True
-    check = _Check(backend, reference, laziness)
+    check = _Check(backend, reference, lazy)
     escaped, raised = None, None
     try:
         faults = check.run(is_variant=is_variant)
@@ -51,15 +52,14 @@ def check_backend(
         is_lazy = is_of_jax or any(flag in str(error) for flag in flags)
         faults = [check.where + error_line(error) + f". {LAZY_HINT}" * is_lazy]
         escaped, raised = _line_of(error), error
-    return BackendOutcome(backend.name, tuple(faults), None, tuple(check.checks), escaped, raised)
+    return BackendOutcome(backend.name, tuple(faults), None, escaped, raised)
 
 
 class _Check:
-    """The steps of a call on one backend: the `checks` that were made."""
+    """The steps of a call on one backend."""
 
-    def __init__(self, backend: Backend, reference: Reference, laziness: Laziness) -> None:
-        self._backend, self._reference, self._laziness = backend, reference, laziness
-        self.checks: list[str] = []
+    def __init__(self, backend: Backend, reference: Reference, lazy: frozenset[str]) -> None:
+        self._backend, self._reference, self._lazy = backend, reference, lazy
         self.where = ""  # precedes the messages of faults
 
     def run(self, *, is_variant: bool) -> list[str]:
@@ -69,21 +69,18 @@ class _Check:
         arguments = reference.arguments.on(backend)
         made = arguments.arrays
         given = [x for _, x in arguments.leaves]
-        is_lazy = self._laziness.applies_to(backend)
+        is_lazy = backend.library in self._lazy
         context: contextlib.AbstractContextManager[list[str]] = contextlib.nullcontext([])
-        if is_lazy:
-            context = without_values(backend, self._laziness)
-        self.checks.append("lazy" if is_lazy and backend.library != "jax" else "eager")
+        if is_lazy and (backend.library == "dask" or backend.name == STRICTEST):
+            context = without_values(backend)
         with context as refused:
             leaves = arguments.call(reference.function)
-        # Without this check, Dask would have computed; other libraries raise an error themselves.
-        faults = refused[:1] if backend.library == "dask" else []
-        faults += [*self._faults_of_leaves(leaves), *self._faults_of_arguments(made)]
+        # The function may have caught the error.
+        faults = [*refused[:1], *self._faults_of_leaves(leaves), *self._faults_of_arguments(made)]
         after = [x for _, x in arguments.leaves]
         if len(after) != len(given) or any(x is not y for x, y in zip(after, given, strict=True)):
             faults.append("lists and dictionaries of arguments must not change; one has changed")
         if is_lazy and backend.library == "jax" and not faults:
-            self.checks.append("jit")
             self.where = "under jax.jit: "
             if is_variant:
                 trace(reference.function, arguments)

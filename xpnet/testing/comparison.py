@@ -12,7 +12,7 @@ import numpy as np
 from xpnet.arrays.namespace import dtype_name
 from xpnet.testing.arguments import Arguments
 from xpnet.testing.calls import Comparison
-from xpnet.testing.laziness import Laziness
+from xpnet.testing.laziness import lazy_libraries
 from xpnet.testing.marks import verdicts_of
 from xpnet.testing.reference import Options
 from xpnet.testing.registry import select_backends, selected_backends
@@ -63,8 +63,7 @@ def assert_parity(function: Callable[..., Any], /, *arguments: Any, **keywords: 
     Warns
     -----
     UserWarning
-        If the default bound detects gross faults only, `bound` is below 0.01 ULP,
-        or the function fails on ``array-api-strict:strictest`` alone, but is lazy on JAX and Dask.
+        If the default bound detects gross faults only, or `bound` is below 0.01 ULP.
 
     Notes
     -----
@@ -117,13 +116,10 @@ class Parity:
         or names) and shapes (``"0d,empty,batched"``).
     specials : bool, default False
         Whether to repeat it with NaN, infinities, negative zero and a subnormal number.
-    lazy : bool or set of str, optional
-        If true, the default without a setting ``xp_lazy``, the function must not depend on values:
-        it must run and agree under ``jax.jit``, compute nothing on Dask, and read no values on
-        ``array-api-strict:strictest``. A set holds some of ``{"jax", "dask", "array-api-strict"}``.
+    lazy : bool, optional
+        If true, the default, the function must not depend on values: it must run and agree under
+        ``jax.jit``, compute nothing on Dask, and read no values on ``array-api-strict:strictest``.
         Tags of array-api-extra's ``lazy_xp_function`` restrict the default.
-    allow_dask_compute : int, default 0
-        How often the function may compute Dask arrays.
     backends : str or iterable of str, optional
         Backends, as for ``--xp-backends``. The default is that option's selection, and without
         pytest all that are available. ``"all"`` includes those that are not on by default.
@@ -149,8 +145,7 @@ class Parity:
     dtypes: str | Iterable[str] | None = None
     shapes: str | Iterable[str] | None = None
     specials: bool = False
-    lazy: bool | Iterable[str] | None = None
-    allow_dask_compute: int = 0
+    lazy: bool | None = None
     backends: str | Iterable[str] | None = None
 
     def __post_init__(self) -> None:
@@ -183,7 +178,6 @@ def _compare(
         msg = f"`backends` must name at least one; got {chosen!r}"
         raise ValueError(msg)
     given = Arguments.of(arguments, keywords)
-    lazy = RUN.options.get("lazy", True) if options.lazy is None else options.lazy
     comparison = Comparison(
         function,
         Options(
@@ -193,7 +187,7 @@ def _compare(
             compare=options.compare,
             longest=max((n for x in given.arrays for n in x.shape), default=1),
         ),
-        Laziness.of(function, lazy, options.allow_dask_compute),
+        lazy_libraries(function, options.lazy),
         names,
         verdicts_of(RUN.marks, names),
     )

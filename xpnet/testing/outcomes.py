@@ -21,8 +21,6 @@ class BackendOutcome:
     backend: str
     faults: tuple[str, ...] = ()
     skipped: str | None = None  # the reason
-    # What was tested: "eager", "jit" (under `jax.jit`) or "lazy" (no values read).
-    checks: tuple[str, ...] = ()
     escaped: str | None = None  # "file.py:12", the line of the tested code that raised an error
     error: Exception | None = None
 
