@@ -9,15 +9,11 @@ from xpnet.testing.sweeps import sweep
 
 X = np.asarray([[0.1, -0.5], [2.0, 0.001]])
 INDEX = np.asarray([1, 0])
-TINY = 2.0**-1024
+ALL = {"dtypes": "float,int,complex,bool", "shapes": "0d,empty,batched", "specials": True}
 
 
 def variants(*arrays, **options):
     return dict(sweep(list(arrays), **options))
-
-
-def dtypes_of(arrays):
-    return [x.dtype.name for x in arrays]
 
 
 @pytest.mark.parametrize(
@@ -31,92 +27,71 @@ def dtypes_of(arrays):
     ids=["floats and an index", "integers", "booleans", "complex"],
 )
 def test_one_kind_of_arrays_is_cast(arrays, expected):
-    found = variants(*arrays, dtypes="float,int,complex,bool")
+    found = variants(*arrays, dtypes=ALL["dtypes"])
     for label, dtypes in expected.items():
-        assert dtypes_of(found[label]) == dtypes
+        assert [x.dtype.name for x in found[label]] == dtypes
 
 
 def test_labels_are_dtypes_shapes_and_special_values_in_this_order():
-    found = variants(X, dtypes="float,int,complex,bool", shapes="0d,empty,batched", specials=True)
-    assert list(found) == [
+    assert list(variants(X, **ALL)) == [
         *("float32", "int32", "int64", "uint8", "complex64", "complex128", "bool"),
-        *("0d", "empty", "batched", "nan", "inf", "-inf", "-0.0", "subnormal"),
+        *("0d", "empty", "batched", "nan", "inf", "-inf", "-0.0"),
     ]
 
 
 @pytest.mark.parametrize(
     ("x", "options"),
     [
-        (X, {"dtypes": ["float64"]}),
+        (X.astype("complex128"), {"dtypes": ["complex"], "labels": ["complex64"]}),
+        (X, {"dtypes": ["float", " float "], "shapes": "0d,0d", "labels": ["float32", "0d"]}),
         (np.asarray(2.0), {"shapes": "0d,empty"}),
         (np.zeros((0, 2)), {"shapes": "empty", "specials": True}),
         (INDEX, {"specials": True}),
-        (np.asarray([np.nan]), {"dtypes": "float64"}),
+        (np.asarray([np.nan]), {"dtypes": "float", "labels": ["float32"]}),
         (X, {}),
     ],
-    ids=["dtype", "0-d", "empty", "integers", "NaN", "nothing"],
+    ids=["complex", "repeated words", "0-d", "empty", "integers", "NaN", "nothing"],
 )
-def test_variants_equal_to_the_call_are_left_out(x, options):
-    assert variants(x, **options) == {}
-
-
-def test_repeated_words_give_one_variant():
-    found = sweep([X], dtypes=["float", " float32 "], shapes="0d,0d")
-    assert [label for label, _ in found] == ["float32", "0d"]
+def test_variants_equal_to_the_call_or_to_another_one_are_left_out(x, options):
+    labels = options.pop("labels", [])
+    assert list(variants(x, **options)) == labels
 
 
 @pytest.mark.parametrize(
-    ("x", "dtype", "expected"),
+    ("x", "dtypes", "expected"),
     [
-        ([0.2, -0.5], "int32", [20, -50]),
-        ([3.0, -700.0], "int64", [3, -700]),
-        ([0.25, 20.0], "int32", [0, 20]),
-        ([-255.0, 3.0], "uint8", [255, 3]),
-        ([510.0, -2.5], "uint8", [255, 2]),
-        ([np.nan, np.inf, -np.inf], "uint8", [0, 255, 255]),
-        ([np.nan, 1.0], "int64", [0, 1]),
-        ([1e300, -1e300], "int64", [2**63 - 1024, -(2**63) + 1024]),
-        ([-(2**63), 2**63 - 1], "int32", [-(2**31) + 1, 2**31 - 1]),
-        ([-(2**63), 2**63 - 1], "uint64", [2**63, 2**63]),
-        ([1e-9, 2e-9, np.inf], "int32", [10, 20, 2**31 - 1]),
-        ([1.0, -2.0, 4.0], "complex64", [1 + 2j, -2 - 1j, 4 + 0.5j]),
-        ([1.0 + 9j, -2.0 + 9j], "float32", [1.0, -2.0]),
-        ([1e300j, 1], "complex64", [complex(0, np.inf), 1]),
-        ([-0.5, 0.0, 0.25], "bool", [False, False, True]),
-        ([True, False], "complex128", [1, 0.5j]),
-        (0.25, "complex64", 0.25 + 0.125j),
-        (0.25, "int64", 25),
-        ([0.0, 0.0], "int32", [0, 0]),
+        ([0.6, -20.5], "int", {"int32": [1, -20], "int64": [1, -20], "uint8": [1, 20]}),
+        ([510.0, -2.5], "int", {"uint8": [255, 2]}),
+        ([np.nan, np.inf, -np.inf], "int", {"uint8": [0, 255, 255]}),
+        ([1e300, -1e300], "int", {"int64": [2**63 - 1024, -(2**63) + 1024]}),
+        ([-(2**63), 2**63 - 1], "int", {"int32": [-(2**31) + 1, 2**31 - 1]}),
+        ([1.0, -2.0, 4.0], "complex", {"complex64": [1 + 2j, -2 - 1j, 4 + 0.5j]}),
+        ([1.0 + 9j, -2.0 + 9j], "float", {"float32": [1.0, -2.0]}),
+        ([1e300j, 1], "complex", {"complex64": [complex(0, np.inf), 1]}),
+        ([-0.5, 0.0, 0.25], "bool", {"bool": [False, False, True]}),
+        ([True, False], "complex", {"complex128": [1, 0.5j]}),
+        (0.25, "complex", {"complex64": 0.25 + 0.125j}),
     ],
 )
-def test_values_stay_sensible(x, dtype, expected):
-    (found,) = variants(np.asarray(x), dtypes=dtype)[dtype]
-    assert found.dtype == dtype
-    np.testing.assert_array_equal(found, np.asarray(expected, dtype))
-
-
-def test_integers_keep_the_order_of_arrays():
-    lower, upper = variants(np.asarray([0.5]), np.asarray([2.0, 3.0]), dtypes="int32")["int32"]
-    np.testing.assert_array_equal(lower, [5])
-    np.testing.assert_array_equal(upper, [20, 30])
-
-
-def test_arrays_become_0d():
-    x, index, nothing = variants(X, INDEX, np.zeros((0, 2)), shapes="0d")["0d"]
-    assert (x.shape, x, index) == ((), 0.1, 1)
-    assert (nothing.shape, nothing) == ((), 0.0)
+def test_values_stay_sensible(x, dtypes, expected):
+    found = variants(np.asarray(x), dtypes=dtypes)
+    for dtype, values in expected.items():
+        assert found[dtype][0].dtype == dtype
+        np.testing.assert_array_equal(found[dtype][0], np.asarray(values, dtype))
 
 
 @pytest.mark.parametrize(
-    ("shapes", "expected"),
+    ("label", "shapes", "expected"),
     [
-        ([(3, 2), (2, 3)], [(0, 2), (2, 0)]),
-        ([(3, 3), (3,), (4,)], [(0, 0), (0,), (4,)]),
-        ([(), (3,)], [(), (0,)]),
+        ("0d", [(2, 2), (2,), (0, 2)], [(), (), ()]),
+        ("empty", [(3, 2), (2, 3)], [(0, 2), (2, 0)]),
+        ("empty", [(3, 3), (3,), (4,)], [(0, 0), (0,), (4,)]),
+        ("empty", [(), (3,)], [(), (0,)]),
+        ("batched", [(2, 3), (2, 3), (3,)], [(2, 2, 3), (2, 2, 3), (3,)]),
     ],
 )
-def test_axes_become_empty_together(shapes, expected):
-    found = variants(*map(np.ones, shapes), shapes="empty")["empty"]
+def test_shapes(label, shapes, expected):
+    found = variants(*map(np.ones, shapes), shapes=label)[label]
     assert [x.shape for x in found] == expected
 
 
@@ -124,14 +99,14 @@ def test_the_second_of_a_batch_is_reversed_and_halved():
     x, index = variants(X, INDEX, shapes=["batched"])["batched"]
     np.testing.assert_array_equal(x, [X, [[0.0005, 1.0], [-0.25, 0.05]]])
     assert index is INDEX
+    for x, other in ([5, 8], [4, 2]), ([True, True], [False, False]):
+        (found,) = variants(np.asarray(x), shapes="batched")["batched"]
+        np.testing.assert_array_equal(found, [x, other])
 
 
-@pytest.mark.parametrize(
-    ("label", "value"),
-    [("nan", np.nan), ("inf", np.inf), ("-inf", -np.inf), ("-0.0", -0.0), ("subnormal", TINY)],
-)
-def test_special_values_are_at_different_places(label, value):
-    arrays = [np.ones(3), INDEX, np.ones(3), np.ones(0), np.ones(1) * 1j]
+@pytest.mark.parametrize("label", ["nan", "inf", "-inf", "-0.0"])
+def test_special_values_are_at_different_places(label):
+    arrays, value = [np.ones(3), INDEX, np.ones(3), np.ones(0), np.ones(1) * 1j], float(label)
     first, index, second, empty, complex_ = variants(*arrays, specials=True)[label]
     np.testing.assert_array_equal(first, [1.0, value, 1.0])
     np.testing.assert_array_equal(second, [1.0, 1.0, value])
@@ -140,37 +115,20 @@ def test_special_values_are_at_different_places(label, value):
     assert (empty.size, complex_[0]) == (0, 1j)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_subnormal_numbers_fit_the_dtype(dtype):
-    (x,) = variants(np.ones(1, dtype), specials=True)["subnormal"]
-    assert 0 < x[0] < np.finfo(dtype).smallest_normal
-
-
 def test_the_given_arrays_do_not_change():
     arrays = [X.copy(), INDEX.copy(), np.asarray(3.0), np.asarray([1j])]
     for x in arrays:
         x.flags.writeable = False
     before = [x.tobytes() for x in arrays]
-    found = variants(
-        *arrays, dtypes="float,int,complex,bool", shapes="0d,empty,batched", specials=True
-    )
-    assert len(found) == 16
+    found = variants(*arrays, **ALL)
     for x, new in itertools.product(arrays, itertools.chain(*found.values())):
         assert new is x or not np.shares_memory(x, new)
     assert [x.tobytes() for x in arrays] == before
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"dtypes": "flot"}, "`dtypes` must be among float, int, .*; got 'flot'"),
-        ({"dtypes": ""}, "`dtypes` must be among float, int, .*; got ''"),
-        ({"dtypes": [np.int8]}, "`dtypes` must be among float, .*; got \"<class 'numpy.int8'>\""),
-        ({"dtypes": 3}, "`dtypes` must be among float, int, .*; got '3'"),
-        ({"shapes": "1d"}, "`shapes` must be among 0d, empty, batched; got '1d'"),
-        ({"shapes": [0]}, "`shapes` must be among 0d, empty, batched; got '0'"),
-    ],
+    "options", [{"dtypes": "flot"}, {"dtypes": "float32"}, {"dtypes": [np.int8]}, {"shapes": "1d"}]
 )
-def test_wrong_words_are_rejected_at_once(options, message):
-    with pytest.raises(ValueError, match=f"^{message}$"):
+def test_wrong_words_are_rejected_at_once(options):
+    with pytest.raises(ValueError, match=f"`{next(iter(options))}` must be among"):
         sweep([X], **options)

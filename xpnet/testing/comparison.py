@@ -112,10 +112,10 @@ class Parity:
         dtype of floating-point results, by default the widest of the floating-point arguments, or
         the library's default. Complex results have the complex dtype of the same precision.
     dtypes, shapes : str or iterable of str, optional
-        Sweeps: the call is repeated with the arrays in other dtypes (``"float,int,complex,bool"``
-        or names) and shapes (``"0d,empty,batched"``).
+        Sweeps: the call is repeated with the arrays in dtypes of other kinds
+        (``"float,int,complex,bool"``) and in other shapes (``"0d,empty,batched"``).
     specials : bool, default False
-        Whether to repeat it with NaN, infinities, negative zero and a subnormal number.
+        Whether to repeat it with NaN, infinities and negative zero.
     lazy : bool, optional
         If true, the default, the function must not depend on values: it must run and agree under
         ``jax.jit``, compute nothing on Dask, and read no values on ``array-api-strict:strictest``.
