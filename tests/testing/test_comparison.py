@@ -306,19 +306,6 @@ def test_other_bounds_cause_no_warning(x):
     parity(backends=["numpy", "torch"])(lambda x: x * 2.0, x)
 
 
-def test_advice_where_values_alone_are_wrong():
-    def precise(x):
-        return x + float(array_namespace(x).finfo(x.dtype).eps) * 1e9
-
-    message = assert_fails("fails on", precise, X)
-    *_, dtype, bound, own = message.splitlines()
-    assert dtype.startswith("No backend agrees with float64: does the function depend on the dtype")
-    assert bound == "If intermediate numbers are larger than arguments and result, give `bound`."
-    assert own == "The reference is the function itself on numpy; `expected` gives another one."
-    message = assert_fails("fails on", precise, X, bound=1)
-    assert message.splitlines()[-2:] == [dtype, own]
-
-
 def make_callable(**attributes):
     return type("Callable", (), {"__call__": lambda _, x: np.asarray(x), **attributes})()
 
@@ -330,11 +317,6 @@ def test_functions_are_named():
     names = {
         r"fails fails on": fails,
         r"partial of fails fails on": functools.partial(fails),
-        r"lambda x: np.asarray\(x\) \+ 0 fails on": lambda x: np.asarray(x) + 0,
-        r"lambda x: np.asarray\(x\) \+ 1 fails on": [lambda x: x, lambda x: np.asarray(x) + 1][1],
-        r"lambda x: np.asarray\(x\) \+ 2 fails on": functools.wraps(lambda x: np.asarray(x) + 2)(
-            make_callable()
-        ),
         r"<lambda> fails on": make_callable(__name__="<lambda>"),
         r"Callable fails on": make_callable(),
     }
@@ -567,17 +549,6 @@ def test_result_objects_are_compared_by_their_fields():
     assert_fails(r"must return results \.left, \.right, as on numpy; got results \[0\]", pair, X)
 
 
-def test_result_objects_of_scipy_have_additional_fields():
-    bunch = pytest.importorskip("scipy._lib._bunch")
-    made = bunch._make_tuple_bunch("Test", ["statistic"], ["df"])  # noqa: SLF001
-
-    def test(x):
-        df = x[0, 0] + (1.0 if "strict" in array_namespace(x).__name__ else 0.0)
-        return made(x, df=df)
-
-    assert_fails(r"result\.df is wrong", test, X)
-
-
 def test_functions_that_create_arrays():
     def grid(n, xp, device=None, dtype=None):
         return xp.linspace(0.0, 1.0, n, device=device, dtype=dtype)
@@ -637,11 +608,6 @@ def test_a_failure_in_all_variants_is_named_once():
     )
 
 
-def test_the_advice_about_bounds_is_for_wrong_values_alone():
-    message = assert_fails("fails on", lambda x: x[0, ...], [1.0, 2.0], shapes="empty")
-    assert "bound`" not in message
-
-
 def test_backends_that_ran_no_variant_are_not_right():
     message = assert_fails("fails on", lambda x: x / x.shape[0], X, shapes="0d")
     assert "It is right" not in message
@@ -652,7 +618,7 @@ def test_expected_failures_are_not_called_right():
     mark = ("xfail_xp_backends", ("array-api-strict:device1",), {})
     with use(marks=(mark,)), pytest.raises(AssertionError) as caught:
         parity(backends=STRICT)(wrong, X)
-    assert str(caught.value).splitlines()[-3] == "It is right on numpy."
+    assert str(caught.value).splitlines()[-1] == "It is right on numpy."
     assert "device1" not in str(caught.value)
 
 

@@ -103,10 +103,7 @@ class Arguments:
 
 
 def leaves_of(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield path and value of everything in nested lists, tuples, mappings and result objects.
-
-    Result objects are named tuples and dataclasses; of SciPy's, the additional fields, too.
-    """
+    """Yield path and value of everything in nested lists, tuples, mappings and dataclasses."""
     if isinstance(value, Mapping):
         parts = [(f"[{key!r}]", x) for key, x in value.items()]
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -114,8 +111,7 @@ def leaves_of(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         parts = [(f".{name}", getattr(value, name)) for name in names]
     elif isinstance(value, tuple | list):
         parts = [(f"[{i}]", x) for i, x in enumerate(value)]
-        if fields := getattr(value, "_fields", ()):
-            names = [*fields, *getattr(value, "_extra_fields", ())]
+        if names := list(getattr(value, "_fields", ())):
             parts = [(f".{name}", getattr(value, name)) for name in names]
     else:
         yield path, value

@@ -42,8 +42,8 @@ def assert_parity(function: Callable[..., Any], /, *arguments: Any, **keywords: 
     Parameters
     ----------
     function : callable
-        Returns arrays, numbers, strings, None, or tuples, lists, dictionaries, named tuples,
-        dataclasses and result objects of SciPy with them.
+        Returns arrays, numbers, strings, None, or tuples, lists, dictionaries, named tuples
+        and dataclasses with them.
     *arguments, **keywords
         Of the function. NumPy arrays and positional lists of numbers become arrays of each backend
         with the same dtype: ``[1.0, 2.0]`` is float64. On a device without float64 they are

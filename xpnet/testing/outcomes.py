@@ -1,10 +1,6 @@
 """Outcomes of `assert_parity` on each backend."""
 
-import ast
-import contextlib
 import functools
-import inspect
-import linecache
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -34,41 +30,15 @@ class Call:
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """Return a function's name; for a lambda its source, if that can be read."""
+    """Return a function's name."""
     if isinstance(function, functools.partial):
         return f"partial of {name_of(function.func)}"
-    name = str(getattr(function, "__name__", type(function).__name__))
-    return _source_of_lambda(function) or name if name == "<lambda>" else name
-
-
-def _source_of_lambda(function: Any) -> str | None:
-    """Return the source of a lambda; None if it was not read from a file."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    if code is None:  # of an object that has a lambda's name
-        return None
-    # Where its instructions begin: at the body, too, which tells two lambdas of a line apart.
-    starts = {(line, column) for line, _, column, _ in code.co_positions()}
-    places = _lambdas("".join(linecache.getlines(code.co_filename)))
-    return next((x for place, x in places if place in starts), None)
-
-
-@functools.lru_cache(maxsize=16)
-def _lambdas(source: str) -> list[tuple[tuple[int, int], str]]:
-    """Return the place of the body, and the source, of each lambda of a file."""
-    with contextlib.suppress(SyntaxError):
-        found = [x for x in ast.walk(ast.parse(source)) if isinstance(x, ast.Lambda)]
-        return [((x.body.lineno, x.body.col_offset), shortened(ast.unparse(x))) for x in found]
-    return []
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def error_line(error: BaseException, /) -> str:
     """Return an error's type and its message, without the middle if it is long."""
-    words = shortened(" ".join(str(error).split()))
+    words = " ".join(str(error).split())
+    if len(words) > _MAX_CHARACTERS:
+        words = f"{words[: _MAX_CHARACTERS // 2]} ... {words[-_MAX_CHARACTERS // 2 :]}"
     return f"{type(error).__name__}: {words}".removesuffix(": ").removesuffix(".")
-
-
-def shortened(words: str) -> str:
-    """Return a text without its middle, if it is long."""
-    if len(words) <= _MAX_CHARACTERS:
-        return words
-    return f"{words[: _MAX_CHARACTERS // 2]} ... {words[-_MAX_CHARACTERS // 2 :]}"

@@ -3,16 +3,14 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.deviation import deviation, ulp
 
-__all__ = ["OUT_OF_BOUND", "AllowedError", "Tolerance", "canonical", "describe_deviation"]
-
-OUT_OF_BOUND: Final = "values out of bound"  # in every message about values
+__all__ = ["AllowedError", "Tolerance", "canonical", "describe_deviation"]
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ def describe_deviation(
     in_ulp = f" ({off / float(spacing(exact[worst], dtype)):.3g} ULP)" if exact[worst] else ""
     distance = f", off by {off:.3g}{in_ulp}" if math.isfinite(off) else ""
     return (
-        f"{found.n_exceeding} of {actual.size} {OUT_OF_BOUND}, the worst{place}:"
+        f"{found.n_exceeding} of {actual.size} values out of bound, the worst{place}:"
         f" {actual[worst]:.9g} instead of {exact[worst]:.9g}{distance}"
         f", the bound is {allowed.error[worst]:.3g} ({allowed.words})"
     )
