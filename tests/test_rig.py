@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xpnet.arrays.namespace import array_namespace
-from xpnet.testing.comparison import parity
+from xpnet.testing import parity
 
 
 def converts_to_numpy(x):

@@ -41,7 +41,7 @@ import numpy as np
 import pytest
 from array_api_compat import array_namespace, device
 from functions import center, normalize, relu
-from xpnet.testing.comparison import assert_parity, parity
+from xpnet.testing import assert_parity, parity
 
 @pytest.mark.parametrize("function", [relu, normalize, center])
 def test_parity(function):

@@ -45,11 +45,6 @@ class Arguments:
         return [x for _, x in self.leaves if is_array(x)]
 
     @property
-    def labels(self) -> list[str]:
-        """For each array, its name in messages, such as ``"argument 2[0]"``."""
-        return [label for label, x in self.leaves if is_array(x)]
-
-    @property
     def dtypes(self) -> list[np.dtype[Any]]:
         """The dtypes of NumPy arrays, and those that are arguments themselves."""
         own = [x for _, x in self.leaves if isinstance(x, np.dtype)]

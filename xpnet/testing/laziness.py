@@ -11,10 +11,9 @@ from xpnet.arrays.namespace import is_array
 from xpnet.testing.arguments import Arguments
 from xpnet.testing.backends import Backend
 
-__all__ = ["LAZY_HINT", "call_jitted", "lazy_libraries", "trace", "without_values"]
+__all__ = ["LAZY_HINT", "lazy_libraries", "under_jit", "without_values"]
 
 LAZY_HINT: Final = "parity(lazy=False) allows the function to read values"
-_LIBRARIES: Final = frozenset({"jax", "dask", "array-api-strict"})
 _READS: Final = ("__bool__", "__complex__", "__float__", "__index__", "__int__")
 
 
@@ -23,14 +22,11 @@ def lazy_libraries(function: Callable[..., Any], lazy: Any) -> frozenset[str]:
 
     Tags of array-api-extra's ``lazy_xp_function`` restrict the default, None.
     """
-    if not (lazy is None or isinstance(lazy, bool)):
-        msg = f"`lazy` must be true or false; got {lazy!r}"
-        raise TypeError(msg)
-    tags = getattr(function, "_lazy_xp_function", {}) if lazy is None else {}
-    tags = tags if isinstance(tags, dict) else {}  # a mock has every attribute
-    libraries = set(() if lazy is False else _LIBRARIES)
-    libraries -= set() if tags.get("jax_jit", True) else {"jax", "array-api-strict"}
-    libraries -= {"dask", "array-api-strict"} if tags.get("allow_dask_compute") else set()
+    tags = getattr(function, "_lazy_xp_function", None)
+    libraries = set(() if lazy is False else ("jax", "dask", "array-api-strict"))
+    if lazy is None and isinstance(tags, dict):  # a mock has every attribute
+        libraries -= set() if tags.get("jax_jit", True) else {"jax", "array-api-strict"}
+        libraries -= {"dask", "array-api-strict"} if tags.get("allow_dask_compute") else set()
     return frozenset(libraries)
 
 
@@ -77,26 +73,22 @@ def _refusing(function: Callable[..., Any], words: str, refused: list[str]) -> C
     return refusing
 
 
-def call_jitted(function: Callable[..., Any], arguments: Arguments) -> list[tuple[str, Any]]:
-    """Return paths and leaves of a function's result under ``jax.jit``; only arrays are traced."""
-    traced, leaves = _traceable(function, arguments)
-    results = iter(importlib.import_module("jax").jit(traced)(arguments.arrays))
-    return [(path, next(results) if is_array(x) else x) for path, x in leaves]
+def under_jit(
+    function: Callable[..., Any], arguments: Arguments, *, is_compiled: bool
+) -> list[tuple[str, Any]]:
+    """Return paths and leaves of a function's result under ``jax.jit``; only arrays are traced.
 
-
-def trace(function: Callable[..., Any], arguments: Arguments) -> None:
-    """Run a function on JAX's tracers, which have no values, without compilation."""
-    importlib.import_module("jax").eval_shape(_traceable(function, arguments)[0], arguments.arrays)
-
-
-def _traceable(
-    function: Callable[..., Any], arguments: Arguments
-) -> tuple[Callable[[list[Any]], list[Any]], list[tuple[str, Any]]]:
-    """Return a function from arrays to arrays, and a list that its tracing fills with leaves."""
+    If the function is not compiled, it only runs on JAX's tracers, which have no values.
+    """
     leaves: list[tuple[str, Any]] = []
 
     def traced(arrays: list[Any]) -> list[Any]:
         leaves[:] = arguments.replace(arrays).call(function)
         return [x for _, x in leaves if is_array(x)]
 
-    return traced, leaves
+    jax = importlib.import_module("jax")
+    if not is_compiled:
+        jax.eval_shape(traced, arguments.arrays)
+        return []
+    results = iter(jax.jit(traced)(arguments.arrays))
+    return [(path, next(results) if is_array(x) else x) for path, x in leaves]

@@ -1,0 +1,517 @@
+"""assert_parity: correct functions, faults, and messages."""
+
+import math
+import unittest
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+from unittest import mock
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.arrays import libraries
+from xpnet.arrays.namespace import array_namespace as ns
+from xpnet.testing import assert_parity, check, parity
+from xpnet.testing.run_settings import use
+
+pytest.importorskip("array_api_strict")
+
+STRICT = ["numpy", "array-api-strict"]
+X = np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32)
+
+
+def softmax(x):
+    xp = ns(x)
+    e = xp.exp(x - xp.max(x, axis=-1, keepdims=True))
+    return e / xp.sum(e, axis=-1, keepdims=True)
+
+
+def only_on(library, right, wrong):
+    """Return a function that is wrong on one library."""
+    return lambda x: wrong(x) if library in ns(x).__name__ else right(x)
+
+
+WRONG = only_on("strict", lambda x: x * 1.0, lambda x: x + 1.0)
+
+
+def assert_fails(
+    message, function, *arrays, backends=STRICT, keywords=MappingProxyType({}), **options
+):
+    """Return the message of the failure of a wrong function; it must match a pattern."""
+    with pytest.raises(AssertionError, match=message) as caught:
+        parity(backends=backends, **options)(function, *arrays, **keywords)
+    return str(caught.value)
+
+
+def grid(n, xp, device=None, dtype=None):
+    return xp.linspace(0.0, 1.0, n, device=device, dtype=dtype)
+
+
+def fft(x):
+    return ns(x).fft.rfft(x)
+
+
+class Pair(NamedTuple):
+    """A result of two arrays."""
+
+    left: object
+    right: object
+
+
+@dataclass
+class Fit:
+    """A result of an array and a string."""
+
+    slope: object
+    words: str
+
+
+RIGHT = {
+    "float32": (softmax, [X]),
+    "float64": (softmax, [X.astype(float)]),
+    "several": (lambda x, y: x @ y, [X, X.T.copy()]),
+    "list": (lambda x: x + 1.0, [[1.0, 2.0]]),
+    "number": (lambda x, k: x * k, [X, 3]),
+    "big-endian": (lambda x: x + 1.0, [X.astype(">f4")]),
+    "scalar of NumPy": (lambda x, k: x * k, [X, np.float64(2)]),
+    "truth of NumPy": (lambda x, negate: -x if negate else x, [X, np.True_]),
+    "zero dimensions": (lambda x: x / 3.0, [np.asarray(1.0)]),
+    "empty": (lambda x: x * 2.0, [np.zeros((0, 3), "float32")]),
+    "integers": (lambda x: x + 1, [np.asarray([1, 2], "int32")]),
+    "wide sum": (lambda x: ns(x).sum(x), [np.arange(5, dtype="uint8")]),
+    "booleans": (lambda x: x > 0, [X]),
+    "index": (lambda x: ns(x).argmax(x, axis=-1), [X]),
+    "tuple": (lambda x: (x, x > 0), [X]),
+    "number out": (lambda x: x.shape[0], [X]),
+    "nan": (lambda x: x * 2.0, [np.asarray([math.inf, 1.0, math.nan], "float32")]),
+    "default float": (lambda x: ns(x).mean(x * 1.0), [[1.0, 2.0]]),
+    "complex": (lambda x: ns(x).exp(x), [X + 1j * X]),
+    "complex64": (lambda x: ns(x).abs(x), [(X + 1j * X).astype("complex64")]),
+    "complex result": (fft, [X]),
+    "list of arrays": (lambda xs: ns(*xs).concat(xs), [[X, X]]),
+    "None and a string": (lambda x, y, name: x if y is None and name else -x, [X, None, "relu"]),
+    "tuple of numbers": (lambda x, shape: ns(x).reshape(x, shape), [X, (7, 5)]),
+    "nested": (lambda x: {"a": (x, None), "b": ["relu", x.shape[0], {"c": x > 0}]}, [X]),
+    "result objects": (lambda x: Pair(x, Fit(x * 2.0, "fit")), [X]),
+    "class of a dtype": (lambda x, dtype: x * 1.0 if dtype else x, [X, np.float32]),
+    "a mock beside an array": (lambda x, y: x if y else -x, [X, mock.MagicMock()]),
+    "two dtypes": (lambda x, y: y * 2.0 if x.shape else y, [X.astype(float), X]),
+}
+
+
+def test_right_functions_pass(xp_backend, subtests):
+    for name, (function, arrays) in RIGHT.items():
+        with subtests.test(name):
+            parity(backends=[xp_backend.name, "numpy"])(function, *arrays)
+
+
+def test_right_functions_pass_with_no_backend_in_use(subtests):
+    for name, (function, arrays) in RIGHT.items():
+        with subtests.test(name):
+            assert_parity(function, *arrays)
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in multiply")
+def test_numbers_beyond_the_range_are_infinite(xp_backend):
+    x = np.asarray([1e30, -1e30, 1.0], "float32")
+    parity(bound=np.full(3, math.inf), backends=["numpy"])(lambda x: x * 1e30 * 1e-30, x)
+    parity(backends=[xp_backend.name])(lambda x: x * 1e30, x)
+
+
+def test_libraries_without_the_dtype_are_left_out():
+    pytest.importorskip("torch")
+    parity(backends=["numpy", "torch", "array-api-strict"])(WRONG, X.astype(np.float16))
+    widened = lambda x: ns(x).astype(x, ns(x).float64)  # noqa: E731
+    parity(dtype="float64", bound=1e9, backends=STRICT)(widened, X)
+
+
+def test_float64_is_rounded_on_devices_without_it():
+    # With the unrounded argument, the result would be off by 0.1.
+    x = np.asarray([0.1 + 2.0**-30])
+    parity(bound=[1e-3], backends=["array-api-strict:no_float64"])(lambda x: (x - 0.1) * 2.0**30, x)
+
+
+def test_integers_that_a_device_cannot_hold_leave_it_out(monkeypatch):
+    pytest.importorskip("jax")
+    monkeypatch.setattr(libraries, "_registered", {})
+    xpnet.register_library("jax-of-32-bits", "jax.numpy")
+    names = ["numpy", "jax-of-32-bits"]
+    parity(backends=names)(lambda x: x + 1, np.asarray([2**30]))
+    with pytest.raises(RuntimeError, match="64-bit integers"):
+        parity(backends=names)(lambda x: x, np.asarray([2**40]))
+
+
+def test_the_dtype_of_results_can_be_given():
+    def pixels(x):
+        return ns(x).astype(x, ns(x).float32) / 255.0
+
+    x = np.arange(4, dtype="uint8")
+    assert_fails(r"on numpy.* dtype float64; got float32.*parity\(dtype", pixels, x)
+    for dtype in ("float32", np.float32):
+        parity(dtype=dtype, backends=STRICT)(pixels, x)
+
+
+def test_float32_arguments_have_float32_errors():
+    widened = lambda x: ns(x).astype(x / 3.0, ns(x).float64)  # noqa: E731
+    parity(dtype="float64", backends=["array-api-strict:device1"])(widened, X)
+
+
+@pytest.mark.parametrize("options", [{"bound": 2}, {"bound": [1e-6]}, {"rtol": 1e-6}, {}])
+def test_each_bound_detects_larger_errors(options):
+    x = np.asarray([0.5, 1.0], "float32")
+    wrong = only_on("strict", lambda x: x, lambda x: x * (1.0 + 2.0**-15))
+    message = assert_fails("2 of 2 values out of bound", wrong, x, **options)
+    assert ", array-api-strict:device1, " in message
+    for right in ({"bound": np.full(2, 2.0**-15)}, {"rtol": 2.0**-15}, {"atol": 2.0**-15}):
+        parity(backends=STRICT, **right)(wrong, x)
+
+
+def test_the_message_names_every_backend_and_the_cause():
+    def wrong(x):
+        return x if ns(x) is np else np.asarray(x)
+
+    with pytest.raises(AssertionError) as caught:
+        parity(backends=STRICT)(wrong, X)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "wrong fails on 4 of 5 backends:"
+    # Backends with the same fault share a line.
+    assert lines[1].startswith("  array-api-strict, array-api-strict:strictest: the result must")
+    assert lines[2].startswith("  array-api-strict:device1: RuntimeError: Can")
+    assert "(test_check.py:" in lines[2]
+    assert lines[-1] == "It is right on numpy."
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+# The right and the wrong function, and the message.
+WRONG_KINDS = {
+    "tuple": (lambda x: x, lambda x: (x, x), "must return a single result"),
+    "number": (lambda x: x, lambda x: x.shape[0], "must be an array of .*; got int"),
+    "dtype": (lambda x: x, lambda x: x > 0, "must be of dtype float32; got bool"),
+    "shape": (lambda x: x, lambda x: x[:2, ...], r"must have shape \(5, 7\); got \(2, "),
+    "second result": (lambda x: (x, x > 0), lambda x: (x, x <= 0), r"result\[1\] is wrong: 35 of"),
+    "one result of two": (lambda x: (x, x), lambda x: (x,), r"must return results .0., .1., as"),
+    "another number": (lambda x: x.shape[0], lambda x: x.shape[1], "is wrong: .* 7 instead of 5"),
+    "array, not number": (lambda x: x.shape[0], lambda x: x, "must be 5, as on numpy; got an arr"),
+    "another key": (lambda x: {"a": x}, lambda x: {"a": x, "b": None}, r"got results .*, \['b'\]"),
+    "a list more": (lambda x: {"a": x}, lambda x: {"a": [x]}, r"got results \['a'\]\[0\]"),
+    "nested number": (lambda x: {"a": x}, lambda x: {"a": len(x.shape)}, r"result\['a'\] must be"),
+    "string": (lambda x: (x, "right"), lambda x: (x, "wrong"), r"result\[1\] must be 'right'"),
+    "field": (lambda x: Fit(x, ""), lambda x: Fit(x + 1.0, ""), r"result\.slope is wrong"),
+    "names": (lambda x: Pair(x, x), lambda x: (x, x), r"results \.left, \.right, as on numpy"),
+    "device": (lambda x: x, lambda x: ns(x).asarray(x, device=ns(x).Device("device1")), "device"),
+}
+
+
+@pytest.mark.parametrize(("right", "wrong", "message"), WRONG_KINDS.values(), ids=WRONG_KINDS)
+def test_other_kinds_of_results_fail(right, wrong, message):
+    assert_fails(
+        f"  array-api-strict, .*strictest: .*{message}", only_on("strict", right, wrong), X
+    )
+
+
+@pytest.mark.parametrize(
+    ("shift", "x", "other"),
+    [
+        (0.1, X, 1e30),  # a number
+        (0.02, np.tile(X, (400, 1)), np.arange(0, 2000, 7)),  # indices
+    ],
+    ids=["number", "indices"],
+)
+def test_the_default_bound_is_that_of_floating_point_arrays(shift, x, other):
+    def wrong(x, other):
+        y = (
+            ns(x).clip(x, -other, other)
+            if isinstance(other, float)
+            else ns(x).take(x, other, axis=0)
+        )
+        return y + shift if "strict" in ns(x).__name__ else y
+
+    assert_fails("out of bound", wrong, x, other)
+
+
+def test_the_bound_of_a_sum_over_all_axes_counts_all_its_numbers():
+    x, drift = np.full((60, 60), 0.1, "float32"), 2e-3  # less than 8 * sqrt(3600) * eps * 360
+    total = lambda x: ns(x).sum(x)  # noqa: E731
+    parity(backends=STRICT)(only_on("strict", total, lambda x: total(x) + drift), x)
+    assert_fails("n = 3600", only_on("strict", total, lambda x: total(x) + 15 * drift), x)
+
+
+def test_a_variant_of_one_number_has_the_bound_of_the_arguments():
+    off = 8 * 3 * 2.0**-52  # more than 8 * eps, the bound of one number
+    shifted = only_on("strict", lambda x: x * 1.0, lambda x: x * (1.0 + off))
+    parity(backends=STRICT, shapes="0d")(shifted, np.linspace(1.0, 1.2, 25))
+
+
+@pytest.mark.parametrize(
+    ("function", "x"),
+    [
+        (lambda x: x / 1e6, [1e6, 1.0]),
+        (lambda x: x + 1.0, [1e6, 1.0, 1.0]),
+        (lambda x: x - ns(x).mean(x, axis=0), np.random.default_rng(0).normal(1e4, 1.0, (100, 3))),
+    ],
+    ids=["small results", "one large number", "differences"],
+)
+def test_a_coarse_bound_causes_a_warning(function, x):
+    with pytest.warns(UserWarning, match="^the bound is coarse: .*`bound`") as caught:
+        parity(backends=STRICT)(function, np.asarray(x, "float32"))
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.full(3, 2.0**-126, "float32"),
+        np.zeros(3, "float32"),
+        np.arange(50, dtype="float16"),
+        np.concatenate([X[0], [300.0]], dtype="float32"),
+    ],
+    ids=["tiny", "zero", "float16", "large"],
+)
+def test_other_bounds_cause_no_warning(x):
+    pytest.importorskip("torch")
+    parity(backends=["numpy", "torch"])(lambda x: x * 2.0, x)
+
+
+def test_sweeps_without_effect_cause_a_warning():
+    with pytest.warns(UserWarning, match="sweeps change nothing"):
+        parity(specials=True, backends=STRICT)(lambda x: x + 1, np.arange(3))
+
+
+@pytest.mark.parametrize("library", ["numpy", "array_api_strict", "dask", "torch"])
+def test_arguments_must_not_change(library):
+    pytest.importorskip(library)
+
+    def wrong(x):
+        y = 2.0 * x
+        if library in ns(x).__name__:
+            x[0, ...] = 0.0
+        return y
+
+    x, name = X.copy(), library.replace("_", "-")
+    assert_fails(f"{name}.*: argument 1 must not change", wrong, x, backends=[*STRICT, name])
+    np.testing.assert_array_equal(x, X)
+
+
+def test_keyword_arguments_are_arrays_of_the_backend_too():
+    def scaled(x, *, weight, axis):
+        return ns(x, weight).sum(x * weight, axis=axis)
+
+    parity(backends=STRICT)(scaled, X, weight=X, axis=(0, 1))
+    wrong = lambda x, weight: weight.__setitem__(0, 0.0) or x  # noqa: E731
+    assert_fails("`weight` must not change", wrong, X, keywords={"weight": X})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda xs: xs.append(1), lambda xs: xs.__setitem__(0, xs[1])],
+    ids=["append", "replace"],
+)
+def test_containers_of_arguments_must_not_change(change):
+    assert_fails("one has changed", lambda xs: change(xs) or xs[1] * 1.0, [X, X])
+
+
+def test_a_failure_on_numpy_is_reported():
+    with pytest.raises(AssertionError, match="on numpy: ZeroDivisionError: division") as caught:
+        parity(backends=STRICT)(lambda x: x * (1 / 0), X)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_the_selection_of_backends_applies():
+    with use(backends=("numpy",)):
+        assert_parity(WRONG, X)
+    with use(backends=tuple(STRICT)), pytest.raises(AssertionError, match="1 of 2 b"):
+        assert_parity(WRONG, X)
+
+
+def test_numpy_alone_is_rejected(monkeypatch):
+    monkeypatch.setattr(check, "unavailable_reason", lambda name: None if name == "numpy" else "no")
+    with pytest.raises(RuntimeError, match=r"besides NumPy .*dask: no"):
+        parity(backends=["numpy", "dask"])(softmax, X)
+    monkeypatch.undo()
+    with pytest.raises(RuntimeError, match=r"has no float16.*strictest: .*lazy"):
+        parity(backends=STRICT, lazy=False)(softmax, X.astype("float16"))
+    parity(backends=["numpy"])(softmax, X)
+
+
+def test_marks_apply():
+    mark = ("skip_xp_backends", (), {"np_only": True, "reason": "compiled"})
+    with use(marks=(mark,)), pytest.raises(unittest.SkipTest, match="compiled"):
+        parity(backends=STRICT)(softmax, X)
+    mark = ("xfail_xp_backends", ("array-api-strict:device1",), {})
+    with use(marks=(mark,), left_out={}), pytest.raises(AssertionError) as caught:
+        parity(backends=STRICT)(WRONG, X)
+    assert "device1" not in str(caught.value)
+    with use(marks=(mark,)), pytest.raises(AssertionError, match="device1: it passes, but"):
+        parity(backends=STRICT)(softmax, X)
+
+
+NUMBERS_ONLY = [np.ma.masked_array(X), object(), [X, (object(),)], np.asarray(["a"]), {1: {2}}]
+
+
+@pytest.mark.parametrize(
+    "arguments", [(3, X), (softmax,), (softmax, 3.0), (softmax, np.float64(3))]
+)
+def test_a_function_and_an_array_are_needed(arguments):
+    with pytest.raises(TypeError, match="must"):
+        assert_parity(*arguments)
+
+
+@pytest.mark.parametrize("argument", NUMBERS_ONLY, ids=["mask", "object", "nested", "text", "set"])
+def test_arguments_that_no_backend_has_are_rejected(argument):
+    with pytest.raises(TypeError, match="argument 2"):
+        assert_parity(softmax, X, argument)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda _: object(), lambda _: None, lambda _: (None, None), mock.Mock(), mock.MagicMock()],
+    ids=["object", "None", "twice None", "mock", "magic mock"],
+)
+def test_functions_without_results_are_rejected(function):
+    with pytest.raises(TypeError, match="`function` must return"):
+        parity(backends=STRICT)(function, X)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "word"),
+    [
+        ({"dtype": "int8"}, ValueError, "dtype"),
+        ({"bound": [1.0, 2.0]}, ValueError, r"bound.* \(5, 7\); got shape \(2,\)"),
+        ({"bound": X * X, "shapes": "0d"}, ValueError, "bound"),
+        ({"expected": X, "dtypes": "float"}, ValueError, "expected"),
+        ({"expected": X[0]}, ValueError, "expected"),
+        ({"backends": []}, ValueError, "backends"),
+        ({"backends": ["cuppy"]}, ValueError, "cuppy"),
+        ({"compare": "order"}, TypeError, "compare"),
+        ({"dtypes": "float16"}, ValueError, "dtypes"),
+        ({"mutates": 0}, TypeError, "mutates"),
+    ],
+)
+def test_invalid_options_are_rejected(options, error, word):
+    with pytest.raises(error, match=word):
+        parity(**({"backends": STRICT} | options))(softmax, X)
+
+
+def test_functions_with_random_results_are_rejected():
+    rng = np.random.default_rng(0)
+    assert_fails("not deterministic", lambda x: x + rng.normal(), X)
+    counts = iter(range(99))
+    assert_fails("not deterministic", lambda x: [x] * (1 + next(counts)), X)
+
+
+@pytest.mark.parametrize("expected", [X * 2.0, lambda x: x * 2.0], ids=["array", "function"])
+def test_expected_results_may_be_independent(expected):
+    parity(expected=expected, backends=STRICT)(lambda x: x + x, X)
+    assert_fails("on 5 of 5 backends:\n  numpy, arr", lambda x: x * 3.0, X, expected=expected)
+
+
+def test_expected_results_are_in_float64():
+    def third(x):
+        return ns(x).astype(x, ns(x).float32) / 3.0
+
+    x = np.asarray([1], "uint8")
+    nearest = abs(float(np.float32(1) / np.float32(3)) - 1 / 3)
+    for dtype in ("uint8", "float32"):
+        options = {"expected": [1 / 3], "dtype": "float32", "backends": STRICT}
+        parity(bound=[1.01 * nearest], **options)(third, x.astype(dtype))
+        assert_fails("numpy", third, x.astype(dtype), bound=[0.99 * nearest], **options)
+    assert_fails("instead of 1.5", lambda x: x * 1, np.asarray([1]), expected=[1.5])
+
+
+def test_an_expected_function_that_fails_or_does_not_fit_is_named():
+    wrong = lambda x, axis: x * axis  # noqa: E731
+    assert_fails("^`expected` fails .*: TypeErr", wrong, X, keywords={"axis": 1}, expected=np.exp)
+    assert_fails("as `expected`", softmax, X, expected=lambda x: (x, x))
+
+
+@pytest.mark.parametrize(
+    ("compare", "change"),
+    [(np.abs, lambda x: -x), (np.sort, lambda x: ns(x).flip(x, axis=-1))],
+    ids=["sign", "order"],
+)
+def test_results_may_differ_in_sign_or_order(compare, change):
+    function = only_on("strict", lambda x: x * 1.0, change)
+    for x in (X, np.where(X > 1.0, np.nan, X), np.arange(6)):
+        parity(compare=compare, backends=STRICT, lazy=False)(
+            function, x
+        ) if x.dtype != int else None
+    assert_fails("out of bound", function, X)
+    assert_fails("out of bound", only_on("strict", lambda x: x * 1.0, lambda x: x + 2.0), X)
+
+
+def test_compared_results_may_have_another_dtype_or_shape():
+    integers = np.asarray([0, 0])
+    with np.errstate(all="ignore"):
+        parity(compare=lambda x: x / x, backends=STRICT)(lambda x: x + 0, integers)
+    parity(compare=lambda x: x > 0, backends=STRICT)(softmax, X)
+    different = only_on(
+        "strict", lambda x: x + 0, lambda x: x + ns(x).asarray([0, 1], device=x.device)
+    )
+    assert_fails("shape", different, integers, compare=np.unique)
+
+
+def test_sweeps_repeat_the_call():
+    def reciprocal(x):
+        return 1.0 / ns(x).where(x == 0, 1.0, x) if x.size else ns(x).zeros(3)
+
+    message = assert_fails(r"\(empty\): ", reciprocal, X, shapes="0d,empty,batched", dtypes="float")
+    assert "(0d" not in message
+    parity(shapes="0d,batched", dtypes="float", specials=True, backends=STRICT)(reciprocal, X)
+    wrong = only_on("strict", lambda x: x * 1.0, lambda x: x[None, ...])
+    assert_fails(r"strict \(all variants\), ", wrong, np.asarray(1.0), dtypes="float")
+
+
+def test_a_failure_on_numpy_in_a_sweep_is_a_fault():
+    first = lambda x: x[0, ...] * 1.0  # noqa: E731
+    message = assert_fails(r"fails on 1 of .*:\n  numpy \(0d\): the", first, X, shapes="0d")
+    assert "It is right" not in message  # no other backend ran the variant
+
+
+def test_a_batch_holds_two_entries():
+    def standardized(x):
+        return x / ns(x).max(ns(x).abs(x))
+
+    def expected(x):
+        return x / np.abs(x).max(axis=(-2, -1), keepdims=True)
+
+    parity(shapes="batched", backends=STRICT)(standardized, X)
+    assert_fails(r"numpy \(batched\)", standardized, X, expected=expected, shapes="batched")
+
+
+def test_functions_that_create_arrays():
+    parity(backends=STRICT)(grid, 3, xp=np, device="cpu", dtype=np.float32)
+    parity(backends=STRICT)(grid, 3, xp=np, device="cpu")
+    assert_fails("must be on device .*device1", grid, 3, keywords={"xp": np})
+    wrong = lambda n, xp, dtype: grid(n, xp, dtype=dtype and None)  # noqa: E731
+    assert_fails("dtype float32; got", wrong, 3, keywords={"xp": np, "dtype": np.float32})
+
+
+def test_what_integers_become_is_up_to_the_library():
+    pytest.importorskip("jax")
+    root = lambda x: ns(x).sqrt(x)  # noqa: E731 (float32 on JAX)
+    parity(backends="numpy,jax")(root, np.asarray([1, 4], "int32"))
+    ones = lambda x, dtype: ns(x).ones(2, dtype=getattr(ns(x), dtype), device=x.device)  # noqa: E731
+    wrong = only_on("strict", lambda x: ones(x, "float64"), lambda x: ones(x, "float32"))
+    assert_fails("dtype float64; got float32", wrong, np.asarray([1, 4]))
+
+
+def test_a_dtype_among_the_arguments_decides_beside_arrays_of_another_one():
+    def filled(x, dtype):
+        return ns(x).full_like(x, 2.0, dtype=dtype)
+
+    parity(backends=STRICT)(filled, X.astype(float), dtype=np.float32)
+    wrong = lambda x, dtype: filled(x, dtype if ns(x) is np else x.dtype)  # noqa: E731
+    message = "dtype float32; got float64"
+    assert_fails(message, wrong, X.astype(float), keywords={"dtype": np.float32})
+
+
+def test_long_messages_of_errors_keep_both_ends():
+    def fails_long(x):
+        msg = f"begin\n{'middle ' * 99}\nend of {x.ndim}"
+        raise ValueError(msg)
+
+    failing = only_on("strict", lambda x: x * 1.0, fails_long)
+    message = assert_fails(r"ValueError: begin middle .* \.\.\. .*end of 2 \(", failing, X)
+    assert len(message) < 600
