@@ -17,7 +17,7 @@ from xpnet.testing.arguments import Arguments
 from xpnet.testing.backends import Backend, open_backend
 from xpnet.testing.built_in import STRICTEST
 from xpnet.testing.laziness import lazy_libraries
-from xpnet.testing.marks import Verdicts, verdicts_of
+from xpnet.testing.marks import verdicts_of
 from xpnet.testing.message import failure
 from xpnet.testing.on_backend import CallOnBackend
 from xpnet.testing.reference import Reference
@@ -189,7 +189,7 @@ def _compare(
         raise ValueError(msg)
     if not variants and any(sweeps.values()):
         warnings.warn("the sweeps change nothing for these arguments", stacklevel=3)
-    comparison = _Comparison(options, function, names, verdicts_of(RUN.marks, names), given)
+    comparison = _Comparison(options, function, names, given)
     with _ONE_AT_A_TIME:
         for variant, arrays in [("", given.arrays), *variants]:
             comparison.call(variant, given.replace(arrays))
@@ -206,16 +206,16 @@ class _Comparison:
         options: parity,
         function: Callable[..., Any],
         names: tuple[str, ...],
-        verdicts: Verdicts,
         given: Arguments,
     ) -> None:
-        self._expected, self._function, self._names = options.expected, function, names
-        self._verdicts = verdicts  # of the marks of the running test
-        self._dtype = None if options.dtype is None else _DTYPES[dtype_name(options.dtype)]
-        self._lazy = lazy_libraries(function, options.lazy)
         # Bounds of all variants count the longest axis of the arguments as given.
         n = max((n for x in given.arrays for n in x.shape), default=1)
-        self._tolerance = Tolerance(options.bound, options.rtol, options.atol, options.compare, n)
+        tolerance = Tolerance(options.bound, options.rtol, options.atol, options.compare, n)
+        self._dtype = None if options.dtype is None else _DTYPES[dtype_name(options.dtype)]
+        self._options = tolerance, options.expected, self._dtype  # of references
+        self._function, self._names = function, names
+        self._verdicts = verdicts_of(RUN.marks, names)  # of the running test
+        self._lazy = lazy_libraries(function, options.lazy)
         self._n_calls = 0
         self._runs: dict[str, list[tuple[str, list[str]]]] = {}  # variants with their faults
         self._errors: dict[str, Exception] = {}  # the first one on each backend
@@ -232,14 +232,14 @@ class _Comparison:
         self._n_calls += 1
         with _no_warnings() if variant else nullcontext():
             try:
-                reference = Reference(self._function, arguments, self._expected, self._dtype)
+                reference = Reference(self._function, arguments, *self._options)
             except AssertionError as error:
                 if not variant:
                     raise
                 self._add("numpy", variant, [str(error)], error)
                 return
             # This raises ValueError if a bound does not fit a result.
-            words = [reference.coarseness(self._tolerance, x) for x in reference.results]
+            words = [reference.coarseness(x) for x in reference.results]
             self.coarse += [x for x in words if x and not variant]
             for name in self._names:
                 if reason := self._call_on(name, reference, variant):
@@ -283,10 +283,8 @@ class _Comparison:
                 return f"it has no {', '.join(sorted(needed))}"
             if any(_is_beyond(x, backend) for x in own.arguments.arrays):
                 return "it has no 64-bit integers, which the arguments need"
-            is_lazy, is_variant = backend.library in self._lazy, bool(variant)
-            call = CallOnBackend(
-                backend, own, self._tolerance, is_lazy=is_lazy, is_variant=is_variant
-            )
+            is_lazy = backend.library in self._lazy
+            call = CallOnBackend(backend, own, is_lazy=is_lazy, is_variant=bool(variant))
         self._add(name, variant, call.faults, call.error)
         return None
 

@@ -12,7 +12,6 @@ from xpnet.testing.built_in import STRICTEST
 from xpnet.testing.laziness import LAZY_HINT, under_jit, without_values
 from xpnet.testing.message import error_line, line_of
 from xpnet.testing.reference import ExpectedResult, Reference, is_equal
-from xpnet.testing.tolerance import Tolerance
 
 __all__ = ["CallOnBackend"]
 
@@ -25,15 +24,9 @@ class CallOnBackend:
     """
 
     def __init__(
-        self,
-        backend: Backend,
-        reference: Reference,
-        tolerance: Tolerance,
-        *,
-        is_lazy: bool,
-        is_variant: bool,
+        self, backend: Backend, reference: Reference, *, is_lazy: bool, is_variant: bool
     ) -> None:
-        self._backend, self._reference, self._tolerance = backend, reference, tolerance
+        self._backend, self._reference = backend, reference
         self.error: Exception | None = None
         where = ""
         try:
@@ -87,7 +80,7 @@ class CallOnBackend:
         """Yield a message if a number, a string or None differs."""
         wanted = expected.value
         if isinstance(wanted, NUMBERS) and isinstance(x, NUMBERS):
-            yield from self._faults_of_numbers(x, expected)
+            yield from filter(None, [self._reference.fault(expected, self._backend, x)])
         elif type(x) is not type(wanted) or x != wanted:
             got = f"an array of shape {tuple(x.shape)}" if is_array(x) else repr(x)
             yield f"must be {wanted!r}, as on numpy; got {got}"
@@ -99,11 +92,8 @@ class CallOnBackend:
             x = x.compute_chunk_sizes()
         dtypes = self._reference.expected_dtypes(expected, backend)
         faults = list(backend.faults(x, dtypes=dtypes, shape=expected.own.shape))
-        yield from faults or self._faults_of_numbers(backend.values(x), expected)
-
-    def _faults_of_numbers(self, x: Any, expected: ExpectedResult) -> Iterator[str]:
-        fault = self._reference.fault(self._tolerance, expected, self._backend, x)
-        yield from [fault] if fault else []
+        wrong = None if faults else self._reference.fault(expected, backend, backend.values(x))
+        yield from faults or filter(None, [wrong])
 
 
 def _words(paths: list[str]) -> str:

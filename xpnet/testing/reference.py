@@ -42,17 +42,22 @@ class ExpectedResult:
 class Reference:
     """Expected results of a function, for arguments as a backend supports them.
 
-    `expected` and `dtype` are options of `parity`. Raise AssertionError if the function fails on
+    `expected` and `dtype` are options of `parity`, and `tolerance` stands for others. Raise AssertionError if the function fails on
     NumPy, or is not deterministic.
     """
 
     def __init__(
-        self, function: Callable[..., Any], arguments: Arguments, expected: Any, dtype: str | None
+        self,
+        function: Callable[..., Any],
+        arguments: Arguments,
+        tolerance: Tolerance,
+        expected: Any,
+        dtype: str | None,
     ) -> None:
         __tracebackhide__ = True
         self.function, self.arguments = function, arguments
-        self._expected, self._dtype = expected, dtype
-        self.is_rounded = False
+        self._tolerance, self._expected, self._dtype = tolerance, expected, dtype
+        self._is_rounded = False
         floating = [np.finfo(x).dtype for x in arguments.dtypes if x.kind in "fc"]
         self._argument_dtype = np.result_type(*floating).name if floating else None
         # Results may then have the dtype of any of them: that which they have on NumPy.
@@ -65,8 +70,9 @@ class Reference:
         if backend.has_float64 or not any(x.name in _WIDE for x in self.arguments.dtypes):
             return self
         arguments = self.arguments.map(_rounded)
-        reference = Reference(self.function, arguments, self._expected, self._dtype)
-        reference.is_rounded = True
+        options = self._tolerance, self._expected, self._dtype
+        reference = Reference(self.function, arguments, *options)
+        reference._is_rounded = True
         return reference
 
     def expected_dtypes(self, expected: ExpectedResult, backend: Backend) -> tuple[str, ...]:
@@ -87,21 +93,19 @@ class Reference:
         names = filter(None, (dtype, self._argument_dtype))
         return max(names, key=lambda name: float(np.finfo(name).eps))
 
-    def coarseness(self, tolerance: Tolerance, expected: ExpectedResult) -> str | None:
+    def coarseness(self, expected: ExpectedResult) -> str | None:
         """Return words about a default bound that detects gross faults only."""
         if expected.kind not in "fc":
             return None
         exact, dtype = np.asarray(expected.value), self._narrowest("float64")
-        return tolerance.coarseness(exact, dtype, self.arguments.arrays)
+        return self._tolerance.coarseness(exact, dtype, self.arguments.arrays)
 
-    def fault(
-        self, tolerance: Tolerance, expected: ExpectedResult, backend: Backend, x: Any
-    ) -> str | None:
+    def fault(self, expected: ExpectedResult, backend: Backend, x: Any) -> str | None:
         """Return a message if numbers of a result on a backend, in NumPy, are wrong."""
         values, dtypes = np.asarray(x), self._floating_dtypes(expected, backend)
         dtype = self._narrowest(values.dtype.name if values.dtype.name in dtypes else dtypes[0])
         exact, arrays = np.asarray(expected.value), self.arguments.arrays
-        return tolerance.fault(values, exact, dtype, arrays, is_rounded=self.is_rounded)
+        return self._tolerance.fault(values, exact, dtype, arrays, is_rounded=self._is_rounded)
 
     def _floating_dtypes(self, expected: ExpectedResult, backend: Backend) -> tuple[str, ...]:
         """Return the dtypes that a real result may have, the usual one first."""

@@ -35,9 +35,7 @@ class Tolerance:
         for name, value in {"bound": self.bound, "rtol": self.rtol, "atol": self.atol}.items():
             numbers = np.asarray(0 if value is None else value)
             if numbers.dtype.kind not in "iuf" or (numbers.ndim and name != "bound"):
-                msg = (
-                    f"`{name}` must be a number{' or an array' * (name == 'bound')}; got {value!r}"
-                )
+                msg = f"`{name}` must be a number, or an array as `bound`; got {value!r}"
                 raise TypeError(msg)
             if not np.all(numbers >= 0) or (isinstance(value, float) and math.isinf(value)):
                 msg = f"`{name}` must be 0 or more, and a single number finite; got {value!r}"
