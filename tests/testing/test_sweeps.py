@@ -106,11 +106,11 @@ def test_the_second_of_a_batch_is_reversed_and_halved():
 
 @pytest.mark.parametrize("label", ["nan", "inf", "-inf", "-0.0"])
 def test_special_values_are_at_different_places(label):
-    arrays, value = [np.ones(3), INDEX, np.ones(3), np.ones(0), np.ones(1) * 1j], float(label)
+    arrays, value = [np.ones(5), INDEX, np.ones(5), np.ones(0), np.ones(1) * 1j], float(label)
     first, index, second, empty, complex_ = variants(*arrays, specials=True)[label]
-    np.testing.assert_array_equal(first, [1.0, value, 1.0])
-    np.testing.assert_array_equal(second, [1.0, 1.0, value])
-    assert np.signbit(first[1]) == np.signbit(value)
+    np.testing.assert_array_equal(first, [1.0, 1.0, value, 1.0, 1.0])
+    np.testing.assert_array_equal(second, [1.0, 1.0, 1.0, value, 1.0])
+    assert np.signbit(first[2]) == np.signbit(value)
     np.testing.assert_array_equal(index, INDEX)
     assert (empty.size, complex_[0]) == (0, 1j)
 

@@ -48,14 +48,15 @@ INFINITE = np.asarray([-math.inf, -7.0, math.nan])
     ],
 )
 def test_allowed_errors(options, arrays, errors, words):
-    found, origin = Tolerance(**options).allowed_error(np.asarray([1.0, 1024.0]), "float32", arrays)
+    tolerance = Tolerance(**options, arrays=arrays)
+    found, origin = tolerance.allowed_error(np.asarray([1.0, 1024.0]), "float32")
     np.testing.assert_allclose(found, np.asarray(errors) + TINY, rtol=1e-15)
     assert words in origin
 
 
 def test_absolute_errors_for_float64_are_coarser_in_float32():
-    tolerance = Tolerance(np.asarray(1e-12))
-    errors, words = tolerance.allowed_error(np.zeros(1), "float32", [], is_rounded=True)
+    tolerance = Tolerance(np.asarray(1e-12), is_rounded=True)
+    errors, words = tolerance.allowed_error(np.zeros(1), "float32")
     np.testing.assert_allclose(errors, 1e-12 * 2**29 + TINY, rtol=1e-15)
     assert "lack of float64" in words
 
@@ -78,8 +79,8 @@ def test_invalid_options_are_rejected(options, error):
 
 
 def fault_of(actual, exact, error=0.25):
-    bound = np.asarray(error)
-    return Tolerance(bound).fault(np.asarray(actual), np.asarray(exact), "float32", [])
+    tolerance = Tolerance(np.asarray(error))
+    return tolerance.fault(np.asarray(actual), np.asarray(exact), "float32")
 
 
 @pytest.mark.parametrize(

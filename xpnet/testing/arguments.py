@@ -33,9 +33,7 @@ class Arguments:
         given = [np.array(x) if isinstance(x, list) and _is_numeric(x) else x for x in positional]
         arguments = cls(tuple(given), keywords).map_leaves(_host_value)
         if not any(is_array(x) or x is np for _, x in arguments.leaves):
-            got = "none of them" if positional or keywords else "no arguments"
-            rule = "an array or a list, to be made on each backend, or numpy (as xp=numpy)"
-            msg = f"the arguments must hold {rule}; got {got}"
+            msg = "the arguments must hold an array, or numpy (as xp=numpy); got none"
             raise TypeError(msg)
         return arguments
 
@@ -141,11 +139,8 @@ def _host_value(x: Any, label: str) -> Any:
     if isinstance(x, _PASSED) or x is np or (callable(x) and not is_array(x)):
         return x
     if not isinstance(x, np.ndarray) or isinstance(x, np.ma.MaskedArray):
-        msg = (
-            f"{label} must be a NumPy array, a list or a number, from which the arrays of each"
-            f" backend are made, a string, None, or a list or dictionary of them; got"
-            f" {type(x).__name__}"
-        )
+        rule = "a NumPy array, a number, a string, None, or a list or dictionary of them"
+        msg = f"{label} must be {rule}; got {type(x).__name__}"
         raise TypeError(msg)
     if x.dtype.kind not in "biufc" or x.dtype.itemsize > (16 if x.dtype.kind == "c" else 8):
         rule = "numbers of at most 64 bits, or complex numbers of at most 128"

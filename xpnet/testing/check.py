@@ -3,8 +3,7 @@
 import threading
 import unittest
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,11 +27,7 @@ from xpnet.testing.tolerance import Tolerance
 
 __all__ = ["assert_parity", "parity"]
 
-_DTYPES: Final = {
-    **{name: name for name in ("float16", "float32", "float64")},
-    "complex64": "float32",
-    "complex128": "float64",
-}
+_DTYPES: Final = ("float16", "float32", "float64", "complex64", "complex128")
 # Settings of libraries hold for the whole process: threads take turns.
 _ONE_AT_A_TIME: Final = threading.RLock()
 
@@ -211,7 +206,7 @@ class _Comparison:
         # Bounds of all variants count the longest axis of the arguments as given.
         n = max((n for x in given.arrays for n in x.shape), default=1)
         tolerance = Tolerance(options.bound, options.rtol, options.atol, options.compare, n)
-        self._dtype = None if options.dtype is None else _DTYPES[dtype_name(options.dtype)]
+        self._dtype = options.dtype and np.finfo(dtype_name(options.dtype)).dtype.name
         self._options = tolerance, options.expected, self._dtype  # of references
         self._function, self._names = function, names
         self._verdicts = verdicts_of(RUN.marks, names)  # of the running test
@@ -230,7 +225,9 @@ class _Comparison:
         """
         __tracebackhide__ = True
         self._n_calls += 1
-        with _no_warnings() if variant else nullcontext():
+        with warnings.catch_warnings(), np.errstate(all="ignore" if variant else None):
+            if variant:  # sweeps provoke warnings about NaN, infinities and empty arrays
+                warnings.simplefilter("ignore", RuntimeWarning)
             try:
                 reference = Reference(self._function, arguments, *self._options)
             except AssertionError as error:
@@ -300,14 +297,6 @@ class _Comparison:
             raise unittest.SkipTest(msg)
         msg = f"assert_parity must have a library besides NumPy to compare with; got none ({found})"
         raise RuntimeError(msg)
-
-
-@contextmanager
-def _no_warnings() -> Iterator[None]:
-    """Ignore warnings about NaN, infinities and empty arrays, which sweeps provoke."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore", RuntimeWarning)
-        yield
 
 
 def _is_beyond(x: NDArray[Any], backend: Backend) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,16 +17,15 @@ _Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Tolerance:
-    """Tolerance of `parity`, by its options.
-
-    `n` is the smallest count of the default bound.
-    """
+    """Tolerance of `parity`, by its options, for a call with some NumPy arrays."""
 
     bound: Any = None
     rtol: Any = None
     atol: Any = None
     compare: Callable[[Any], Any] | None = None
-    n: int = 1
+    n: int = 1  # the smallest count of the default bound
+    arrays: list[_Array] = field(default_factory=list)
+    is_rounded: bool = False  # whether float64 arguments were rounded to float32
 
     def __post_init__(self) -> None:
         if self.bound is not None and (self.rtol, self.atol) != (None, None):
@@ -44,26 +43,25 @@ class Tolerance:
             msg = f"`compare` must be a function of an array; got {self.compare!r}"
             raise TypeError(msg)
 
-    def allowed_error(
-        self, exact: _Array, dtype: str, arrays: list[_Array], *, is_rounded: bool = False
-    ) -> tuple[_Array, str]:
+    def allowed_error(self, exact: _Array, dtype: str) -> tuple[_Array, str]:
         """Return the largest allowed error of each number of a result, and its origin in words.
 
-        `exact` is the result in float64, `dtype` that of the result on a device, `arrays` are the
-        function's. If float64 arguments were rounded, absolute errors are raised. If their shape
-        does not fit the result, raise ValueError.
+        `exact` is the result in float64, `dtype` that of the result on a device. If the shape of
+        absolute errors does not fit the result, raise ValueError.
         """
         info = np.finfo(dtype)
         eps, tiny = float(info.eps), float(info.smallest_normal)
         if isinstance(self.bound, np.ndarray | list | tuple):
-            factor = float(np.finfo("float32").eps / np.finfo("float64").eps) if is_rounded else 1.0
+            factor = (
+                float(np.finfo("float32").eps / np.finfo("float64").eps) if self.is_rounded else 1.0
+            )
             errors = np.asarray(self.bound, np.float64) * factor + tiny
             try:
                 errors = np.broadcast_to(errors, exact.shape)
             except ValueError:
                 msg = f"`bound` must fit the result's shape {exact.shape}; got shape {errors.shape}"
                 raise ValueError(msg) from None
-            return errors, f"`bound`{f' times {factor:g}, for lack of float64' * is_rounded}"
+            return errors, f"`bound`{f' times {factor:g}, for lack of float64' * self.is_rounded}"
         if self.bound is not None:
             return self.bound * spacing(exact, dtype) + tiny, f"{self.bound:g} ULP of {dtype}"
         if self.rtol is not None or self.atol is not None:
@@ -72,10 +70,10 @@ class Tolerance:
             return atol + rtol * np.abs(np.nan_to_num(exact)) + tiny, words
         # Integers beside floating-point arrays, such as indices, do not determine the size of what
         # is rounded.
-        floating = [x for x in arrays if x.dtype.kind in "fc"] or arrays
-        longest = max(self.n, 1, *exact.shape, *(length for x in arrays for length in x.shape))
+        floating = [x for x in self.arrays if x.dtype.kind in "fc"] or self.arrays
+        longest = max(self.n, 1, *exact.shape, *(n for x in self.arrays for n in x.shape))
         # Of a sum over several axes, each result is made of more numbers than that.
-        per_result = max((x.size // max(1, exact.size) for x in arrays), default=1)
+        per_result = max((x.size // max(1, exact.size) for x in self.arrays), default=1)
         # Rounding errors of n operations: Higham and Mary, DOI 10.1137/18M1226312.
         n = max(longest, per_result)
         scale = max(float(np.max(_sizes(x), initial=0.0)) for x in (*floating, exact))
@@ -83,9 +81,9 @@ class Tolerance:
         words = f"8 * sqrt(n) * eps * scale, n = {n} ({word}), eps = {eps:.3g}, scale = {scale:g}"
         return np.full(exact.shape, 8 * math.sqrt(n) * eps * scale + tiny), words
 
-    def coarseness(self, exact: _Array, dtype: str, arrays: list[_Array]) -> str | None:
+    def coarseness(self, exact: _Array, dtype: str) -> str | None:
         """Return words about a default bound that detects gross faults only."""
-        error, words = self.allowed_error(exact, dtype, arrays)
+        error, words = self.allowed_error(exact, dtype)
         if not words.startswith("8 *") or not np.any(sizes := _sizes(exact)):
             return None
         largest = float(error.flat[0]) - float(np.finfo(dtype).smallest_normal)
@@ -95,15 +93,7 @@ class Tolerance:
         )
         return f"{largest:.3g} ({words})" if is_coarse else None
 
-    def fault(
-        self,
-        values: _Array,
-        exact: _Array,
-        dtype: str,
-        arrays: list[_Array],
-        *,
-        is_rounded: bool = False,
-    ) -> str | None:
+    def fault(self, values: _Array, exact: _Array, dtype: str) -> str | None:
         """Return a message about the largest deviation of a result; None if all are allowed."""
         if self.compare is not None:
             values, exact = np.asarray(self.compare(values)), np.asarray(self.compare(exact))
@@ -116,7 +106,7 @@ class Tolerance:
         else:
             wide: Any = np.complex128 if "c" in kinds else np.float64
             values, exact = np.asarray(values, wide), np.asarray(exact, wide)
-            bound, words = self.allowed_error(exact, dtype, arrays, is_rounded=is_rounded)
+            bound, words = self.allowed_error(exact, dtype)
             with np.errstate(all="ignore"):
                 overflows = np.abs(exact) + bound > float(np.finfo(dtype).max)
                 # The direction of a complex infinity depends on the library.
