@@ -1,5 +1,6 @@
 """Messages of `assert_parity`: errors in one line, and the faults of all backends."""
 
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ __all__ = ["Runs", "error_line", "failure", "line_of"]
 Runs: TypeAlias = Mapping[str, list[tuple[str, list[str]]]]
 
 _MAX_CHARACTERS: Final = 240
+_DEVICES: Final = re.compile("device1|no_float64")  # of array-api-strict
 _KIT: Final = str(Path(__file__).parent)
 
 
@@ -23,9 +25,11 @@ def failure(function: Callable[..., Any], runs: Runs, n_calls: int) -> str | Non
     None if there is no fault. A backend is right if all calls ran on it.
     """
     faults: dict[str, dict[str, list[str]]] = {}
+    first: dict[str, str] = {}  # of the faults that differ by the name of a device
     for backend, calls in runs.items():
         for variant, found in calls:
-            for fault in found:
+            for words in found:
+                fault = first.setdefault(_DEVICES.sub("", words), words)
                 faults.setdefault(fault, {}).setdefault(backend, []).append(variant or "as given")
     if not faults:
         return None

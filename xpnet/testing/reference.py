@@ -118,7 +118,7 @@ class Reference:
     def _expected_results(self) -> list[ExpectedResult]:
         """Return the function's results in NumPy, or those of the caller."""
         __tracebackhide__ = True
-        exact = self._run(self.arguments.map(_widened))
+        exact = self._run(self.arguments.map(_widened), "in float64 ")
         own, again = (self._run(self.arguments.map(np.copy)) for _ in range(2))
         for path, x in exact:
             self._check(ExpectedResult(path, x, x))
@@ -155,12 +155,12 @@ class Reference:
             raise AssertionError(msg)
         return values
 
-    def _run(self, arguments: Arguments) -> list[tuple[str, Any]]:
+    def _run(self, arguments: Arguments, where: str = "") -> list[tuple[str, Any]]:
         __tracebackhide__ = True
         try:
             return arguments.call(self.function)
         except Exception as error:
-            msg = f"the function fails on numpy: {error_line(error)}"
+            msg = f"the function fails {where}on numpy: {error_line(error)}"
             raise AssertionError(msg) from error
 
     def _check(self, result: ExpectedResult) -> None:
