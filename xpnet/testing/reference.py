@@ -83,7 +83,8 @@ class Reference:
         if name == "bool":
             return (name,)
         narrow = name if backend.has([name]) else NARROW.get(name, name)
-        return (narrow, *(_default_dtype(backend, kind) for kind in ("integral", "indexing")))
+        defaults = (_default_dtype(backend, kind) for kind in ("integral", "indexing"))
+        return tuple(dict.fromkeys((narrow, *defaults)))
 
     def _narrowest(self, dtype: str) -> str:
         # float32 arguments cause float32 errors, even in a float64 result.
