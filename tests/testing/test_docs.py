@@ -37,12 +37,6 @@ def test_a_library_of_your_own(pytester):
     result.stdout.fnmatch_lines(["*1 passed*"])
 
 
-def test_the_port_of_array_api_extra():
-    text = FILES["array_api_extra/conftest.py"]
-    compile(text, "conftest.py", "exec")
-    assert len([line for line in text.splitlines() if line]) <= 10
-
-
 @pytest.mark.parametrize(
     ("function", "options", "message"),
     [

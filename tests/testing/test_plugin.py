@@ -1,6 +1,5 @@
 """The plugin in small repositories, tested by pytest within pytest."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -312,14 +311,6 @@ def test_available_required_backends_change_nothing(run):
     run("def test_it(xp):\n    pass", *options).assert_outcomes(passed=5)
 
 
-def test_array_api_extra_is_required(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "array_api_extra", None)
-    result = run("def test_it(xp):\n    pass", "--xp-backends=numpy")
-    result.assert_outcomes(errors=1)
-    rule = "xp_lazy_function must be the dotted name of a function; got array_api_extra.testing.*"
-    result.stdout.fnmatch_lines([f"E *Failed: {rule}; is it installed[?])"])
-
-
 def test_the_marks_are_known(run):
     names = ("gpu", "uses_xp", "thread_unsafe", "skip_xp_backends", "xfail_xp_backends")
     marks = "".join(f"@pytest.mark.{name}\n" for name in names)
@@ -471,90 +462,6 @@ def test_a_conftest_that_pytest_finds_late_adds_a_library(pytester, monkeypatch)
     result.stdout.fnmatch_lines(["*test_it[[]mine] PASSED*"])
 
 
-VENDORED = """
-import contextlib
-import array_api_compat
-import array_api_strict
-import types
-
-calls = []
-vendored = types.ModuleType("array_api_strict")
-vars(vendored).update(vars(array_api_strict))
-
-def array_namespace(x):
-    xp = array_api_compat.array_namespace(x)
-    return vendored if xp is array_api_strict else xp
-
-@contextlib.contextmanager
-def patch_lazy_xp_functions(request, *, xp):
-    calls.append(xp)
-    yield
-"""
-
-
-def test_a_vendored_namespace_is_that_of_the_fixture(run, pytester):
-    pytester.makeini("""
-        [pytest]
-        xp_array_namespace = mine.array_namespace
-        xp_lazy_function = mine.patch_lazy_xp_functions
-        """)
-    tests = """
-        import mine
-
-        def test_it(xp, xp_backend):
-            x = xp.zeros(3)
-            assert mine.array_namespace(x) == xp
-            assert mine.calls.pop() == xp
-            assert xp_backend.owns(x)
-            assert xp.asarray(x).device == xp_backend.device
-        """
-    run(tests, LIGHT, mine=VENDORED).assert_outcomes(passed=5)
-
-
-CONTEXT = """
-import contextlib
-
-seen = []
-
-@contextlib.contextmanager
-def only(xp):
-    seen.append(xp)
-    yield
-    seen.pop()
-"""
-
-
-def test_a_context_is_entered_around_each_test_with_xp(run, pytester):
-    pytester.makeini("[pytest]\nxp_context = mine.only")
-    tests = """
-        import mine
-
-        def test_it(xp_device, xp):
-            assert mine.seen == [xp]
-
-        def test_plain():
-            assert mine.seen == []
-        """
-    run(tests, LIGHT, mine=CONTEXT).assert_outcomes(passed=5 + 1)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_default_dtype_of_torch_is_that_of_the_setting(run, pytester, dtype):
-    torch = pytest.importorskip("torch")
-    pytester.makeini(f"[pytest]\nxp_torch_dtype = {dtype}")
-    before = torch.get_default_dtype()
-    tests = f"def test_it(xp):\n    assert xp.zeros(2).dtype == xp.{dtype}"
-    run(tests, "--xp-backends=torch,-torch:cuda").assert_outcomes(passed=1)
-    assert torch.get_default_dtype() == before
-
-
-def test_an_invalid_default_dtype_of_torch_is_a_usage_error(run, pytester):
-    pytester.makeini("[pytest]\nxp_torch_dtype = double")
-    result = run("def test_it(xp):\n    pass")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: xp_torch_dtype must be float32 or float64; got double"])
-
-
 def test_another_device_is_not_the_default_one(run):
     tests = """
         from array_api_compat import device
@@ -566,16 +473,6 @@ def test_another_device_is_not_the_default_one(run):
         """
     options = f"{LIGHT},-numpy,-array-api-strict:strictest"  # which have one device
     run(tests, options).assert_outcomes(passed=3)
-
-
-@pytest.mark.parametrize("path", ["no_such_module.function", "math.no_such_function"])
-@pytest.mark.parametrize("option", ["xp_array_namespace", "xp_lazy_function", "xp_context"])
-def test_settings_must_name_functions(run, pytester, option, path):
-    pytester.makeini(f"[pytest]\n{option} = {path}")
-    result = run("def test_it(xp):\n    pass", "--xp-backends=numpy")
-    result.assert_outcomes(errors=1)
-    rule = f"{option} must be the dotted name of a function; got {path}"
-    result.stdout.fnmatch_lines([f"E *Failed: {rule} (*)"])
 
 
 @pytest.mark.usefixtures("no_torch")

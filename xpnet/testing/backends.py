@@ -39,7 +39,6 @@ class Backend:
     has_values: bool = True  # if false, arrays have a shape and a dtype only
     to_variant: Callable[[Any], Any] | None = None  # from a NumPy array to one of the variant
     settings: Callable[[], AbstractContextManager[Any]] = nullcontext  # of the whole process
-    namespace_of: Callable[[Any], Any] | None = None  # of a vendored array-api-compat
 
     @property
     def library(self) -> str:
@@ -132,7 +131,7 @@ class Backend:
     @cached_property
     def namespace(self) -> Any:
         """The namespace for tests; a `DeviceNamespace` on a device other than the default."""
-        plain = self.namespace_of(self._example) if self.namespace_of else self.xp
+        plain = self.xp
         if plain is np:  # array-api-compat returns another one for NumPy arrays
             plain = importlib.import_module("array_api_compat.numpy")
         if not self.part:
@@ -210,18 +209,15 @@ class Backend:
         return self.values(result)
 
 
-def open_backend(name: str, /, namespace_of: Callable[[Any], Any] | None = None) -> Backend:
-    """Return the backend of this name; raise KeyError if its library is unknown.
-
-    `namespace_of` is the function ``array_namespace`` of a vendored array-api-compat.
-    """
-    return _backend(name, libraries()[name.partition(":")[0]], namespace_of)
+def open_backend(name: str, /) -> Backend:
+    """Return the backend of this name; raise KeyError if its library is unknown."""
+    return _backend(name, libraries()[name.partition(":")[0]])
 
 
 @cache
-def _backend(name: str, library: Library, namespace_of: Callable[[Any], Any] | None) -> Backend:
+def _backend(name: str, library: Library) -> Backend:
     options = BUILT_IN.get(name)
     if options is None:  # any other device
         _, _, part = name.partition(":")
         options = {**BUILT_IN.get(library.name, {}), "part": part, "default": not part}
-    return Backend(name, library, namespace_of=namespace_of, **options)
+    return Backend(name, library, **options)

@@ -17,7 +17,7 @@ _OF_JAX: Final = ("jax_enable_x64", "jax_default_device", "jax_default_matmul_pr
 _lock: Final = threading.Lock()
 _Context = AbstractContextManager[None]
 # Of each library: the settings from before the first open context, then those of all open ones.
-_stacks: Final[dict[str, list[dict[str, Any]]]] = {"array-api-strict": [], "jax": [], "torch": []}
+_stacks: Final[dict[str, list[dict[str, Any]]]] = {"array-api-strict": [], "jax": []}
 
 
 def strict_flags(**flags: Any) -> _Context:
@@ -40,17 +40,6 @@ def jax_settings(*, has_64_bits: bool = True, platform: str | None = None) -> _C
             jax.config.update(name, value)
 
     return _applied("jax", values, lambda: {x: getattr(jax.config, x) for x in _OF_JAX}, write)
-
-
-def torch_settings(dtype: str) -> _Context:
-    """Return a context with a default dtype of torch, such as "float64"."""
-    torch = importlib.import_module("torch")
-    return _applied(
-        "torch",
-        {"dtype": getattr(torch, dtype)},
-        lambda: {"dtype": torch.get_default_dtype()},
-        lambda values: torch.set_default_dtype(values["dtype"]),
-    )
 
 
 @contextmanager

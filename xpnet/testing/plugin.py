@@ -5,8 +5,8 @@ describes its options and settings, ``pytest --markers`` its marks.
 """
 
 import contextlib
+import importlib.util
 import itertools
-import pkgutil
 import re
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from xpnet.testing.backends import Backend, open_backend
-from xpnet.testing.built_in import torch_settings
 from xpnet.testing.laziness import Laziness
 from xpnet.testing.marks import SKIP, XFAIL, verdicts_of
 from xpnet.testing.registry import (
@@ -63,11 +62,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("xp_backends", "value of --xp-backends if that is not given")
     parser.addini("xp_lazy", "true, false or libraries: `lazy` of checks that do not give it")
     parser.addini("xp_rtol", "a number: `rtol` of checks without a bound")
-    parser.addini("xp_array_namespace", "name of a vendored array-api-compat's array_namespace")
-    path = "array_api_extra.testing.patch_lazy_xp_functions"
-    parser.addini("xp_lazy_function", f"name of {path}, if that is vendored", default=path)
-    parser.addini("xp_context", "name of a context manager that takes xp, around tests with xp")
-    parser.addini("xp_torch_dtype", "torch's default dtype in tests with xp: float32 or float64")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -84,9 +78,6 @@ def pytest_configure(config: pytest.Config) -> None:
         selection.enter_context(use(options=options))
     except ValueError as error:
         raise pytest.UsageError(*error.args) from None
-    if (dtype := config.getini("xp_torch_dtype")) not in {"", "float32", "float64"}:
-        msg = f"xp_torch_dtype must be float32 or float64; got {dtype}"
-        raise pytest.UsageError(msg)
 
 
 def _use(option: str, words: str | None) -> contextlib.AbstractContextManager[object]:
@@ -177,24 +168,14 @@ def xp_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
         pytest.skip(reason)
     if name in xfailed:
         request.applymarker(pytest.mark.xfail(reason=xfailed[name], strict=True))
-    backend = open_backend(name, _setting(request.config, "xp_array_namespace"))
-    patch = _setting(request.config, "xp_lazy_function")
-    context = _setting(request.config, "xp_context") or contextlib.nullcontext
-    dtype = request.config.getini("xp_torch_dtype") if backend.library == "torch" else ""
-    torch_dtype = torch_settings(dtype) if dtype else contextlib.nullcontext()
-    xp = backend.namespace
-    with backend.flags, torch_dtype, patch(request, xp=xp), context(xp):
+    backend = open_backend(name)
+    patch: Any = contextlib.nullcontext()
+    if importlib.util.find_spec("array_api_extra"):
+        from array_api_extra.testing import patch_lazy_xp_functions
+
+        patch = patch_lazy_xp_functions(request, xp=backend.namespace)
+    with backend.flags, patch:
         yield backend
-
-
-def _setting(config: pytest.Config, option: str) -> Any:
-    """Return the function that a setting names; None if there is none."""
-    path = config.getini(option)
-    try:
-        return pkgutil.resolve_name(path) if path else None
-    except (AttributeError, ImportError, ValueError) as error:
-        got = f"{path} ({error}; is it installed?)"
-        pytest.fail(f"{option} must be the dotted name of a function; got {got}")
 
 
 @pytest.fixture
