@@ -7,14 +7,12 @@ describes its options and settings, ``pytest --markers`` its marks.
 import contextlib
 import importlib.util
 import itertools
-import re
 from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 
 from xpnet.testing.backends import Backend, open_backend
-from xpnet.testing.laziness import Laziness
 from xpnet.testing.marks import SKIP, XFAIL, verdicts_of
 from xpnet.testing.registry import (
     backends_matching,
@@ -25,7 +23,6 @@ from xpnet.testing.registry import (
     unavailable_reason,
 )
 from xpnet.testing.run_settings import RUN, use
-from xpnet.testing.tolerance import Tolerance
 
 __all__ = ["xp", "xp_backend", "xp_device", "xp_other_device"]
 
@@ -60,8 +57,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         " an error instead of skipping tests; may be given more than once",
     )
     parser.addini("xp_backends", "value of --xp-backends if that is not given")
-    parser.addini("xp_lazy", "true, false or libraries: `lazy` of checks that do not give it")
-    parser.addini("xp_rtol", "a number: `rtol` of checks without a bound")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -74,8 +69,6 @@ def pytest_configure(config: pytest.Config) -> None:
         selection.enter_context(_use("xp_backends", config.getini("xp_backends")))
         selection.enter_context(_use("--xp-backends", config.option.xp_backends))
         _require(",".join(config.option.xp_require))
-        options = _project_options(config.getini("xp_lazy"), config.getini("xp_rtol"))
-        selection.enter_context(use(options=options))
     except ValueError as error:
         raise pytest.UsageError(*error.args) from None
 
@@ -89,24 +82,6 @@ def _use(option: str, words: str | None) -> contextlib.AbstractContextManager[ob
         msg = f"{option}={words} leaves nothing to test on ({reasons})"
         raise ValueError(msg)
     return use(backends=names)
-
-
-def _project_options(lazy: Any, rtol: Any) -> dict[str, Any]:
-    """Return the values of the settings; raise ValueError if one is invalid."""
-    options: dict[str, Any] = {}
-    try:
-        if lazy:
-            lazy = lazy if isinstance(lazy, str) else ",".join(lazy)
-            words = {"true": True, "false": False}
-            options["lazy"] = words.get(lazy.lower(), set(re.split(r"[,\s]+", lazy)))
-            Laziness.of(len, options["lazy"], 0)
-        if rtol:
-            options["rtol"] = float(rtol)
-            Tolerance(rtol=options["rtol"])
-    except ValueError as error:
-        msg = f"xp_lazy or xp_rtol is wrong: {error}"
-        raise ValueError(msg) from None
-    return options
 
 
 def _require(words: str) -> None:

@@ -1,6 +1,5 @@
 """Settings of the running tests, which the pytest plugin applies and `assert_parity` reads."""
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +19,6 @@ class RunSettings:
     marks: tuple["Mark", ...] = ()  # of the running test
     # Backends that its calls of `assert_parity` left out, with reasons.
     left_out: dict[str, str] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)  # for checks that do not give them
 
 
 RUN: Final = RunSettings()
