@@ -305,26 +305,3 @@ def test_the_kit_needs_arrays_and_no_diagnosis_of_gpus():
         name for name in loaded if name.startswith(("xpnet.arrays.gpu", "xpnet.arrays.cpu"))
     }
     assert not {"safetensors", "tqdm", "threadpoolctl"} & loaded
-
-
-@pytest.mark.parametrize(
-    ("name", "other"),
-    [
-        ("numpy", "numpy"),
-        ("array-api-strict", "array-api-strict:device1"),
-        ("array-api-strict:device1", "array-api-strict"),
-        ("array-api-strict:no_float64", "array-api-strict"),
-        ("array-api-strict:strictest", "array-api-strict"),
-        ("dask", "dask"),
-        ("torch", "torch:meta"),
-        ("torch:meta", "torch"),
-        ("torch:cuda", "torch"),
-        ("jax", "jax"),
-    ],
-)
-def test_eager_libraries_with_several_devices_have_another_one(name, other):
-    if unavailable_reason(name):
-        pytest.skip(unavailable_reason(name))
-    backend = open_backend(name)
-    assert backend.other_device == open_backend(other).device
-    assert (backend.other_device == backend.device) == (name == other or backend.is_lazy)

@@ -462,19 +462,6 @@ def test_a_conftest_that_pytest_finds_late_adds_a_library(pytester, monkeypatch)
     result.stdout.fnmatch_lines(["*test_it[[]mine] PASSED*"])
 
 
-def test_another_device_is_not_the_default_one(run):
-    tests = """
-        from array_api_compat import device
-
-        def test_it(xp, xp_device, xp_other_device):
-            assert device(xp.empty(1)) == xp_device
-            assert device(xp.empty(1, device=xp_other_device)) == xp_other_device
-            assert xp_other_device != xp_device
-        """
-    options = f"{LIGHT},-numpy,-array-api-strict:strictest"  # which have one device
-    run(tests, options).assert_outcomes(passed=3)
-
-
 @pytest.mark.usefixtures("no_torch")
 def test_calls_of_assert_parity_are_counted(run):
     result = run(

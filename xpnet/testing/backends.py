@@ -3,7 +3,7 @@
 import importlib
 import unittest
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -19,12 +19,6 @@ from xpnet.arrays.namespace import array_namespace, device_of, dtype_name, is_ar
 from xpnet.testing.built_in import BUILT_IN, STRICTEST
 
 __all__ = ["Backend", "open_backend"]
-
-# Devices of libraries that have several on every machine.
-_SEVERAL = {
-    "array-api-strict": ("CPU_DEVICE", "device1"),
-    "torch": ("cpu", "meta"),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,16 +131,6 @@ class Backend:
         if not self.part:
             return plain
         return DeviceNamespace(plain, self.device, self.name, check=self._check_dtype)
-
-    @property
-    def other_device(self) -> Any:
-        """A device that is not the default of `namespace`, if an eager library has several."""
-        for word in () if self.is_lazy else _SEVERAL.get(self.library, ()):
-            with suppress(DeviceError):
-                device = self.array_library.opened(word)
-                if device != self.device:
-                    return device
-        return self.device
 
     def _check_dtype(self, name: str | None) -> None:
         if name is not None and not self.has([name]):

@@ -24,7 +24,7 @@ from xpnet.testing.registry import (
 )
 from xpnet.testing.run_settings import RUN, use
 
-__all__ = ["xp", "xp_backend", "xp_device", "xp_other_device"]
+__all__ = ["xp", "xp_backend", "xp_device"]
 
 _MARKS = (
     "gpu: needs a CUDA GPU",
@@ -163,12 +163,6 @@ def xp(xp_backend: Backend) -> Any:
 def xp_device(xp_backend: Backend) -> Any:
     """Return the library's object for the device under test."""
     return xp_backend.device
-
-
-@pytest.fixture
-def xp_other_device(xp_backend: Backend) -> Any:
-    """Return a device that is not the default of `xp`; its device if the library has one only."""
-    return xp_backend.other_device
 
 
 @pytest.hookimpl(wrapper=True)
