@@ -40,8 +40,8 @@ def skip(*names, **options):
         ([skip(np_only=True)], NOT_NUMPY),
         ([skip(np_only=True, exceptions=["dask", "cupy"])], NOT_NUMPY - {"dask", "cupy"}),
         ([skip(cpu_only=False)], set()),
-        ([skip("torch:meta", "dask", eager_only=True, exceptions=["jax"])], LAZY - {"jax"}),
-        ([skip(cpu_only=True), skip("torch:meta")], GPU),
+        ([skip("torch", "dask", eager_only=True, exceptions=["jax"])], LAZY - {"jax"} | {"torch", "torch:cuda"}),
+        ([skip(cpu_only=True)], GPU),
         ([skip(cpu_only=True, exceptions=["cupy", "array-api-strict"])], {"torch:cuda", "dpnp"}),
     ],
 )  # fmt: skip

@@ -7,8 +7,6 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, Final
 
-import numpy as np
-
 __all__ = ["BUILT_IN", "STRICTEST"]
 
 # The backend that rejects all operations that lazy libraries do not support.
@@ -73,11 +71,6 @@ def _read_only(x: Any) -> Any:
     return x
 
 
-def _strided(x: Any) -> Any:
-    """Return every second number of a larger buffer, in Fortran's order; 0-d is unchanged."""
-    return np.repeat(x.T, 2, axis=-1)[..., ::2].T if x.ndim else x
-
-
 def _in_chunks(x: Any) -> Any:
     """Return a Dask array in two chunks along each axis of two or more numbers."""
     chunks = tuple((n - n // 2, n // 2) if n > 1 else (n,) for n in x.shape)
@@ -98,7 +91,6 @@ def _device(part: str, *, default: bool = False, **options: Any) -> dict[str, An
 BUILT_IN: Final[dict[str, dict[str, Any]]] = {
     "numpy": {},
     "numpy:readonly": _hidden(to_variant=_read_only),
-    "numpy:strided": _hidden(to_variant=_strided),
     "array-api-strict": {},
     "array-api-strict:device1": _device("device1", default=True),
     "array-api-strict:no_float64": _device("no_float64", default=True),
@@ -106,20 +98,12 @@ BUILT_IN: Final[dict[str, dict[str, Any]]] = {
     STRICTEST: {
         "settings": partial(strict_flags, boolean_indexing=False, data_dependent_shapes=False)
     },
-    "array-api-strict:no_extensions": _hidden(
-        settings=partial(strict_flags, enabled_extensions=())
-    ),
-    # The standard has inspection, which tests depend on, since 2023.12.
-    "array-api-strict:2023.12": _hidden(settings=partial(strict_flags, api_version="2023.12")),
-    "array-api-strict:2024.12": _hidden(settings=partial(strict_flags, api_version="2024.12")),
     "dask": {},
     "dask:chunks": _hidden(to_variant=_in_chunks),
     "torch": {},
     "torch:cuda": _device("cuda", default=True),
     "torch:mps": _device("mps"),
-    "torch:meta": _device("meta", has_values=False),
     "jax": {"settings": jax_settings},
-    "jax:32": _hidden(settings=partial(jax_settings, has_64_bits=False)),
     "jax:cpu": _hidden(settings=partial(jax_settings, platform="cpu")),
     "jax:cuda": _device("cuda", settings=partial(jax_settings, platform="cuda")),
     "cupy": _device("", default=True),

@@ -50,8 +50,8 @@ def backends_matching(word: str, /, argument: str = "`backends`") -> tuple[str, 
         return defaults
     if word == "host":
         return tuple(x for x in defaults if open_backend(x).in_host_memory)
-    if word == "all":  # older versions of the standard lack functions that right code may use
-        return tuple(x for x in backend_names() if not x.startswith("array-api-strict:20"))
+    if word == "all":
+        return backend_names()
     name = canonical_name(word)
     library, _, device = name.partition(":")
     found = tuple(x for x in defaults if open_backend(x).library == name)
