@@ -1,5 +1,6 @@
 """Names of the backends, words that select them, and libraries that users add."""
 
+import re
 import sys
 
 import pytest
@@ -18,9 +19,6 @@ from xpnet.testing.registry import (
 )
 from xpnet.testing.run_settings import use
 
-NUMPY = ("numpy:readonly",)
-TORCH = ("torch:cuda", "torch:mps")
-CUPY = ("cupy:0", "cupy:1")
 DEFAULT = (
     "numpy",
     "array-api-strict",
@@ -52,8 +50,6 @@ def test_the_default_backends_are_these():
     [
         ("all", backend_names()),
         ("all,-array-api-strict", tuple(x for x in backend_names() if "strict" not in x)),
-        ("default", DEFAULT),
-        ("host,-numpy", ("array-api-strict", "array-api-strict:strictest", "dask", "torch", "jax")),
         (["jax", "numpy"], ("numpy", "jax")),
         (["torch"], ("torch", "torch:cuda")),
         (["torch:cuda", "torch:cuda"], ("torch:cuda",)),
@@ -69,14 +65,6 @@ def test_the_default_backends_are_these():
         ("torch,torch:cpu,-torch:cuda", ("torch", "torch:cpu")),
         ("torch:cpu,numpy,-torch", ("numpy",)),
         ("mlx", ("mlx",)),
-        ("torch:*", TORCH),
-        ("numpy*", ("numpy", "numpy:readonly")),
-        (
-            "all,-default,-torch:*,-jax:*,-array-api-strict:*",
-            (*NUMPY, "dask:chunks", *CUPY, "mlx"),
-        ),
-        ("torch*,numpy:*,-torch", NUMPY),
-        ("cupy:*,jax", ("jax", *CUPY)),
         ([], ()),
     ],
 )
@@ -84,13 +72,13 @@ def test_words_stand_for_backends(words, names):
     assert select_backends(words) == names
 
 
-@pytest.mark.parametrize("word", ["cuppy", "cuppy:*", "cuppy:x", "-cuppy", "torch:"])
+@pytest.mark.parametrize(
+    "word", ["cuppy", "cuppy:x", "-cuppy", "torch:", "torch*", "host", "default"]
+)
 def test_unknown_words_are_rejected_with_the_known_ones(word):
-    got = word.removeprefix("-").replace("*", r"\*")
-    message = (
-        f"^--xp must name backends; got '{got}', known are all, default, host, numpy, .*, cupy:1,"
-    )
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(
+        ValueError, match=f"--xp .*'{re.escape(word.removeprefix('-'))}'.*known.* dask"
+    ):
         select_backends(["numpy", word], "--xp")
 
 

@@ -28,8 +28,8 @@ class Backend:
     name: str  # "library", "library:device" or "library:variant"
     array_library: Library
     part: str = ""  # as after the colon of a word for `Device`; "": the default device
-    default: bool = True  # if false, only its name, a pattern or "all" selects the backend
-    in_host_memory: bool = True  # if false, the word "host" does not select the backend
+    default: bool = True  # if false, only its name or "all" selects the backend
+    in_host_memory: bool = True
     has_values: bool = True  # if false, arrays have a shape and a dtype only
     to_variant: Callable[[Any], Any] | None = None  # from a NumPy array to one of the variant
     settings: Callable[[], AbstractContextManager[Any]] = nullcontext  # of the whole process

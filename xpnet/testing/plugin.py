@@ -43,9 +43,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--xp-backends",
         metavar="NAMES",
-        help="backends to test on, such as numpy,torch:*; a library stands for its default"
-        " backends, all for every backend, default for the default ones, host for those of them in"
-        " host memory, and -NAME leaves one out (-jax: default without JAX); default is"
+        help="backends to test on, such as numpy,torch:cuda; a library stands for its"
+        " default backends, all for every backend, and -NAME leaves one out (-jax: all default"
+        " ones but JAX); default is"
         f" {', '.join(default_names())}",
     )
     group.addoption(

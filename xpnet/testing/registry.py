@@ -1,7 +1,6 @@
 """Names of the backends, words that select them, and those that tests run on."""
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from typing import Final
 
 from xpnet.arrays.known_libraries import KNOWN
@@ -42,28 +41,19 @@ def canonical_name(word: str, /) -> str:
 def backends_matching(word: str, /, argument: str = "`backends`") -> tuple[str, ...]:
     """Return the backends that a word stands for; if none, raise ValueError about `argument`.
 
-    The word is a backend, a library (its default backends), ``"default"``, ``"host"`` (those of
-    them whose arrays NumPy can read), ``"all"``, or a pattern.
+    The word is a backend, a library (its default backends) or ``"all"``.
     """
-    defaults = default_names()
-    if word == "default":
-        return defaults
-    if word == "host":
-        return tuple(x for x in defaults if open_backend(x).in_host_memory)
     if word == "all":
         return backend_names()
     name = canonical_name(word)
-    library, _, device = name.partition(":")
-    found = tuple(x for x in defaults if open_backend(x).library == name)
-    found = found or tuple(x for x in backend_names() if fnmatchcase(x, name))
-    is_pattern = "*" in name or "?" in name
-    if not found and device and library in libraries() and not is_pattern:
+    library, colon, device = name.partition(":")
+    if found := tuple(x for x in default_names() if open_backend(x).library == name):
+        return found
+    if library in libraries() and bool(colon) == bool(device):
         return (name,)
-    if not found:
-        known = f"all, default, host, {', '.join(backend_names())}, and patterns like torch:*"
-        msg = f"{argument} must name backends; got {word!r}, known are {known}"
-        raise ValueError(msg)
-    return found
+    known = f"all, {', '.join(backend_names())}"
+    msg = f"{argument} must name backends; got {word!r}, known are {known}"
+    raise ValueError(msg)
 
 
 def select_backends(words: str | Iterable[str], argument: str = "`backends`") -> tuple[str, ...]:
