@@ -312,7 +312,7 @@ def test_available_required_backends_change_nothing(run):
 
 
 def test_the_marks_are_known(run):
-    names = ("gpu", "uses_xp", "thread_unsafe", "skip_xp_backends", "xfail_xp_backends")
+    names = ("gpu", "uses_xp", "skip_xp_backends", "xfail_xp_backends")
     marks = "".join(f"@pytest.mark.{name}\n" for name in names)
     tests = f"import pytest\n{marks}def test_it():\n    pass"
     run(tests, "--strict-markers").assert_outcomes(passed=1)

@@ -94,17 +94,9 @@ def test_words_that_remove_start_from_a_selection():
         assert select_backends("-numpy") == ("jax",)
 
 
-def test_settings_of_all_threads_are_no_business_of_threads():
-    unsafe = {name for name in backend_names() if not open_backend(name).thread_safe}
-    assert unsafe == {
-        *(name for name in backend_names() if open_backend(name).library in {"dask", "jax"}),
-        "array-api-strict:strictest",
-    }
-
-
 @pytest.mark.usefixtures("own")
 def test_a_library_is_added():
-    xpnet.register_library("mine", "no_such_module", is_lazy=True, thread_safe=False)
+    xpnet.register_library("mine", "no_such_module", is_lazy=True)
     assert default_names() == (*DEFAULT, "mine")
     assert select_backends("mine,mine:gpu") == ("mine", "mine:gpu")
     assert select_backends("all,-mine") == backend_names()[:-1]
@@ -115,7 +107,7 @@ def test_a_library_is_added():
     for name, part, default in (("mine", "", True), ("mine:gpu", "gpu", False)):
         backend = open_backend(name)
         assert (backend.part, backend.default) == (part, default)
-        assert (backend.is_lazy, backend.thread_safe, backend.in_host_memory) == (True, False, True)
+        assert (backend.is_lazy, backend.in_host_memory) == (True, True)
 
 
 @pytest.mark.usefixtures("own")

@@ -44,11 +44,6 @@ class Backend:
         """Whether values may be unknown; if true, `eager_only` of marks excludes the backend."""
         return self.array_library.is_lazy or self.name == STRICTEST
 
-    @property
-    def thread_safe(self) -> bool:
-        """Whether tests may run in several threads at once."""
-        return self.array_library.thread_safe and self.settings is nullcontext
-
     @cached_property
     def unavailable(self) -> str | None:
         """The reason why the backend is unavailable on this machine; None if it is available.

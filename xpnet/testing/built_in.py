@@ -1,7 +1,6 @@
 """Backends that xpnet knows: libraries, devices and variants, with their settings."""
 
 import importlib
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -12,17 +11,14 @@ __all__ = ["BUILT_IN", "STRICTEST"]
 # The backend that rejects all operations that lazy libraries do not support.
 STRICTEST: Final = "array-api-strict:strictest"
 _OF_JAX: Final = ("jax_enable_x64", "jax_default_device", "jax_default_matmul_precision")
-_lock: Final = threading.Lock()
 _Context = AbstractContextManager[None]
-# Of each library: the settings from before the first open context, then those of all open ones.
-_stacks: Final[dict[str, list[dict[str, Any]]]] = {"array-api-strict": [], "jax": []}
 
 
 def strict_flags(**flags: Any) -> _Context:
     """Return a context with flags of array-api-strict, such as ``boolean_indexing=False``."""
     strict = importlib.import_module("array_api_strict")
     read, write = strict.get_array_api_strict_flags, strict.set_array_api_strict_flags
-    return _applied("array-api-strict", flags, read, lambda values: write(**values))
+    return _applied(flags, read, lambda values: write(**values))
 
 
 def jax_settings(*, has_64_bits: bool = True, platform: str | None = None) -> _Context:
@@ -37,33 +33,18 @@ def jax_settings(*, has_64_bits: bool = True, platform: str | None = None) -> _C
         for name, value in values.items():
             jax.config.update(name, value)
 
-    return _applied("jax", values, lambda: {x: getattr(jax.config, x) for x in _OF_JAX}, write)
+    return _applied(values, lambda: {x: getattr(jax.config, x) for x in _OF_JAX}, write)
 
 
 @contextmanager
-def _applied(library: str, values: Any, read: Any, write: Any) -> Iterator[None]:
-    """Apply settings that all threads share; threads may enter and leave in any order.
-
-    The last to enter decides; the last to leave restores the settings from before the first.
-    """
-    stack = _stacks[library]
-
-    def update() -> None:
-        wanted = stack[0] | stack[-1]
-        if wanted != read():
-            write(wanted)
-
+def _applied(values: dict[str, Any], read: Any, write: Any) -> Iterator[None]:
+    """Apply settings, which hold for the whole process."""
+    before = read()
     try:
-        with _lock:
-            if len(stack) <= 1:  # no context is open
-                stack[:] = [read()]
-            stack.append(values)
-            update()
+        write(values)
         yield
     finally:
-        with _lock:
-            stack[:] = [x for x in stack if x is not values]
-            update()
+        write(before)
 
 
 def _read_only(x: Any) -> Any:

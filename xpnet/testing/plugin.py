@@ -31,7 +31,6 @@ _MARKS = (
     "uses_xp: has a fixture of xpnet.testing.plugin (added to each such test)",
     f"{SKIP}(*names, reason, cpu_only, np_only, eager_only, exceptions): skipped on backends",
     f"{XFAIL}(*names, reason, cpu_only, np_only, eager_only, exceptions): must fail on backends",
-    "thread_unsafe: runs in one thread (of pytest-run-parallel)",
 )
 # Of a test: its backend, and those that calls of `assert_parity` left out, with reasons.
 _ON_REPORTS = pytest.StashKey[dict[str, Any]]()
@@ -112,7 +111,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name in selected_backends():
         if not _reason_left_out(name):
             marks = [pytest.mark.gpu] * name.startswith(("cupy", "jax:cuda", "torch:cuda"))
-            marks += [pytest.mark.thread_unsafe] * (not open_backend(name).thread_safe)
             params.append(pytest.param(name, marks=marks))
     metafunc.parametrize("xp_backend", params, indirect=True)
 
