@@ -17,7 +17,6 @@ import xpnet
 from xpnet.arrays.known_libraries import KNOWN
 from xpnet.arrays.library import library_version
 from xpnet.arrays.namespace import array_namespace, device_of, dtype_name
-from xpnet.testing.built_in import jax_settings
 
 WORDS = ("cpu", "array-api-strict", "array-api-strict:device1", "array-api-strict:no_float64")
 WORDS += ("dask", "torch", "torch:cpu", "jax", "jax:cpu:0", "dpnp", "mlx")
@@ -329,12 +328,13 @@ def test_64_bits_that_a_device_lacks_are_refused():
 @pytest.mark.parametrize("dtype", ["float64", "complex128", "int64"])
 def test_jax_has_64_bits_as_it_is_set(dtype):
     device = opened("jax")
-    with jax_settings(has_64_bits=False):
+    jax = pytest.importorskip("jax")
+    with jax.enable_x64(False):  # noqa: FBT003
         with pytest.raises(TypeError, match=rf"{dtype} \(set JAX_ENABLE_X64=1\)"):
             device.asarray([1], dtype)
         with pytest.raises(ValueError, match="no int64"):  # integers are not wrapped
             device.asarray([2**40])
-    with jax_settings(has_64_bits=True):
+    with jax.enable_x64(True):  # noqa: FBT003
         assert dtype_name(device.asarray([1], dtype).dtype) == dtype
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from xpnet import Dense, Network, Scale, load, save
 from xpnet.parity import record
-from xpnet.testing.built_in import jax_settings
+from xpnet.testing.backends import jax_settings
 
 STAGES = ["preprocessing", "layer 1, sigmoid", "layer 2, sigmoid", "layer 3, identity"]
 

@@ -10,7 +10,7 @@ import pytest
 from xpnet import load, reproducible, result_hash, sample, save
 from xpnet.networks.reproducible import ReproducibleNetwork
 from xpnet.parity import record
-from xpnet.testing.built_in import jax_settings
+from xpnet.testing.backends import jax_settings
 
 STAGES = ["preprocessing", "layer 1, sigmoid", "layer 2, sigmoid", "layer 3, identity"]
 WORDS = ("parity", "--reproducible", "--rows", "50")

@@ -13,7 +13,6 @@ from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.reproducible import reproducible
 from xpnet.testing.backends import open_backend
-from xpnet.testing.built_in import jax_settings
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +188,8 @@ def test_tracing_is_refused(network):
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         with pytest.raises(TypeError, match="cannot be traced"):
             torch.jit.trace(lambda x: xpnet.forward(there, x), x)
-    with jax_settings(has_64_bits=False), pytest.raises(TypeError, match="JAX_ENABLE_X64=1"):
+    narrow = jax.enable_x64(False)  # noqa: FBT003
+    with narrow, pytest.raises(TypeError, match="JAX_ENABLE_X64=1"):
         reproducible(network.map_arrays(jax.numpy.asarray))
     backend = open_backend("jax")
     with backend.flags:

@@ -6,11 +6,14 @@ imported twice.
 
 import contextlib
 import functools
-import importlib
-import inspect
+import importlib.util
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import pytest
 
+from xpnet.arrays import libraries
 from xpnet.testing import backends
 
 for module in (
@@ -26,10 +29,24 @@ for module in (
 
 
 @pytest.fixture
-def fresh_reasons(monkeypatch):
-    """Forget, for a test, the reasons why backends are unavailable."""
-    backend = inspect.unwrap(vars(backends)["_backend"])
-    monkeypatch.setattr(backends, "_backend", functools.cache(backend))
+def no_torch(monkeypatch):
+    """Make torch unavailable, and forget which backends are available."""
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(backends, "_backend", functools.cache(backends.Backend))
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "torch" else find_spec(name)
+    )
+
+
+@pytest.fixture
+def mine(monkeypatch):
+    """Return the importable module of an array library; remove libraries that a test adds."""
+    module = ModuleType("mine")
+    module.__spec__ = ModuleSpec("mine", None)
+    monkeypatch.setitem(sys.modules, "mine", module)
+    monkeypatch.setattr(libraries, "_registered", {})
+    return module
 
 
 @pytest.fixture

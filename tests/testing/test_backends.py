@@ -1,77 +1,27 @@
-"""Backends: creation of arrays, validation of results, and settings."""
+"""Backends: creation of arrays, validation of results, namespaces on a device, and settings."""
 
+import copy
 import subprocess
 import sys
 import unittest
-from contextlib import contextmanager
 from dataclasses import replace
-from importlib.machinery import ModuleSpec
 from itertools import product
-from types import ModuleType
 
+import array_api_compat
 import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays import libraries as libraries_module
-from xpnet.arrays.device_namespace import DeviceNamespace
 from xpnet.arrays.known_libraries import KNOWN
-from xpnet.arrays.namespace import array_namespace, device_of, dtype_name
-from xpnet.testing.backends import Backend, open_backend
-from xpnet.testing.registry import backend_names, unavailable_reason
+from xpnet.arrays.namespace import array_namespace, device_of
+from xpnet.testing.backends import STRICTEST, Backend, open_backend
+from xpnet.testing.words import backends_named, unavailable_reason
 
 strict = pytest.importorskip("array_api_strict")
+xpx = pytest.importorskip("array_api_extra")
 DEVICE1 = open_backend("array-api-strict:device1")
-
-
-def test_arrays_are_made_on_the_backend(xp_backend):
-    x = xp_backend.asarray([[1, 2]])
-    assert array_namespace(x) is xp_backend.xp
-    assert device_of(x) == xp_backend.device
-    np.testing.assert_array_equal(xp_backend.check(x, dtype="float32", shape=(1, 2)), [[1, 2]])
-
-
-@pytest.mark.parametrize(
-    ("result", "message"),
-    [
-        (3.0, "must be an array of array-api-strict; got float"),
-        (np.zeros(2, "float32"), "must be an array of array-api-strict; got one of numpy"),
-        (
-            strict.zeros(2, dtype=strict.float32),
-            r"must be on device .*'device1'\); got .*'CPU_DEVICE'\)",
-        ),
-        (DEVICE1.asarray([1, 2], "float64"), "must be of dtype float32; got float64"),
-        (DEVICE1.asarray([1, 2, 3]), r"must have shape \(2,\); got \(3,\)"),
-    ],
-)
-def test_a_result_of_another_backend_fails(result, message):
-    with pytest.raises(AssertionError, match=f"on array-api-strict:device1, the result {message}$"):
-        DEVICE1.check(result, dtype="float32", shape=(2,))
-
-
-def test_a_result_that_is_right_has_no_faults():
-    x = DEVICE1.asarray([1, 2], "int32")
-    assert list(DEVICE1.faults(x, dtypes=("int64", "int32"), shape=(2,))) == []
-
-
-def test_missing_dtypes_skip_the_test():
-    backend = open_backend("array-api-strict:no_float64")
-    assert not backend.has_float64
-    with pytest.raises(unittest.SkipTest, match=r"^array-api-strict:no_float64 has no float64$"):
-        backend.asarray([1.0], "float64")
-    with pytest.raises(unittest.SkipTest, match=r"^array-api-strict:no_float64 has no float16$"):
-        backend.asarray([1.0], "float16")
-
-
-def test_jax_has_64_bits_while_it_is_in_use():
-    jax = pytest.importorskip("jax")
-    before = jax.config.jax_enable_x64
-    backend = open_backend("jax")
-    with backend.flags:
-        with backend.flags:
-            assert backend.has(["float64", "int64"])
-        assert backend.asarray([1.0], "float64").dtype == "float64"
-    assert backend.has(["float64", "int64"]) == jax.config.jax_enable_x64 == before
+NO_FLOAT64 = open_backend("array-api-strict:no_float64")
+DEVICES = ["array-api-strict:device2", "torch:cpu", "jax:cpu", "jax:cpu:0", "dpnp:cpu"]
 
 
 def opened(name):
@@ -81,7 +31,7 @@ def opened(name):
     return open_backend(name)
 
 
-@pytest.mark.parametrize("name", backend_names())
+@pytest.mark.parametrize("name", [*backends_named("all"), *DEVICES])
 def test_every_backend_holds_every_array(name):
     backend = opened(name)
     narrow = {"float64": "float32", "int64": "int32", "complex128": "complex64"}
@@ -94,47 +44,73 @@ def test_every_backend_holds_every_array(name):
                 assert backend.owns(x)
                 wanted = dtype if backend.has([dtype]) else narrow[dtype]
                 assert list(backend.faults(x, dtypes=(wanted,), shape=host.shape)) == []
-                if backend.has_values:
-                    np.testing.assert_array_equal(backend.values(x), host)
+                np.testing.assert_array_equal(backend.values(x), host)
 
 
 @pytest.mark.parametrize("name", ["numpy", "numpy:readonly", "torch", "jax", "array-api-strict"])
 def test_arrays_share_no_memory_with_their_values(name):
-    backend = opened(name)
-    values = np.ones(3)
+    backend, values = opened(name), np.ones(3)
     with backend.flags:
         x = backend.make(values)
         values[0] = 7.0
         assert list(backend.values(x)) == [1.0, 1.0, 1.0]
 
 
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (3.0, "an array of array-api-strict; got float"),
+        (np.zeros(2, "float32"), "an array of array-api-strict; got one of numpy"),
+        (strict.zeros(2, dtype=strict.float32), "device1.*CPU_DEVICE"),
+        (DEVICE1.asarray([1, 2], np.dtype(">f8")), "dtype float32; got float64"),
+        (DEVICE1.asarray([1, 2, 3], strict.float32), r"shape \(2,\); got \(3,\)"),
+    ],
+)
+def test_a_result_of_another_backend_fails(result, words):
+    with pytest.raises(AssertionError, match=f"array-api-strict:device1.*{words}"):
+        DEVICE1.check(result, dtype="float32", shape=(2,))
+    assert list(DEVICE1.faults(DEVICE1.asarray([1]), dtypes=("int8", "float32"), shape=(1,))) == []
+
+
+@pytest.mark.parametrize(
+    "create",
+    [
+        lambda xp: xp.asarray([1.0], dtype=xp.float64),
+        lambda xp: xp.asarray(np.ones(2)),
+        lambda xp: xp.zeros(2, dtype=xp.float64),
+        lambda xp: xp.fft.fftfreq(2, dtype=xp.float64),
+        lambda _: NO_FLOAT64.asarray([1.0], "float64"),
+    ],
+    ids=["dtype", "numpy", "zeros", "fft", "backend"],
+)
+def test_a_missing_dtype_skips_the_test(create):
+    assert not NO_FLOAT64.has_float64
+    with pytest.raises(unittest.SkipTest, match="no_float64 has no float64"):
+        create(NO_FLOAT64.namespace)
+    host = strict.Device("CPU_DEVICE")
+    assert NO_FLOAT64.namespace.zeros(2, dtype=strict.float64, device=host).device == host
+
+
 def test_variants_hold_arrays_as_they_say():
-    values = np.arange(12.0).reshape(2, 1, 6)
-    x = open_backend("numpy:readonly").make(values)
-    assert not x.flags.writeable
+    values = np.ones(3)
+    assert not open_backend("numpy:readonly").make(values).flags.writeable
     assert values.flags.writeable
-
-
-def test_dask_arrays_have_two_chunks_along_each_axis():
     x = opened("dask:chunks").make(np.zeros((5, 1, 0, 2)))
     assert x.chunks == ((3, 2), (1,), (0,), (1, 1))
-
-
-def test_values_of_conjugate_views_are_read():
-    backend = opened("torch")
-    x = backend.make(np.asarray([1.0 + 2.0j]))
-    assert backend.values(x.conj()).tolist() == [1.0 - 2.0j]
-    assert backend.values(x.conj().imag).tolist() == [-2.0]
 
 
 @pytest.mark.parametrize(
     ("name", "is_cpu", "is_lazy"),
     [
         ("numpy:readonly", True, False),
+        ("array-api-strict", True, False),
         ("array-api-strict:device1", False, False),
-        ("array-api-strict:strictest", True, True),
+        (STRICTEST, True, True),
         ("dask:chunks", True, True),
+        ("torch", True, False),
+        ("torch:meta", False, False),
         ("jax:cpu", True, True),
+        ("dpnp", False, False),
     ],
 )
 def test_backends_are_on_the_cpu_or_lazy(name, is_cpu, is_lazy):
@@ -142,111 +118,168 @@ def test_backends_are_on_the_cpu_or_lazy(name, is_cpu, is_lazy):
     assert (backend.is_cpu, backend.is_lazy) == (is_cpu, is_lazy)
 
 
+def test_settings_hold_while_a_backend_is_in_use():
+    x = open_backend(STRICTEST).asarray([1.0])
+    with open_backend(STRICTEST).flags, pytest.raises(RuntimeError, match="boolean_indexing"):
+        x[x > 0]
+    assert x[x > 0].shape == (1,)
+    config, jax = pytest.importorskip("jax").config, open_backend("jax")
+    before = config.jax_enable_x64, config.jax_default_matmul_precision
+    with jax.flags:
+        with pytest.raises(ZeroDivisionError), jax.flags:
+            _ = 1 / 0
+        assert jax.has(["float64", "int64"])
+        assert jax.asarray([1.0], "float64").dtype == "float64"
+        assert config.jax_default_matmul_precision == "highest"
+    assert (config.jax_enable_x64, config.jax_default_matmul_precision) == before
+
+
+def test_the_gpu_of_cupy_is_current_while_it_is_in_use():
+    class Device:
+        n = 0
+
+        def __enter__(self):
+            self.n += 1
+
+        def __exit__(self, *_):
+            self.n -= 1
+
+    backend = Backend("cupy:1", KNOWN["cupy"])
+    device = vars(backend)["device"] = Device()  # instead of opening it
+    with backend.flags:
+        assert device.n == 1
+    assert device.n == 0
+
+
 class Foreign:
     """An array of a library that array-api-compat does not support."""
 
-    def __init__(self, values):
-        self.values = values
+    def __init__(self, values, device=None):
+        self.values, self.device = values, device
         self.shape, self.dtype = values.shape, values.dtype
 
 
-@pytest.fixture
-def library(monkeypatch):
-    """Return the importable namespace of this library; remove libraries that a test adds."""
-
-    def zeros(shape, device=None):
-        x = Foreign(np.zeros(shape))
-        x.device = device
-        return x
-
-    module = ModuleType("mine")
-    module.__spec__ = ModuleSpec("mine", None)
-    module.float32, module.zeros = np.float32, zeros
-    module.asarray = lambda values, device=None: Foreign(np.asarray(values))  # noqa: ARG005
-    monkeypatch.setitem(sys.modules, "mine", module)
-    monkeypatch.setattr(libraries_module, "_registered", {})
-    return module
-
-
 @pytest.mark.parametrize("asarray", [None, lambda x, _: Foreign(x)], ids=["module", "own"])
-def test_arrays_of_an_unknown_library_are_recognized_by_their_class(library, asarray):
+def test_arrays_of_an_unknown_library_are_recognized_by_their_class(mine, asarray):
+    mine.float32 = np.float32
+    mine.asarray = lambda values, device=None: Foreign(np.asarray(values), device)
     xpnet.register_library("mine", "mine", asarray=asarray, to_numpy=lambda x: x.values)
     backend = open_backend("mine")
     x = backend.asarray([1.0, 2.0])
     assert backend.check(x, dtype="float32", shape=(2,)).tolist() == [1.0, 2.0]
-    assert backend.namespace is library
-    faults = backend.faults(np.zeros(2), dtypes=("float64",), shape=(2,))
-    assert list(faults) == ["must be an array of mine; got one of numpy"]
-    with pytest.raises(unittest.SkipTest, match=r"^mine has no float64$"):
+    assert backend.namespace is mine
+    assert "array of mine; got one of numpy" in next(
+        backend.faults(np.ones(2), dtypes=(), shape=())
+    )
+    with pytest.raises(unittest.SkipTest, match="mine has no float64"):
         backend.asarray([1.0], "float64")
 
 
-@pytest.mark.usefixtures("library")
-def test_the_namespace_of_an_unknown_library_creates_on_the_device():
-    def asarray(x, device):
-        made = Foreign(x)
-        made.device = device
-        return made
-
-    xpnet.register_library("mine", "mine", open=str.upper, asarray=asarray)
-    backend = open_backend("mine:gpu")
-    assert backend.device == "GPU"
-    assert backend.namespace.zeros(2).device == "GPU"
-    assert repr(backend.namespace) == "<namespace mine on mine:gpu>"
+def test_one_call_adds_a_library(mine):
+    del mine
+    nd = pytest.importorskip("ndonnx")
+    xpnet.register_library("ndonnx", "ndonnx", to_numpy=lambda x: x.unwrap_numpy())
+    backend = open_backend("ndonnx")
+    x = backend.asarray([1.0, 2.0], nd.float64)
+    assert backend.check(x + 1.0, dtype="float64", shape=(2,)).tolist() == [2.0, 3.0]
+    assert (backend.is_cpu, backend.is_lazy, backend.namespace) == (True, True, nd)
 
 
-@pytest.mark.parametrize("name", ["array-api-strict:device2", "torch:cpu", "jax:cpu:0", "dpnp:cpu"])
-def test_any_device_of_a_known_library_is_a_backend(name):
+CREATORS = {
+    "arange": lambda xp: xp.arange(3),
+    "asarray": lambda xp: xp.asarray([1.0, 2.0]),
+    "asarray_numpy": lambda xp: xp.asarray(np.ones(2, "float32")),
+    "empty": lambda xp: xp.empty(2),
+    "eye": lambda xp: xp.eye(2),
+    "fftfreq": lambda xp: xp.fft.fftfreq(4),
+    "full": lambda xp: xp.full((2,), 3.0),
+    "linspace": lambda xp: xp.linspace(0.0, 1.0, 3),
+    "ones": lambda xp: xp.ones((2, 2), dtype=xp.float32),
+    "ones_like": lambda xp: xp.ones_like(xp.ones(2)),
+    "rfftfreq": lambda xp: xp.fft.rfftfreq(4),
+    "zeros": lambda xp: xp.zeros(2, device=None),
+    "pad": lambda xp: xpx.pad(xp.asarray([1.0, 2.0]), 1, xp=xp),  # of array-api-extra
+    "atleast_nd": lambda xp: xpx.atleast_nd(xp.asarray(1.0), ndim=2, xp=xp),
+}
+
+
+def test_arrays_are_created_on_the_device_under_test(xp, xp_device):
+    for name, create in CREATORS.items():
+        x = create(xp)
+        assert array_api_compat.array_namespace(x) == xp, name
+        assert device_of(x) == xp_device, name
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_arrays_are_created_on_any_device(name):
     backend = opened(name)
     with backend.flags:
-        x = backend.asarray([1.0, 2.0])
-        assert list(backend.faults(x, dtypes=("float32",), shape=(2,))) == []
-        assert isinstance(backend.namespace, DeviceNamespace)
-        assert device_of(backend.namespace.zeros(2)) == backend.device
-        assert backend.values(x).tolist() == [1.0, 2.0]
-        assert backend.has_float64  # with JAX's setting
+        x = backend.namespace.zeros(2)
+        assert backend.check(x, dtype=x.dtype, shape=(2,)).tolist() == [0.0, 0.0]
+        assert array_namespace(x) == backend.namespace
 
 
-@pytest.mark.parametrize(
-    "dtype",
-    [np.float32, np.dtype("float32"), np.dtype(">f4"), strict.float32, "float32"],
-    ids=["class", "dtype", "big-endian", "strict", "name"],
-)
-def test_dtypes_may_be_of_any_library(dtype):
-    x = DEVICE1.asarray([1.0], dtype)
-    assert x.dtype == strict.float32
-    assert DEVICE1.check(x, dtype=strict.float32, shape=(1,)).dtype == np.float32
-    assert dtype_name(dtype) == "float32"
+def test_the_device_is_the_default_of_the_inspection(xp, xp_backend):
+    info = xp.__array_namespace_info__()
+    if xp_backend.library not in {"dask", "dpnp"}:  # whose inspection has devices of another kind
+        assert info.default_device() in (xp_backend.device, None)
+    assert ("float64" in info.dtypes()) == xp_backend.has_float64
+    default = xp.zeros(1).dtype
+    assert info.default_dtypes()["real floating"] == default
+    assert info.default_dtypes(device=None)["real floating"] == default
+    assert info.capabilities()["max dimensions"] is not False
 
 
-def test_the_gpu_of_cupy_is_current_while_it_is_in_use():
-    current = []
-
-    @contextmanager
-    def make_current(device):
-        current.append(device)
-        yield
-        current.remove(device)
-
-    backend = Backend("cupy:1", replace(KNOWN["cupy"], current=make_current), "1")
-    vars(backend)["device"] = "GPU 1"  # instead of opening it
-    with backend.flags:
-        assert current == ["GPU 1"]
-    assert current == []
-
-
-def test_the_strictest_backend_refuses_masks_while_it_is_in_use():
-    backend = open_backend("array-api-strict:strictest")
-    x = backend.asarray([1.0])
-    with backend.flags, pytest.raises(RuntimeError, match="boolean_indexing"):
-        x[x > 0]
-    assert x[x > 0].shape == (1,)
-
-
-def test_the_namespace_of_numpy_is_that_of_array_api_compat():
-    import array_api_compat
-
+def test_the_namespace_of_a_device():
+    xp, host = DEVICE1.namespace, strict.Device("CPU_DEVICE")
+    assert xp == strict == NO_FLOAT64.namespace == copy.copy(xp)
+    assert xp != np
+    assert hash(xp) == hash(strict)
+    assert xp.zeros(2, device=host).device == host
+    assert xp.asarray(strict.zeros(2)).device == host
+    assert xp.from_dlpack(np.ones(2, "float32")).device == DEVICE1.device
+    assert (xp.__name__, xp.float32, xp.linalg) == (
+        "array_api_strict",
+        strict.float32,
+        strict.linalg,
+    )
+    assert "array-api-strict:device1" in repr(xp)
+    assert not hasattr(xp, "swish")
+    assert open_backend("array-api-strict").namespace is strict
     assert open_backend("numpy").namespace is array_api_compat.array_namespace(np.zeros(1))
+
+
+def test_assertions_of_array_api_extra_take_the_namespace(xp, xp_backend):
+    if xp_backend.library == "dpnp":
+        pytest.skip("array-api-extra cannot compare arrays of dpnp")
+    x = xp.asarray([1.0, 2.0], dtype=xp.float32)
+    xpx.testing.assert_close(x, xp.asarray([1.0, 2.0], dtype=xp.float32), xp=xp)
+    with pytest.raises(AssertionError):
+        xpx.testing.assert_close(x, xp.zeros(2, dtype=xp.float32), xp=xp)
+
+
+@pytest.mark.parametrize("name", ["cuppy", "cuppy:0", ""])
+def test_an_unknown_library_has_no_backend(name):
+    with pytest.raises(KeyError):
+        open_backend(name)
+
+
+def test_the_reason_of_an_unavailable_backend_is_the_librarys(no_torch, mine):
+    del no_torch, mine
+    for name in ("torch", "torch:cuda", "torch:cpu"):
+        assert "torch is not installed" in unavailable_reason(name)
+
+    def open_(part):
+        msg = f"{part} is asleep"
+        raise OSError(msg)
+
+    xpnet.register_library("mine", "mine", open=open_)
+    assert "d3 is asleep" in unavailable_reason("mine:d3")
+    xpnet.register_library("mine", "mine", asarray=lambda x, _: Foreign(x))  # replaces the first
+    assert unavailable_reason("mine") is None
+    assert "no devices" in unavailable_reason("mine:d3")
+    broken = Backend("torch", replace(KNOWN["torch"], module="numpy", open=lambda _: 1 / 0))
+    assert "division by zero" in broken.unavailable
 
 
 IMPORTS = """
@@ -266,11 +299,9 @@ def test_the_kit_needs_arrays_and_no_diagnosis_of_gpus():
     result = subprocess.run(
         [sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True
     )
-    comparison, loaded = (set(line.split()) for line in result.stdout.splitlines())
-    assert "pytest" not in comparison
+    check, loaded = (set(line.split()) for line in result.stdout.splitlines())
+    assert "pytest" not in check
     rooms = {name.split(".")[1] for name in loaded if name.startswith("xpnet.")}
     assert rooms == {"arrays", "testing"}
-    assert not {
-        name for name in loaded if name.startswith(("xpnet.arrays.gpu", "xpnet.arrays.cpu"))
-    }
+    assert not [x for x in loaded if x.startswith(("xpnet.arrays.gpu", "xpnet.arrays.cpu"))]
     assert not {"safetensors", "tqdm", "threadpoolctl"} & loaded

@@ -1,12 +1,13 @@
 """Backends: the array libraries, devices and variants that array code is tested on."""
 
+import functools
 import importlib
 import unittest
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,59 @@ from xpnet.arrays.device_namespace import DeviceNamespace
 from xpnet.arrays.libraries import libraries
 from xpnet.arrays.library import NARROW, Library
 from xpnet.arrays.namespace import array_namespace, device_of, dtype_name, is_array, library_of
-from xpnet.testing.built_in import BUILT_IN, STRICTEST
 
-__all__ = ["Backend", "open_backend"]
+__all__ = ["DEFAULT", "EXTRA", "STRICTEST", "Backend", "jax_settings", "open_backend"]
+
+# The backend that rejects all operations that lazy libraries do not support.
+STRICTEST: Final = "array-api-strict:strictest"
+# In the order in which tests run.
+DEFAULT: Final = (
+    *("numpy", "array-api-strict", "array-api-strict:device1", "array-api-strict:no_float64"),
+    *(STRICTEST, "dask", "torch", "torch:cuda", "jax", "cupy", "dpnp"),
+)
+EXTRA: Final = ("numpy:readonly", "dask:chunks", "torch:mps", "mlx")
+
+
+def _strictest_flags() -> Any:
+    # The extensions (linalg, fft) stay enabled: every library here has them.
+    flags = {"boolean_indexing": False, "data_dependent_shapes": False}
+    return importlib.import_module("array_api_strict").ArrayAPIStrictFlags(**flags)
+
+
+@contextmanager
+def jax_settings() -> Iterator[None]:
+    """Give JAX 64-bit numbers, and matrix products with all digits, which GPUs drop by default."""
+    config = importlib.import_module("jax").config
+    values = {"jax_enable_x64": True, "jax_default_matmul_precision": "highest"}
+    before = {name: getattr(config, name) for name in values}
+    try:
+        for name, value in values.items():
+            config.update(name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            config.update(name, value)
+
+
+def _read_only(x: NDArray[Any]) -> NDArray[Any]:
+    x.flags.writeable = False
+    return x
+
+
+def _in_chunks(x: NDArray[Any]) -> Any:
+    """Return a Dask array in two chunks along each axis of two or more numbers."""
+    chunks = tuple((n - n // 2, n // 2) if n > 1 else (n,) for n in x.shape)
+    return importlib.import_module("dask.array").from_array(x, chunks)
+
+
+# Settings of the process while a backend, or a library, is in use.
+_SETTINGS: Final = {STRICTEST: _strictest_flags, "jax": jax_settings}
+# Names that are no devices, with functions from a NumPy array to the backend's, if not the usual.
+_VARIANTS: Final[dict[str, Callable[[Any], Any] | None]] = {
+    "numpy:readonly": _read_only,
+    "dask:chunks": _in_chunks,
+    STRICTEST: None,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +78,6 @@ class Backend:
 
     name: str  # "library", "library:device" or "library:variant"
     array_library: Library
-    part: str = ""  # as after the colon of a word for `Device`; "": the default device
-    default: bool = True  # if false, only its name or "all" selects the backend
-    in_host_memory: bool = True
-    has_values: bool = True  # if false, arrays have a shape and a dtype only
-    to_variant: Callable[[Any], Any] | None = None  # from a NumPy array to one of the variant
-    settings: Callable[[], AbstractContextManager[Any]] = nullcontext  # of the whole process
 
     @property
     def library(self) -> str:
@@ -40,45 +85,38 @@ class Backend:
         return self.array_library.name
 
     @property
-    def is_lazy(self) -> bool:
-        """Whether values may be unknown; if true, `eager_only` of marks excludes the backend."""
-        return self.array_library.is_lazy or self.name == STRICTEST
+    def part(self) -> str:
+        """The device, as after the colon of a word for `Device`; "" for the default device."""
+        return "" if self.name in _VARIANTS else self.name.partition(":")[2]
 
     @cached_property
     def unavailable(self) -> str | None:
-        """The reason why the backend is unavailable on this machine; None if it is available.
-
-        A library on its default device is not imported for this, which would take seconds.
-        """
-        cause = self.array_library.cause(self.part)
-        if cause is not None:
-            return str(cause)
-        if ":" in self.name or self.library == "cupy":  # which may have no GPU
-            try:
-                with self.settings():  # which refuse missing devices, for example
-                    self.array_library.opened(self.part)
-            except (DeviceError, ImportError, OSError, RuntimeError, ValueError) as error:
-                return str(error) or type(error).__name__
+        """The reason why the backend is unavailable on this machine; None if it is available."""
+        try:
+            self.array_library.opened(self.part)
+        except DeviceError as error:
+            return str(error)
         return None
 
-    @cached_property
+    @property
+    def is_lazy(self) -> bool:
+        """Whether values may be unknown; if true, `eager_only` of marks excludes the backend."""
+        compat = importlib.import_module("array_api_compat")
+        return self.name == STRICTEST or bool(compat.is_lazy_array(self._example))
+
+    @property
     def is_cpu(self) -> bool:
         """Whether arrays are in host memory; if false, `cpu_only` of marks excludes the backend."""
-        if self.unavailable is not None or not self.in_host_memory:
-            return self.in_host_memory
-        return self.array_library.is_on_host(self.device)  # JAX's may be a GPU
+        return self.array_library.is_on_host(self.device)
 
     @cached_property
     def _example(self) -> Any:
         """An array, which has the namespace and the device of all others."""
-        with self.settings():
-            device = self.array_library.open(self.part)
-            return self._array(np.zeros(1, "float32"), device)
+        return self._array(np.zeros(1, "float32"), self.array_library.open(self.part))
 
     def _array(self, values: NDArray[Any], device: Any) -> Any:
-        if self.to_variant is not None:
-            return self.to_variant(values)
-        return self.array_library.array(values, device)
+        to_variant = _VARIANTS.get(self.name)
+        return to_variant(values) if to_variant else self.array_library.array(values, device)
 
     @cached_property
     def xp(self) -> Any:
@@ -89,17 +127,15 @@ class Backend:
     @cached_property
     def device(self) -> Any:
         """The library's device object; None for a library without devices."""
-        x = self._example
-        return device_of(x) if is_array(x) else getattr(x, "device", None)
+        return device_of(self._example)
 
     @property
     @contextmanager
     def flags(self) -> Iterator[None]:
         """A context with the library's settings, to be entered while the backend is in use."""
+        settings = _SETTINGS.get(self.name) or _SETTINGS.get(self.library, nullcontext)
         # CuPy computes on the current GPU alone.
-        current = self.array_library.current if self.library == "cupy" else None
-        device = current(self.device) if current else nullcontext()
-        with self.settings(), device:
+        with settings(), self.device if self.library == "cupy" else nullcontext():
             yield
 
     @property
@@ -119,18 +155,10 @@ class Backend:
 
     @cached_property
     def namespace(self) -> Any:
-        """The namespace for tests; a `DeviceNamespace` on a device other than the default."""
-        plain = self.xp
-        if plain is np:  # array-api-compat returns another one for NumPy arrays
-            plain = importlib.import_module("array_api_compat.numpy")
-        if not self.part:
-            return plain
-        return DeviceNamespace(plain, self.device, self.name, check=self._check_dtype)
-
-    def _check_dtype(self, name: str | None) -> None:
-        if name is not None and not self.has([name]):
-            msg = f"{self.name} has no {name}"
-            raise unittest.SkipTest(msg)
+        """The namespace for tests; on a named device, its creation functions create there."""
+        if self.xp is np:  # array-api-compat returns another one for NumPy arrays
+            return importlib.import_module("array_api_compat.numpy")
+        return _Namespace(self.xp, self.device, self.name) if self.part else self.xp
 
     def make(self, values: NDArray[Any], /) -> Any:
         """Return a copy of a NumPy array, in 32-bit numbers if the device lacks 64-bit ones."""
@@ -147,9 +175,14 @@ class Backend:
 
         If the device lacks the dtype (its name, or any library's), raise unittest.SkipTest.
         """
-        name = dtype_name(dtype)
-        self._check_dtype(name)
-        return self.make(np.asarray(values, name))
+        return self.make(np.asarray(values, self.dtype_or_skip(dtype)))
+
+    def dtype_or_skip(self, dtype: Any, /) -> str:
+        """Return the name of a dtype; raise unittest.SkipTest if the device lacks it."""
+        if not self.has([name := dtype_name(dtype)]):
+            msg = f"{self.name} has no {name}"
+            raise unittest.SkipTest(msg)
+        return name
 
     def owns(self, x: Any, /) -> bool:
         """Return whether an object is an array of this library, on any device."""
@@ -165,27 +198,37 @@ class Backend:
             got = f"one of {library_of(result)}" if is_array(result) else type(result).__name__
             yield f"must be an array of {self.library}; got {got}"
             return
-        device = device_of(result) if is_array(result) else getattr(result, "device", None)
-        if device != self.device:
-            yield f"must be on device {self.device}; got {device}"
+        if device_of(result) != self.device:
+            yield f"must be on device {self.device}; got {device_of(result)}"
         if dtype_name(result.dtype) not in set(dtypes):
             yield f"must be of dtype {' or '.join(dtypes)}; got {dtype_name(result.dtype)}"
         if tuple(result.shape) != shape:
             yield f"must have shape {shape}; got {tuple(result.shape)}"
 
     def check(self, result: Any, *, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-        """Return a result as a NumPy array; raise AssertionError if a property is wrong.
-
-        If arrays have no values, raise unittest.SkipTest.
-        """
+        """Return a result as a NumPy array; raise AssertionError if a property is wrong."""
         __tracebackhide__ = True
         for fault in self.faults(result, dtypes=(dtype_name(dtype),), shape=shape):
             msg = f"on {self.name}, the result {fault}"
             raise AssertionError(msg)
-        if not self.has_values:
-            msg = f"{self.name} has no values"
-            raise unittest.SkipTest(msg)
         return self.values(result)
+
+
+class _Namespace(DeviceNamespace):
+    """The namespace of a backend; a dtype that the device lacks skips the test."""
+
+    def _on_device(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        create = super()._on_device(function)
+
+        @functools.wraps(function)
+        def create_or_skip(*args: Any, **options: Any) -> Any:
+            values = args[0] if args and isinstance(args[0], np.ndarray) else None
+            dtype = options.get("dtype") or getattr(values, "dtype", None)
+            if dtype is not None and options.get("device") is None:
+                open_backend(self._name).dtype_or_skip(dtype)
+            return create(*args, **options)
+
+        return create_or_skip
 
 
 def open_backend(name: str, /) -> Backend:
@@ -193,10 +236,5 @@ def open_backend(name: str, /) -> Backend:
     return _backend(name, libraries()[name.partition(":")[0]])
 
 
-@cache
-def _backend(name: str, library: Library) -> Backend:
-    options = BUILT_IN.get(name)
-    if options is None:  # any other device
-        _, _, part = name.partition(":")
-        options = {**BUILT_IN.get(library.name, {}), "part": part, "default": not part}
-    return Backend(name, library, **options)
+# A second registration of a library makes other backends.
+_backend = cache(Backend)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from xpnet.testing.backends import open_backend
-from xpnet.testing.registry import backends_matching, canonical_name
+from xpnet.testing.words import backends_named, canonical_name
 
 __all__ = ["SKIP", "XFAIL", "Mark", "Verdicts", "verdicts_of"]
 
@@ -55,7 +55,7 @@ def xp_backends_mark(
         if not isinstance(word, str):
             msg = f"{mark} must have names of backends, which are strings; got {word!r}"
             raise TypeError(msg)
-        backends_matching(word, mark)
+        backends_named(word, mark)
     tested = open_backend(backend)
     if not {backend, tested.library}.isdisjoint(map(canonical_name, names)):
         return reason or f"{mark} names it"
@@ -63,8 +63,9 @@ def xp_backends_mark(
         return None
     if np_only and tested.library != "numpy":
         return reason or "it runs on NumPy only"
-    if cpu_only and not tested.is_cpu:
+    # The device of an unavailable backend is unknown.
+    if cpu_only and tested.unavailable is None and not tested.is_cpu:
         return reason or "it runs on the CPU only"
-    if eager_only and tested.is_lazy:
+    if eager_only and tested.unavailable is None and tested.is_lazy:
         return reason or "it does not run on lazy libraries"
     return None

@@ -1,14 +1,12 @@
-"""Settings of the running tests, which the pytest plugin applies and `assert_parity` reads."""
+"""State of the running tests: the pytest plugin writes it, and `assert_parity` reads it."""
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
-from unittest.mock import patch
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from xpnet.testing.marks import Mark
 
-__all__ = ["RUN", "use"]
+__all__ = ["RUN"]
 
 
 @dataclass
@@ -22,8 +20,3 @@ class RunSettings:
 
 
 RUN: Final = RunSettings()
-
-
-def use(**settings: Any) -> AbstractContextManager[object]:
-    """Apply settings within a context."""
-    return patch.multiple(RUN, **settings)

@@ -1,0 +1,60 @@
+"""Words that select backends."""
+
+import re
+
+import pytest
+
+import xpnet
+from xpnet.testing.run_settings import RUN
+from xpnet.testing.words import backends_named, default_names, select_backends, selected_backends
+
+STRICT = tuple(f"array-api-strict{x}" for x in ("", ":device1", ":no_float64", ":strictest"))
+DEFAULT = ("numpy", *STRICT, "dask", "torch", "torch:cuda", "jax", "cupy", "dpnp")
+ALL = (*DEFAULT, "numpy:readonly", "dask:chunks", "torch:mps", "mlx")
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("all", ALL),
+        ("all,-array-api-strict", tuple(x for x in ALL if "strict" not in x)),
+        (["jax", "numpy"], ("numpy", "jax")),
+        (["torch"], ("torch", "torch:cuda")),
+        (["torch:cuda", "torch:cuda"], ("torch:cuda",)),
+        ("jax.numpy, dask.array,", ("dask", "jax")),
+        ("array_api_strict:device1", ("array-api-strict:device1",)),
+        ("torch,-torch:cuda", ("torch",)),
+        ("-array-api-strict,-cupy", ("numpy", "dask", "torch", "torch:cuda", "jax", "dpnp")),
+        # Any device of a library is a backend; those without a place in the order are last.
+        ("torch:xpu:1,numpy,torch:cuda:1", ("numpy", "torch:cuda:1", "torch:xpu:1")),
+        ("jax.numpy:cpu:1", ("jax:cpu:1",)),
+        ("torch:cpu,numpy,-torch", ("numpy",)),
+        ("mlx", ("mlx",)),
+        ([], ()),
+    ],
+)
+def test_words_stand_for_backends(words, names):
+    assert select_backends(words) == names
+    assert default_names() == DEFAULT
+
+
+@pytest.mark.parametrize(
+    "word", ["cuppy", "cuppy:x", "-cuppy", "torch:", "torch*", "host", "default"]
+)
+def test_unknown_words_are_rejected_with_the_known_ones(word):
+    got = re.escape(word.removeprefix("-"))
+    with pytest.raises(ValueError, match=f"--xp .*'{got}'.* all, .* mlx"):
+        select_backends(["numpy", word], "--xp")
+
+
+def test_words_that_remove_start_from_the_selection(monkeypatch):
+    monkeypatch.setattr(RUN, "backends", ("numpy", "jax"))
+    assert selected_backends() == ("numpy", "jax")
+    assert select_backends("-numpy") == ("jax",)
+
+
+def test_a_library_is_added(mine):
+    xpnet.register_library("mine", mine.__name__)
+    assert default_names() == (*DEFAULT, "mine")
+    assert select_backends("mine:gpu,mine") == ("mine", "mine:gpu")
+    assert "mine" in backends_named("all")
