@@ -10,7 +10,7 @@ from pages import blocks_of
 
 from xpnet.arrays.namespace import array_namespace
 from xpnet.testing import parity
-from xpnet.testing.registry import backend_names, default_names
+from xpnet.testing.words import backend_names, default_names
 
 for module in ("array_api_compat.numpy", "array_api_strict", "dask.array"):
     pytest.importorskip(module)

@@ -8,7 +8,7 @@ import pytest
 
 from xpnet.arrays.libraries import libraries
 from xpnet.testing import parity
-from xpnet.testing.registry import unavailable_reason
+from xpnet.testing.words import unavailable_reason
 
 for name in ("array_api_compat", "array_api_extra", "array_api_strict"):
     pytest.importorskip(name)

@@ -13,17 +13,16 @@ from numpy.typing import NDArray
 from xpnet.arrays.library import NARROW
 from xpnet.arrays.namespace import dtype_name
 from xpnet.testing.arguments import Arguments
-from xpnet.testing.backends import Backend, open_backend
-from xpnet.testing.built_in import STRICTEST
+from xpnet.testing.backends import STRICTEST, Backend, open_backend
 from xpnet.testing.laziness import lazy_libraries
 from xpnet.testing.marks import verdicts_of
 from xpnet.testing.message import failure
 from xpnet.testing.on_backend import CallOnBackend
 from xpnet.testing.reference import Reference
-from xpnet.testing.registry import select_backends, selected_backends, unavailable_reason
 from xpnet.testing.run_settings import RUN
 from xpnet.testing.sweeps import sweep
 from xpnet.testing.tolerance import Tolerance
+from xpnet.testing.words import select_backends, selected_backends, unavailable_reason
 
 __all__ = ["assert_parity", "parity"]
 

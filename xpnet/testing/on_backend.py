@@ -7,8 +7,7 @@ from typing import Any
 
 from xpnet.arrays.namespace import is_array
 from xpnet.testing.arguments import NUMBERS
-from xpnet.testing.backends import Backend
-from xpnet.testing.built_in import STRICTEST
+from xpnet.testing.backends import STRICTEST, Backend
 from xpnet.testing.laziness import LAZY_HINT, under_jit, without_values
 from xpnet.testing.message import error_line, line_of
 from xpnet.testing.reference import ExpectedResult, Reference, is_equal
