@@ -22,6 +22,7 @@ for module in (
     "array_api_strict",
     "dask.array",
     "jax.numpy",
+    "ndonnx",
     "torch",
 ):
     with contextlib.suppress(ImportError):
