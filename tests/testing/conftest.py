@@ -22,7 +22,6 @@ for module in (
     "array_api_strict",
     "dask.array",
     "jax.numpy",
-    "ndonnx",
     "torch",
 ):
     with contextlib.suppress(ImportError):

@@ -175,6 +175,7 @@ def test_arrays_of_an_unknown_library_are_recognized_by_their_class(mine, asarra
         backend.asarray([1.0], "float64")
 
 
+@pytest.mark.filterwarnings("ignore:onnxruntime is not installed")
 def test_one_call_adds_a_library(mine):
     del mine
     nd = pytest.importorskip("ndonnx")
