@@ -111,8 +111,7 @@ def checked_namespace(like: Any) -> "ExactNamespace":
     if wrong:
         place = f"{library_of(like)} ({device})"
         message = f"reproducible results would have other bits on {place}, whose {wrong} differs"
-        fix = "use another library or device, such as cpu"
-        error = DeviceError("inexact", message, fix)
+        error = DeviceError("inexact", message, "use another library or device, such as cpu")
         raise error
     _known.append((xp, device, namespace))
     return namespace
