@@ -80,8 +80,8 @@ def by_torch(function, x):
 
 def by_jax(function, x):
     jax = importlib.import_module("jax")
-    jax.config.update("jax_enable_x64", val=True)
-    return np.asarray(jax.jit(jax.vmap(jax.grad(function)))(jax.numpy.asarray(x)))
+    with jax.enable_x64(new_val=True):
+        return np.asarray(jax.jit(jax.vmap(jax.grad(function)))(jax.numpy.asarray(x)))
 
 
 @pytest.mark.parametrize("library", ["torch", "jax"])
