@@ -120,6 +120,7 @@ def _namespace(x: Any) -> Any:
     return namespace_of(array_api_compat.array_namespace(x))
 
 
+@functools.cache  # one object, since namespaces are compared by `is`
 class _Mlx:
     """The namespace of MLX, whose functions take no ``device=`` and no ``copy=``."""
 
@@ -136,12 +137,9 @@ class _Mlx:
         return function
 
 
-_MLX = _Mlx()
-
-
 def namespace_of(xp: Any) -> Any:
     """Return a namespace as xpnet uses it: functions that create arrays take ``device=``."""
-    return _MLX if xp.__name__ == "mlx.core" else xp
+    return _Mlx() if xp.__name__ == "mlx.core" else xp
 
 
 def library_of(x: Any, /) -> str:
