@@ -255,5 +255,5 @@ def reason_of(report):
     """Return the reason of a skip or an expected failure, without the name of a backend."""
     reason = report.wasxfail if hasattr(report, "wasxfail") else report.longrepr[2]
     reason = reason.removeprefix("Skipped: ").removeprefix("reason: ")
-    name = f"{dict(report.user_properties).get('xp_backend', '')} "
+    name = dict(getattr(report, "user_properties", ())).get("xp_backend", "") + " "
     return f"the backend {reason.removeprefix(name)}" if reason.startswith(name) else reason
