@@ -213,28 +213,9 @@ def test_casts_and_bounds_keep_the_shape(xp_backend, dtype, shape):
     assert xp_backend.name != "numpy" or cast(x, x.dtype, xp) is x
 
 
-class TestDataFrames:
-    """Data frames of pandas become arrays; of polars, they have the same methods."""
-
-    @pytest.fixture
-    def pandas(self):
-        return pytest.importorskip("pandas", reason="needs pandas")
-
-    def test_columns_of_numbers(self, pandas):
-        frame = pandas.DataFrame({"a": [1.5, 2.5], "b": [1, 2], "c": [True, False]})
-        expected = np.array([[1.5, 1.0, 1.0], [2.5, 2.0, 0.0]])
-        np.testing.assert_array_equal(as_array(frame), expected, strict=True)
-        assert as_array(frame[["b"]]).dtype == np.int64
-        assert as_array(frame["a"]).tolist() == [1.5, 2.5]
-
-    @pytest.mark.parametrize(
-        ("column", "error"), [("male", TypeError), (b"m", TypeError), (math.nan, ValueError)]
-    )
-    def test_other_columns_are_named(self, pandas, column, error):
-        frame = pandas.DataFrame({"a": [1.5], "x": [column], 3: [column]})
-        with pytest.raises(error, match=r"`images` must.* x, 3$"):
-            as_array(frame, "images")
-
-    def test_a_lazy_frame_becomes_a_lazy_array(self):
-        frame = SimpleNamespace(to_dask_array=lambda *, lengths: ("array", lengths))
-        assert as_array(frame) == ("array", True)
+def test_data_frames():
+    frame = pytest.importorskip("pandas", reason="needs pandas").DataFrame({"a": [1.5], "b": [2]})
+    np.testing.assert_array_equal(as_array(frame), np.array([[1.5, 2.0]]), strict=True)
+    assert as_array(frame["b"]).tolist() == [2]
+    lazy = SimpleNamespace(to_dask_array=lambda *, lengths: ("array", lengths))
+    assert as_array(lazy) == ("array", True)

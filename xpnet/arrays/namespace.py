@@ -41,8 +41,7 @@ def is_array(x: object, /) -> bool:
 def as_array(x: Any, /, name: str = "x") -> Any:
     """Return arrays unchanged, numbers, nested lists and data frames as arrays.
 
-    Raise TypeError for other types and for columns that are not numbers, ValueError for columns
-    with missing values.
+    Raise TypeError for other types.
     """
     if is_array(x) and type(x).__name__ not in _REJECTED:
         return x
@@ -51,22 +50,10 @@ def as_array(x: Any, /, name: str = "x") -> Any:
     if hasattr(x, "to_dask_array"):
         return x.to_dask_array(lengths=True)
     if hasattr(x, "to_numpy"):  # pandas, polars and their like
-        return _from_columns(x, name) if hasattr(x, "columns") else np.asarray(x.to_numpy())
+        return np.asarray(x.to_numpy())
     rule, hint = "an array, a number or a list of numbers", "its to_numpy() method or numpy.asarray"
     msg = f"`{name}` must be {rule}; got {type(x).__name__}. Convert it first by {hint}"
     raise TypeError(msg)
-
-
-def _from_columns(frame: Any, name: str) -> Any:
-    columns = {str(key): np.asarray(frame[key]) for key in frame.columns}
-    if others := [key for key, x in columns.items() if x.dtype.kind not in "biuf"]:
-        msg = f"`{name}` must have columns of numbers; got others in {', '.join(others)}"
-        raise TypeError(msg)
-    if gaps := [key for key, x in columns.items() if np.isnan(x).any()]:
-        msg = f"`{name}` must have no missing values; got some in {', '.join(gaps)}"
-        raise ValueError(msg)
-    found = np.asarray(frame.to_numpy())
-    return found.astype(np.float64) if found.dtype.kind == "O" else found  # numbers and booleans
 
 
 def array_namespace(*arrays: Any) -> Any:

@@ -39,9 +39,9 @@ def predict(
         NumPy images are copied to the network's device chunk by chunk, ``uint8`` without
         conversion, and the results back; images of another library must be on that device, and of
         their results only strings are copied. Dask images give a Dask array with the same chunks
-        along the rows. Data frames without missing values count as arrays. If the network was
-        trained on columns with names, columns of a data frame are put in their order; rows without
-        names are taken by position. The cast to the network's dtype is that of `forward`.
+        along the rows. Data frames count as arrays. If the network was trained on columns with
+        names, columns of a data frame are put in their order; rows without names are taken by
+        position. The cast to the network's dtype is that of `forward`.
     batch_size : int, optional
         Rows of a chunk; by default 1,024 on the host, and as many as suit a device.
     threads : int, optional
