@@ -320,8 +320,8 @@ def test_64_bits_that_a_device_lacks_are_refused():
     for dtype in ("complex128", "bfloat16"):
         with pytest.raises(TypeError, match=dtype):
             device.asarray([1.0], dtype)
-    with pytest.raises(ValueError, match="no float64"):
-        device.asarray([1e300])
+    with pytest.warns(RuntimeWarning, match="overflow"):
+        assert np.isinf(device.to_numpy(device.asarray([1e300])))
     assert device.to_numpy(device.asarray([np.inf, 1.5])).tolist() == [np.inf, 1.5]
 
 
@@ -332,7 +332,7 @@ def test_jax_has_64_bits_as_it_is_set(dtype):
     with jax.enable_x64(False):  # noqa: FBT003
         with pytest.raises(TypeError, match=rf"{dtype} \(set JAX_ENABLE_X64=1\)"):
             device.asarray([1], dtype)
-        with pytest.raises(ValueError, match="no int64"):  # integers are not wrapped
+        with pytest.raises(ValueError, match="int32"):  # integers are not wrapped
             device.asarray([2**40])
     with jax.enable_x64(True):  # noqa: FBT003
         assert dtype_name(device.asarray([1], dtype).dtype) == dtype

@@ -152,31 +152,35 @@ class Device:
         TypeError
             If the device lacks `dtype`.
         ValueError
-            If integers do not fit in the dtype, or a number needs 64 bits, which the device lacks.
+            If numbers do not fit in an integer dtype.
         """
         x = as_array(x)
         given = dtype_name(x.dtype)
-        if dtype is None and not self._lacks(given):
-            return to_numpy(x) if self._xp is np else move(x, self._xp, self.handle)
-        name = NARROW[given] if dtype is None else _numpy_name(dtype)
+        name = given if dtype is None else _numpy_name(dtype)
         if self._lacks(name):
-            hint = " (set JAX_ENABLE_X64=1)" if self.library == "jax" else ""
-            msg = f"{self} has no {name}{hint}; use {NARROW[name]}"
-            raise TypeError(msg)
-        if self._xp is np or array_namespace(x) is not self._xp:
-            x, here = to_numpy(x), np.dtype("float32" if name == "bfloat16" else name)
-            # A floating-point dtype that was asked for may give infinity, with NumPy's warning.
-            if (dtype is None or here.kind in "iu") and not _fit(x, here):
-                why = f", as {self} has no {given}" if dtype is None else ""
-                msg = f"`x` must have numbers that fit in {name}{why}; got {x.min()} to {x.max()}"
-                raise ValueError(msg)
-            x = x.astype(here, copy=False)
+            if dtype is not None:
+                hint = " (set JAX_ENABLE_X64=1)" if self.library == "jax" else ""
+                msg = f"{self} has no {name}{hint}; use {NARROW[name]}"
+                raise TypeError(msg)
+            name = NARROW[name]
+        if name != given and (self._xp is np or array_namespace(x) is not self._xp):
+            x = self._converted(to_numpy(x), name)
         x = move(x, self._xp, self.handle)
-        if dtype_name(x.dtype) == name:
+        if dtype is None or dtype_name(x.dtype) == name:
             return x
         target = getattr(self._xp, name, None) or floating_dtype(name, self._xp)
         with current_device(x):
             return cast(x, target, self._xp)
+
+    def _converted(self, x: NDArray[Any], name: str) -> NDArray[Any]:
+        """Return an array in another dtype, but raise ValueError for integers that would wrap."""
+        dtype = np.dtype("float32" if name == "bfloat16" else name)
+        if dtype.kind in "iu" and x.size and not np.can_cast(x.dtype, dtype):
+            low, high = (np.asarray(y).item() for y in (x.min(), x.max()))
+            if not (np.iinfo(dtype).min - 1 < low and high < np.iinfo(dtype).max + 1):
+                msg = f"`x` must have numbers that fit in {name} on {self}; got {low} to {high}"
+                raise ValueError(msg)
+        return x.astype(dtype, copy=False)
 
     def _lacks(self, dtype: str) -> bool:
         """Return whether the device lacks a dtype with 64-bit numbers."""
@@ -209,14 +213,3 @@ def _numpy_name(dtype: Any) -> str:
     """Return the name of a dtype of any library, of Python's `float` and `int`, or of C."""
     is_for_numpy = isinstance(dtype, str | type) and dtype != "bfloat16"
     return np.dtype(dtype).name if is_for_numpy else dtype_name(dtype)
-
-
-def _fit(x: NDArray[Any], dtype: np.dtype[Any]) -> bool:
-    """Return whether numbers fit in a dtype: integers in its range, and finite ones stay so."""
-    if np.can_cast(x.dtype, dtype) or not x.size:
-        return True
-    if dtype.kind in "iu":
-        low, high = (np.asarray(y).item() for y in (x.min(), x.max()))
-        return bool(np.iinfo(dtype).min - 1 < low and high < np.iinfo(dtype).max + 1)
-    with np.errstate(over="ignore"):
-        return bool(np.all(np.isfinite(x.astype(dtype)) == np.isfinite(x)))

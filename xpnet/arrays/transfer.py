@@ -78,11 +78,11 @@ def move(x: Any, xp: Any, device: Any, /) -> Any:
     libraries, the copy passes through the host unless both exchange arrays by DLPack. `xp` comes
     from `array_namespace`; `device` is a device object of its library.
     """
+    if xp is np:
+        return to_numpy(x)
     is_same_library = array_namespace(x) is xp
     if is_same_library and (device is None or device_of(x) in {None, device}):
         return x
-    if xp is np:
-        return to_numpy(x)
     if is_same_library:
         import array_api_compat
 
