@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from xpnet import Device, DeviceError
-from xpnet.arrays.known_libraries import KNOWN
+from xpnet.arrays.libraries import KNOWN
 from xpnet.datasets import sample
 from xpnet.datasets.fetch import FILES, DataSet
 

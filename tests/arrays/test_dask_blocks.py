@@ -87,5 +87,5 @@ def test_another_number_of_labels(labels):
     x = da.from_array(X[:, 0, 0], chunks=4)
     with pytest.raises(ValueError, match=r"got \((9,|11,)?\) labels for 10 images$"):
         sum_over_blocks(count, 1, x, labels)
-    with pytest.raises(ValueError, match=r"got \d for 3: use compute_chunk_sizes\(\)$"):
+    with pytest.raises(ValueError, match="compute_chunk_sizes"):
         sum_over_blocks(count, 1, x[x > 0.0], labels.reshape(-1))

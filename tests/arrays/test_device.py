@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.known_libraries import KNOWN
+from xpnet.arrays.libraries import KNOWN
 from xpnet.arrays.library import library_version
 from xpnet.arrays.namespace import array_namespace, device_of, dtype_name
 

@@ -13,8 +13,7 @@ import pytest
 import xpnet
 from xpnet.arrays import libraries as libraries_module
 from xpnet.arrays.device_errors import DeviceError
-from xpnet.arrays.known_libraries import KNOWN
-from xpnet.arrays.libraries import libraries, library_named, library_with
+from xpnet.arrays.libraries import KNOWN, libraries, library_with
 from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.arrays.transfer import is_in_host_memory, move, to_numpy
 
@@ -98,7 +97,7 @@ def registered(foreign):
 @pytest.mark.parametrize("name", KNOWN)
 def test_arrays_go_there_and_back(name):
     library = KNOWN[name]
-    assert (library.name, libraries()[name], library_named(name)) == (name, library, library)
+    assert (library.name, libraries()[name]) == (name, library)
     try:
         x = library.array(X, library.opened())
     except DeviceError as error:

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from xpnet import Dense, Network, Scale, sample, save
-from xpnet.arrays.known_libraries import KNOWN
+from xpnet.arrays.libraries import KNOWN
 from xpnet.arrays.library import Library
 from xpnet.cli.arguments import from_args
 from xpnet.cli.data_arguments import Data, add_data_arguments

@@ -10,7 +10,7 @@ import pytest
 
 import xpnet as package
 from xpnet import Device, DeviceError
-from xpnet.arrays.known_libraries import KNOWN
+from xpnet.arrays.libraries import KNOWN
 
 CONFIG = "OS            : Linux\nCuPy Version  : 14.2.0\n"
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from xpnet import Dense, Network, load, save
-from xpnet.arrays.known_libraries import KNOWN
+from xpnet.arrays.libraries import KNOWN
 
 pytestmark = pytest.mark.usefixtures("strict_gpu")
 

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from xpnet import Dense, Device, Network, Scale, load, sample, save
-from xpnet.arrays.known_libraries import KNOWN
+from xpnet.arrays.libraries import KNOWN
 from xpnet.inference import throughput
 from xpnet.inference.throughput import Throughput
 

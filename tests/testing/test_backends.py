@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.known_libraries import KNOWN
+from xpnet.arrays.libraries import KNOWN
 from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.testing.backends import STRICTEST, Backend, open_backend
 from xpnet.testing.words import backends_named, unavailable_reason

@@ -72,17 +72,12 @@ def sum_over_blocks(
 
     labels = labels if is_dask(labels) else da.from_array(labels, chunks=-1)
     n_rows, given = predicted.shape, labels.shape
-    if any(map(math.isnan, n_rows + given)):
-        if predicted.numblocks != labels.numblocks:
-            found = f"{labels.numblocks[0]} for {predicted.numblocks[0]}"
-            rule = "must have a chunk for each of unknown size of the images"
-            msg = f"`labels` {rule}; got {found}: use compute_chunk_sizes()"
-            raise ValueError(msg)
-    elif n_rows == given[:1]:
-        labels = labels.rechunk({0: predicted.chunks[0]})
-    else:
-        msg = f"`labels` must be one for each image; got {given} labels for {n_rows[0]} images"
+    is_known = not any(map(math.isnan, n_rows + given))
+    if (n_rows != given[:1]) if is_known else (predicted.numblocks != labels.numblocks):
+        rule = "must be one for each image (compute_chunk_sizes() gives unknown numbers)"
+        msg = f"`labels` {rule}; got {given} labels for {n_rows[0]} images"
         raise ValueError(msg)
+    labels = labels.rechunk({0: predicted.chunks[0]}) if is_known else labels
     count, net = delayed(_compute_block), delayed(network, pure=True)
     pairs = zip(predicted.to_delayed(), labels.to_delayed().ravel(), strict=True)
     total: NDArray[np.int64] = delayed(sum)(

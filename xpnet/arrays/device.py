@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.device_errors import DeviceError
 from xpnet.arrays.device_namespace import DeviceNamespace
-from xpnet.arrays.libraries import libraries, library_named
+from xpnet.arrays.libraries import libraries
 from xpnet.arrays.library import NARROW
 from xpnet.arrays.namespace import (
     array_namespace,
@@ -94,7 +94,7 @@ class Device:
 
     def _open(self, word: str) -> None:
         name, _, part = word.partition(":")
-        library = library_named(_SYNONYMS.get(name, name))
+        library = libraries().get(_SYNONYMS.get(name, name))
         if library is None:
             message = f"{name!r} is none of cpu, gpu, auto, {', '.join(libraries())}"
             fix = "xpnet.register_library(name, module) adds other libraries"

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from xpnet.arrays.known_libraries import KNOWN
-from xpnet.arrays.libraries import libraries
+from xpnet.arrays.libraries import KNOWN, libraries
 from xpnet.testing.backends import DEFAULT, EXTRA, open_backend
 from xpnet.testing.run_settings import RUN
 
