@@ -62,7 +62,9 @@ class Cuda:
     @classmethod
     def array(cls, *_, **__):
         current = [Cuda(0), *vars(cls.thread).get("entered", ())][-1]
-        return SimpleNamespace(device=current)
+        cupy = sys.modules["array_api_compat.cupy"]
+        options = {"__array_namespace__": lambda **_: cupy, "get": lambda: np.ones(1)}
+        return SimpleNamespace(device=current, **options)
 
 
 Cuda.__module__ = "cupy.cuda.device"
@@ -74,7 +76,7 @@ def two_gpus(monkeypatch):
     cupy, namespace = ModuleType("cupy"), ModuleType("array_api_compat.cupy")
     runtime = SimpleNamespace(getDeviceProperties=lambda i: {"name": b"Card %d" % i})
     cupy.cuda, cupy.__version__ = SimpleNamespace(runtime=runtime), "14.0"
-    cupy.asarray = Cuda.array
+    cupy.asarray, cupy.ndarray = Cuda.array, Cuda
     namespace.zeros = lambda shape, dtype=None: Cuda.array(shape, dtype)  # without `device`
     monkeypatch.setattr("xpnet.arrays.gpu.open_gpu", Cuda)
     monkeypatch.setitem(sys.modules, "cupy", cupy)
@@ -90,7 +92,6 @@ def test_the_cpu_is_the_default_and_numpy():
     device = xpnet.Device()
     assert (device.name, device.library, device.handle) == ("cpu", "numpy", "cpu")
     assert device.xp is np
-    assert device == xpnet.Device("numpy")
     assert xpnet.Device("numpy").name == "cpu"
 
 
@@ -192,10 +193,7 @@ def test_a_device_is_opened_without_other_libraries():
     assert not others & set(result.stdout.split())
 
 
-# A device is a value
-
-
-def test_a_device_is_a_value(device):
+def test_a_device_can_be_copied(device):
     for same in (
         xpnet.Device(device),
         xpnet.Device(device.name),
@@ -203,21 +201,34 @@ def test_a_device_is_a_value(device):
         copy.deepcopy(device),
         pickle.loads(pickle.dumps(device)),
     ):
-        assert same == device
-        assert hash(same) == hash(device)
         assert str(same) == str(device)
         assert same.xp == device.xp
-    assert device != device.name
+        assert same.handle == device.handle
 
 
-def test_words_for_one_device_are_equal_and_others_differ():
-    for words, n_devices in (
-        (("array-api-strict", "array-api-strict:CPU_DEVICE"), 1),
-        (("torch", "torch:cpu", "torch:cpu:0"), 1),
-        (("jax:cpu", "jax:cpu:0"), 1),
-        (("cpu", "dask", "array-api-strict:device1", "array-api-strict:device2"), 4),
-    ):
-        assert len({opened(word) for word in words}) == n_devices
+THREADS = """
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+import xpnet
+
+words = sys.argv[1:]
+start = threading.Barrier(len(words))
+
+def compute(word):
+    start.wait()
+    device = xpnet.Device(word)
+    y = xpnet.relu(device.asarray([-1.0, 1.0])) + device.xp.ones(2)
+    assert device.to_numpy(y).tolist() == [1.0, 2.0]
+
+list(ThreadPoolExecutor(len(words)).map(compute, words))
+"""
+
+
+def test_threads_may_open_devices_at_once():
+    words = ["cpu", "array-api-strict", "dask", "torch", "torch:cpu", "jax", "jax:cpu"]
+    command = [sys.executable, "-c", THREADS, *{opened(word).name for word in words}]
+    subprocess.run(command, check=True)
 
 
 # Creation and transfers

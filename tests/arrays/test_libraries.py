@@ -158,9 +158,7 @@ def test_a_registered_library_is_a_device(registered):
     assert (device.name, device.library) == ("foreign", "foreign")
     assert (device.handle, device.hardware) == ("main", "main")
     assert device.xp == registered
-    assert device == xpnet.Device("foreign:main")
-    assert device != second
-    assert pickle.loads(pickle.dumps(device)) == device
+    assert pickle.loads(pickle.dumps(second)).handle == second.handle == "second"
     assert second.xp.zeros(2).device == "second"
     assert second.asarray(X, "float64").dtype == np.float64
     y = second.asarray(device.asarray(X))  # from device to device
@@ -200,7 +198,8 @@ def test_between_devices_arrays_go_by_dlpack_or_else_through_the_host(registered
 def test_the_wait_for_a_device_is_that_of_its_library(foreign):
     del foreign
     waits = []
-    xpnet.register_library("foreign", "foreign.arrays", open=open_foreign, synchronize=waits.append)
+    options = {"to_numpy": lambda x: x.values, "synchronize": waits.append}
+    xpnet.register_library("foreign", "foreign.arrays", open=open_foreign, **options)
     xpnet.Device("foreign:second").synchronize()
     assert waits == ["second"]
 
@@ -211,6 +210,7 @@ def test_the_wait_for_a_device_is_that_of_its_library(foreign):
     [
         ("foreign:third", "foreign", "not usable (it has two devices: main and second)"),
         ("mine:main", "foreign.arrays", "it has no devices to choose from"),
+        ("mine", "foreign.arrays", "NumPy cannot read an array of mine"),
         ("mine", "no_such_module.arrays", "pip install no-such-module"),
         ("mine", "numpy.no_such_module", "No module named 'numpy.no"),
     ],
@@ -223,7 +223,8 @@ def test_a_device_that_cannot_be_opened_is_an_error_of_one_line(word, module, te
 
 
 def test_a_second_registration_replaces_the_first(registered, monkeypatch):
-    xpnet.register_library("foreign", "foreign.arrays", asarray=lambda x, _: asarray(x + 1.0))
+    options = {"asarray": lambda x, _: asarray(x + 1.0), "to_numpy": lambda x: x.values}
+    xpnet.register_library("foreign", "foreign.arrays", **options)
     assert xpnet.Device("foreign").asarray(X).values.tolist() == (X + 1.0).tolist()
     monkeypatch.setattr(sys.modules["foreign"], "__spec__", None)  # as that of __main__
     assert xpnet.Device("foreign").xp == registered
@@ -296,6 +297,5 @@ def test_arrays_without_a_device():
     assert device.asarray(x) is x
     assert device.asarray(x, "int32").dtype == np.int32
     assert device.to_numpy(x).tolist() == X.tolist()
-    assert device == xpnet.Device("mlx") == copy.copy(device)
     with pytest.raises(DeviceError, match="it has no devices to choose from"):
         xpnet.Device("mlx:gpu")

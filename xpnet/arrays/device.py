@@ -128,14 +128,6 @@ class Device:
         is_plain = self._xp is np or self.handle is None
         return self._xp if is_plain else DeviceNamespace(self._xp, self.handle, self.name)
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Device) or self.library != other.library:
-            return False
-        return bool(self.handle == other.handle)
-
-    def __hash__(self) -> int:
-        return hash(self.library)  # device objects of some libraries have no hash
-
     def __reduce__(self) -> tuple[Any, ...]:
         # A namespace is a module and cannot be pickled: unpickling opens the device again.
         return Device, (self.name,)

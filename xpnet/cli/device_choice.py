@@ -76,10 +76,12 @@ class DeviceOptions:
 
 def open_device(options: DeviceOptions, stopwatch: "Stopwatch") -> "Device":
     """Return the device of --device; with --threads, auto is the CPU and a GPU is an error."""
+    from xpnet.arrays.device import Device
+
     is_auto = options.device == "auto"
     wants_threads = options.threads is not None
     with stopwatch.measure("startup" if options.device == "cpu" else "device"):
-        device = usable_device("cpu" if is_auto and wants_threads else options.device)
+        device = Device("cpu" if is_auto and wants_threads else options.device)
     if is_auto and wants_threads:
         device.reason = "auto chose cpu: --threads is for it"
     if is_auto and device.name == "cpu":
@@ -97,22 +99,6 @@ def on_device(network: "Network", device: "Device") -> "Network":
     except TypeError as error:
         msg = f"--device {device}: {error}"
         raise UsageError(msg) from error
-
-
-def usable_device(word: str) -> "Device":
-    """Return a device from which numbers can be read; raise DeviceError if it is not usable."""
-    from xpnet.arrays.device import Device
-    from xpnet.arrays.device_errors import DeviceError
-    from xpnet.arrays.library import unusable
-
-    try:
-        device = Device(word)
-        device.to_numpy(device.asarray(1.0))
-    except (DeviceError, ValueError):
-        raise
-    except Exception as error:  # for example, arrays on torch's meta have no values
-        raise unusable(word, error) from error
-    return device
 
 
 def exact_if_asked(network: "Network", options: DeviceOptions) -> "Network":

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 from xpnet.cli import exit_codes
 from xpnet.cli.arguments import add_common_arguments, add_option
 from xpnet.cli.device_argument import device_word
-from xpnet.cli.device_choice import usable_device
 from xpnet.cli.report import Outcome, Stopwatch, table
 
 if TYPE_CHECKING:
@@ -59,10 +58,11 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
 
 def _examined(word: str) -> "tuple[dict[str, Any], Device | None]":
     """Return whether and why a device is usable, as facts, and the device if it is."""
+    from xpnet.arrays.device import Device
     from xpnet.arrays.device_errors import DeviceError
 
     try:
-        device = usable_device(word)
+        device = Device(word)
     except DeviceError as e:
         return {"usable": False, "code": e.code, "message": e.message, "fix": e.fix}, None
     message = f"usable: {device.hardware}" + f"; {device.reason}" * (word == "auto")

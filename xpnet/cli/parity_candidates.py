@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xpnet.arrays.namespace import dtype_name
 from xpnet.cli.arguments import UsageError
-from xpnet.cli.device_choice import DeviceOptions, on_device, usable_device
+from xpnet.cli.device_choice import DeviceOptions, on_device
 from xpnet.cli.models import ModelOptions, open_model
 from xpnet.cli.report import Stopwatch, device_facts
 from xpnet.cli.scaled_rows import with_range
@@ -53,12 +53,14 @@ def open_candidates(
     options: ParityOptions, inputs: ParityInputs, recorded: "Candidate | None"
 ) -> "Candidates":
     """Return the candidates of a certificate, of devices and files."""
+    from xpnet.arrays.device import Device
+
     candidates: Candidates = {}
     network, device = inputs.network, inputs.device
     if recorded is not None:
         candidates[f"{recorded[1]['device']}, recorded"] = recorded
     try:
-        devices = [usable_device(word) for word in inputs.place.devices] or [device]
+        devices = [Device(word) for word in inputs.place.devices] or [device]
     except ValueError as error:
         msg = f"--devices: {error}"
         raise UsageError(msg) from error

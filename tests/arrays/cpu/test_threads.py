@@ -1,12 +1,14 @@
 """Tasks in threads, and BLAS limited to one thread: errors, interrupts, forks, other threads."""
 
 import contextvars
+import ctypes
 import os
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -133,9 +135,9 @@ def test_other_threads_keep_off_the_callers_processor(monkeypatch, lacks):
         raise PermissionError
 
     mine, found = os.sched_getaffinity(0), {}
-    assert threads._current_processor()() in mine  # noqa: SLF001
-    current = (lambda: max(mine)) if lacks != "processor" else None
-    monkeypatch.setattr(threads, "_current_processor", lambda: current)
+    assert ctypes.pythonapi.sched_getcpu() in mine
+    libc = {} if lacks == "processor" else {"sched_getcpu": lambda: max(mine)}
+    monkeypatch.setattr(ctypes, "pythonapi", SimpleNamespace(**libc))
     if lacks == "affinity":
         monkeypatch.setattr(os, "sched_setaffinity", refuse)
     both_run(lambda is_caller: found.update({is_caller: os.sched_getaffinity(0)}))

@@ -24,7 +24,7 @@ def keep_freed_memory() -> None:
     """
     np.empty(31 << 20, np.uint8)  # the pages are never touched
     if "MALLOC_TRIM_THRESHOLD_" in os.environ:
-        with suppress(AttributeError, OSError, TypeError):  # without glibc
-            set_option = ctypes.CDLL(None).mallopt
+        with suppress(AttributeError):  # without glibc
+            set_option = ctypes.pythonapi.mallopt
             set_option(_M_MMAP_THRESHOLD, 32 << 20)
             set_option(_M_TRIM_THRESHOLD, 64 << 20)

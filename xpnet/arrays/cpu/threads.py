@@ -90,23 +90,16 @@ def one_blas_thread() -> Iterator[None]:
                 _set(state.before)
 
 
-@functools.cache
-def _current_processor() -> Callable[[], int] | None:
-    """Return a function that returns the caller's processor; None if the system lacks it."""
-    try:
-        return ctypes.CDLL(None).sched_getcpu if hasattr(os, "sched_setaffinity") else None
-    except (AttributeError, OSError, TypeError):
-        return None
-
-
 def _other_processors() -> set[int]:
     """Return the processors without the caller's, on which Linux would wake a thread.
 
     BLAS's threads are busy for 0.1 s after a product, so no processor seems to be idle: 10,000
     rows then took 13 ms, and with this choice 8 (two cores of a Xeon, family 6 model 167).
     """
-    current = _current_processor()
-    return set() if current is None else os.sched_getaffinity(0) - {current()}
+    try:
+        return os.sched_getaffinity(0) - {ctypes.pythonapi.sched_getcpu()}  # libc's
+    except AttributeError:  # another system
+        return set()
 
 
 def _help(outcome: Future[None], work: Callable[[], None], processors: set[int]) -> None:
