@@ -1,7 +1,6 @@
 """assert_parity: correct functions, faults, and messages."""
 
 import math
-import unittest
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
@@ -213,24 +212,12 @@ def test_other_kinds_of_results_fail(right, wrong, message):
     )
 
 
-@pytest.mark.parametrize(
-    ("shift", "x", "other"),
-    [
-        (0.1, X, 1e30),  # a number
-        (0.02, np.tile(X, (400, 1)), np.arange(0, 2000, 7)),  # indices
-    ],
-    ids=["number", "indices"],
-)
-def test_the_default_bound_is_that_of_floating_point_arrays(shift, x, other):
-    def wrong(x, other):
-        y = (
-            ns(x).clip(x, -other, other)
-            if isinstance(other, float)
-            else ns(x).take(x, other, axis=0)
-        )
-        return y + shift if "strict" in ns(x).__name__ else y
+@pytest.mark.parametrize("other", [1e30, np.arange(0, 2000, 7)], ids=["number", "indices"])
+def test_the_default_bound_is_that_of_floating_point_arrays(other):
+    def wrong(x, _):
+        return x + 0.02 * ("strict" in ns(x).__name__)
 
-    assert_fails("out of bound", wrong, x, other)
+    assert_fails("out of bound", wrong, X, other)
 
 
 def test_the_bound_of_a_sum_over_all_axes_counts_all_its_numbers():
@@ -338,20 +325,6 @@ def test_numpy_alone_is_rejected(monkeypatch):
     parity(backends=["numpy"])(softmax, X)
 
 
-def test_marks_apply(monkeypatch):
-    mark = ("skip_xp_backends", (), {"np_only": True, "reason": "compiled"})
-    monkeypatch.setattr(RUN, "marks", (mark,))
-    with pytest.raises(unittest.SkipTest, match="compiled"):
-        parity(backends=STRICT)(softmax, X)
-    mark = ("xfail_xp_backends", ("array-api-strict:device1",), {})
-    monkeypatch.setattr(RUN, "marks", (mark,))
-    with pytest.raises(AssertionError) as caught:
-        parity(backends=STRICT)(WRONG, X)
-    assert "device1" not in str(caught.value)
-    with pytest.raises(AssertionError, match="device1: it passes, but"):
-        parity(backends=STRICT)(softmax, X)
-
-
 NUMBERS_ONLY = [np.ma.masked_array(X), object(), [X, (object(),)], np.asarray(["a"]), {1: {2}}]
 
 
@@ -438,12 +411,11 @@ def test_an_expected_function_that_fails_or_does_not_fit_is_named():
 )
 def test_results_may_differ_in_sign_or_order(compare, change):
     function = only_on("strict", lambda x: x * 1.0, change)
-    for x in (X, np.where(X > 1.0, np.nan, X), np.arange(6)):
-        parity(compare=compare, backends=STRICT, lazy=False)(
-            function, x
-        ) if x.dtype != int else None
+    for x in (X, np.where(X > 1.0, np.nan, X)):
+        parity(compare=compare, backends=STRICT, lazy=False)(function, x)
     assert_fails("out of bound", function, X)
-    assert_fails("out of bound", only_on("strict", lambda x: x * 1.0, lambda x: x + 2.0), X)
+    shifted = only_on("strict", lambda x: x * 1.0, lambda x: x + 2.0)
+    assert_fails("out of bound", shifted, X, compare=compare)
 
 
 def test_compared_results_may_have_another_dtype_or_shape():
