@@ -5,9 +5,10 @@ import pickle
 import re
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from types import ModuleType, SimpleNamespace
+from unittest.mock import MagicMock
 
 import array_api_compat
 import numpy as np
@@ -42,10 +43,13 @@ def has(device, dtype):
     return info is None or dtype in info().dtypes(kind=None)
 
 
-class Cuda:
+CURRENT = ContextVar("CURRENT")  # of CuPy, one for each thread
+
+
+class Gpu:
     """CuPy's device: as a context, it is the current one of the thread."""
 
-    thread = threading.local()
+    __module__ = "cupy.cuda.device"
 
     def __init__(self, index):
         self.id, self.n_waits = index, 0
@@ -54,31 +58,22 @@ class Cuda:
         self.n_waits += 1
 
     def __enter__(self):
-        vars(self.thread).setdefault("entered", []).append(self)
+        self.token = CURRENT.set(self)
 
     def __exit__(self, *_):
-        self.thread.entered.pop()
-
-    @classmethod
-    def array(cls, *_, **__):
-        current = [Cuda(0), *vars(cls.thread).get("entered", ())][-1]
-        cupy = sys.modules["array_api_compat.cupy"]
-        options = {"__array_namespace__": lambda **_: cupy, "get": lambda: np.ones(1)}
-        return SimpleNamespace(device=current, **options)
-
-
-Cuda.__module__ = "cupy.cuda.device"
+        CURRENT.reset(self.token)
 
 
 @pytest.fixture
 def two_gpus(monkeypatch):
     """Replace CuPy by a stand-in with two cards."""
-    cupy, namespace = ModuleType("cupy"), ModuleType("array_api_compat.cupy")
-    runtime = SimpleNamespace(getDeviceProperties=lambda i: {"name": b"Card %d" % i})
-    cupy.cuda, cupy.__version__ = SimpleNamespace(runtime=runtime), "14.0"
-    cupy.asarray, cupy.ndarray = Cuda.array, Cuda
-    namespace.zeros = lambda shape, dtype=None: Cuda.array(shape, dtype)  # without `device`
-    monkeypatch.setattr("xpnet.arrays.gpu.open_gpu", Cuda)
+    cupy = MagicMock(__version__="14.0")
+    cupy.cuda.runtime.getDeviceProperties = lambda i: {"name": b"Card %d" % i}
+    namespace = ModuleType("array_api_compat.cupy")
+    own = {"__array_namespace__": lambda **_: namespace, "get": lambda: np.ones(1)}
+    cupy.asarray = lambda _: SimpleNamespace(device=CURRENT.get(Gpu(0)), **own)
+    cupy.ndarray, namespace.zeros = Gpu, cupy.asarray  # without `device`
+    monkeypatch.setattr("xpnet.arrays.gpu.open_gpu", Gpu)
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     monkeypatch.setitem(sys.modules, "array_api_compat.cupy", namespace)
     # If another test has imported the real namespace, it is an attribute of its package.
@@ -89,10 +84,9 @@ def two_gpus(monkeypatch):
 
 
 def test_the_cpu_is_the_default_and_numpy():
-    device = xpnet.Device()
-    assert (device.name, device.library, device.handle) == ("cpu", "numpy", "cpu")
-    assert device.xp is np
-    assert xpnet.Device("numpy").name == "cpu"
+    for device in (xpnet.Device(), xpnet.Device("numpy")):
+        assert (device.name, device.library, device.handle) == ("cpu", "numpy", "cpu")
+        assert device.xp is np
 
 
 def test_a_word_opens_a_device_of_its_library(device, request):
@@ -256,23 +250,10 @@ def test_numbers_lists_and_arrays_move(device, x):
     moved = device.asarray(x)
     assert device_of(moved) == device.handle
     assert device.asarray(moved) is device.asarray(moved, moved.dtype) is moved
-    there = device.to_numpy(moved)
-    assert isinstance(there, np.ndarray)
-    np.testing.assert_array_equal(there, np.asarray(x))
+    for there in (device.to_numpy(moved), xpnet.Device().asarray(moved)):
+        assert isinstance(there, np.ndarray)
+        np.testing.assert_array_equal(there, np.asarray(x))
     assert tuple(moved.shape) == np.shape(x)
-
-
-def test_arrays_of_other_libraries_move(xp_backend):
-    device, x = xpnet.Device("cpu"), xp_backend.asarray([1.0, 2.0])
-    for here in (device.asarray(x), device.to_numpy(x)):
-        assert isinstance(here, np.ndarray)
-        np.testing.assert_array_equal(here, [1.0, 2.0])
-
-
-@pytest.mark.parametrize("x", [None, "text", {"x": 1.0}, np.ma.masked_array([1.0], [True])])
-def test_what_is_no_array_is_refused(device, x):
-    with pytest.raises(TypeError, match="must be an array"):
-        device.asarray(x)
 
 
 @pytest.mark.parametrize(
@@ -325,9 +306,6 @@ def test_the_ends_of_a_dtype_fit(device):
 
 def test_64_bits_that_a_device_lacks_are_refused():
     device = opened("array-api-strict:no_float64")
-    for x in (1.0, np.ones(2), device.asarray([1.0])):
-        with pytest.raises(TypeError, match="has no float64; use float32"):
-            device.asarray(x, "float64")
     for dtype in ("complex128", "bfloat16"):
         with pytest.raises(TypeError, match=dtype):
             device.asarray([1.0], dtype)
