@@ -92,7 +92,7 @@ def run_python(code):
 @pytest.mark.parametrize(
     "code",
     [
-        "import xpnet",
+        "import xpnet; xpnet.Device()",
         "import xpnet; xpnet.predict(xpnet.init_network([784, 10]), xpnet.sample()[0])",
     ],
 )

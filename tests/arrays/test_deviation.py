@@ -17,8 +17,8 @@ def judged(found, expected, bound, dtype="float64"):
 @pytest.mark.parametrize(
     ("found", "expected", "bound", "result"),
     [
-        ([[1, 5, 2], [3, 4, 8]], [[1, 2, 2.5], [3, 4, 8]], [[1, 4, 0.25]] * 2,
-         Deviation(1, 0, 3.0, (0, 1), 2.0, (0, 2))),
+        ([[1, 5, 2], [3, 8, 8]], [[1, 2, 2.5], [3, 4, 8]], [[1, 4, 0.25]] * 2,
+         Deviation(1, 0, 4.0, (1, 1), 2.0, (0, 2))),
         ([[1.0, 2.0]], [[1.0, 2.0]], [[0.0, 1.0]], Deviation(furthest=(0, 0), worst=(0, 0))),
         (np.ones((0, 3)), np.ones((0, 3)), np.ones((0, 3)), Deviation()),
         (3.0, 1.0, 4.0, Deviation(0, 0, 2.0, (), 0.5, ())),
@@ -39,8 +39,8 @@ def test_nonfinite_values(value):
         for found, expected in ((value, other), (other, value)):
             out = Deviation(1, 0, INF, (1,), INF, (1,))
             assert judged([0.0, found], [0.0, expected], [1.0, 1.0]) == out
-    unbounded = judged([value, 1.0], [0.0, 3.0], [INF, 2.0])
-    assert unbounded == Deviation(0, 1, 2.0, (1,), 1.0, (1,))
+    unbounded = judged([value, 1.0], [0.0, 1.5], [INF, 2.0])
+    assert unbounded == Deviation(0, 1, 0.5, (1,), 0.25, (1,))
 
 
 def test_a_difference_with_a_bound_of_zero():
