@@ -18,7 +18,6 @@ from xpnet.arrays.cpu import threads
 from xpnet.arrays.cpu.threads import blas_threads, one_blas_thread, run_tasks
 
 WORD = contextvars.ContextVar("WORD", default="nothing")
-ERRORS = [ArithmeticError, KeyboardInterrupt, StopIteration]
 
 
 @pytest.fixture(autouse=True)
@@ -27,15 +26,19 @@ def state(monkeypatch):
     monkeypatch.setattr(threads, "_state", threads._State())  # noqa: SLF001 (threads never end)
 
 
-def both_run(do):
-    """Call `do` in the caller and in another thread at the same time, with whether it is there."""
+def both_run(do, n_tasks=2):
+    """Call `do` in the caller and in another thread at the same time, with whether it is there.
+
+    Further tasks are run by the first thread that is free.
+    """
     both, caller = threading.Barrier(2, timeout=20), threading.current_thread()
 
-    def wait_and_do(_):
-        both.wait()
+    def wait_and_do(i):
+        if i < 2:
+            both.wait()
         do(threading.current_thread() is caller)
 
-    run_tasks(wait_and_do, range(2), 2)
+    run_tasks(wait_and_do, range(n_tasks), 2)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 50])
@@ -54,29 +57,9 @@ def test_the_caller_is_one_of_the_threads_which_are_used_again():
     assert sorted(is_caller for is_caller, _ in found) == [False, True]
 
 
-@pytest.mark.parametrize("n_threads", [1, 3])
-@pytest.mark.parametrize("error", ERRORS)
-def test_an_error_stops_the_tasks_and_is_raised(error, n_threads):
-    started = []
-
-    def fail_at_three(i):
-        started.append(i)
-        if i == 3:
-            raise error
-        time.sleep(0.0005)
-
-    with pytest.raises(error):
-        run_tasks(fail_at_three, range(2000), n_threads)
-    n_started = len(started)
-    assert n_started < 1900
-    time.sleep(0.01)
-    assert len(started) == n_started  # no thread continues
-    test_each_task_runs_once(100, n_threads)  # the threads are still alive
-
-
-@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("error", [ArithmeticError, KeyboardInterrupt, StopIteration])
 @pytest.mark.parametrize("where", [True, False], ids=["caller", "other"])
-def test_an_error_in_one_thread_waits_for_the_other_one(error, where):
+def test_an_error_in_one_thread_stops_the_other_one_after_its_task(error, where):
     finished = []
 
     def fail(is_caller):
@@ -86,8 +69,12 @@ def test_an_error_in_one_thread_waits_for_the_other_one(error, where):
         finished.append(True)
 
     with pytest.raises(error):
-        both_run(fail)
-    assert finished == [True]
+        both_run(fail, 200)
+    n_finished = len(finished)
+    assert 0 < n_finished < 150
+    time.sleep(0.05)
+    assert len(finished) == n_finished
+    test_each_task_runs_once(100, 2)  # the threads are still alive
 
 
 def test_threads_have_a_copy_of_the_context():
