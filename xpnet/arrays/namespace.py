@@ -23,6 +23,7 @@ CREATORS: Final = {
     *("fftfreq", "rfftfreq"),
 }
 _NUMPY_TYPES = (np.ndarray, np.generic)
+_PYTHON_TYPES = (bool, int, float, complex, list, tuple)
 _REJECTED = {"MaskedArray", "matrix"}  # NumPy's, with other semantics: a mask would be lost
 _FLOATING = ("float16", "bfloat16", "float32", "float64")
 _REAL = ("bool", "integral", "real floating")
@@ -33,6 +34,8 @@ def is_array(x: object, /) -> bool:
     """Return whether `x` is an array of an array-API library."""
     if isinstance(x, _NUMPY_TYPES):
         return True
+    if isinstance(x, _PYTHON_TYPES):
+        return False
     import array_api_compat
 
     return not isinstance(x, type) and bool(array_api_compat.is_array_api_obj(x))
@@ -45,7 +48,7 @@ def as_array(x: Any, /, name: str = "x") -> Any:
     """
     if is_array(x) and type(x).__name__ not in _REJECTED:
         return x
-    if isinstance(x, bool | int | float | complex | list | tuple):
+    if isinstance(x, _PYTHON_TYPES):
         return np.asarray(x)
     if hasattr(x, "to_dask_array"):
         return x.to_dask_array(lengths=True)
