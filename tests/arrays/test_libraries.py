@@ -1,11 +1,11 @@
 """The table of array libraries, and libraries that users add."""
 
 import copy
-import importlib.machinery
 import pickle
 import re
 import sys
-import types
+from dataclasses import replace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,78 +17,32 @@ from xpnet.arrays.libraries import KNOWN, libraries, library_with
 from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.arrays.transfer import is_in_host_memory, move, to_numpy
 
+strict = pytest.importorskip("array_api_strict")
+CPU, SECOND = strict.Device("CPU_DEVICE"), strict.Device("device1")
 X = np.asarray([[1.0, -2.0, 3.0]], np.float32)
 
 
-class Foreign:
-    """An array of an unknown library, in the memory of a device, which NumPy cannot read."""
-
-    namespace = "foreign.arrays"
-
-    def __init__(self, values, device="main"):
-        self.values, self.device = np.asarray(values), device
-        for name in ("shape", "dtype", "ndim", "size", "nbytes"):
-            setattr(self, name, getattr(self.values, name))
-
-    def __array_namespace__(self, api_version=None):
-        del api_version
-        return sys.modules[self.namespace]
-
-    def __array__(self, dtype=None, copy=None):
-        msg = "it is on a device"
-        raise TypeError(msg)
-
-    def to_device(self, device, *, stream=None):
-        del stream
-        return Foreign(self.values, device)
-
-
-def asarray(x, *, dtype=None, device=None):
-    return Foreign(np.asarray(x.values if isinstance(x, Foreign) else x, dtype), device or "main")
-
-
-def open_foreign(part):
-    if part not in {"", "main", "second"}:
-        msg = "it has two devices:\nmain and second"
-        raise RuntimeError(msg)
-    return part or "main"
-
-
-def add_module(monkeypatch, name, **contents):
-    module = types.ModuleType(name)
-    module.__spec__ = importlib.machinery.ModuleSpec(name, None)
-    vars(module).update(contents)
-    monkeypatch.setitem(sys.modules, name, module)
-    return module
-
-
 @pytest.fixture
-def foreign(monkeypatch):
-    """Return the namespace of a library that xpnet does not know; its module is importable."""
+def unknown(monkeypatch):
+    """Make array-api-strict a library that xpnet does not know."""
     monkeypatch.setattr(libraries_module, "_registered", {})
-    add_module(monkeypatch, "foreign", __version__="1.2")
-    return add_module(
-        monkeypatch,
-        "foreign.arrays",
-        asarray=asarray,
-        zeros=lambda shape, dtype=None, device=None: asarray(np.zeros(shape, dtype), device=device),
-        astype=lambda x, dtype, *, copy: Foreign(x.values.astype(dtype, copy=copy), x.device),
-        float32=np.float32,
-        float64=np.float64,
-    )
+    monkeypatch.delitem(KNOWN, "array-api-strict")
 
 
 @pytest.fixture
-def registered(foreign):
-    """Register this library, whose arrays are not in host memory."""
+def registered(unknown):
+    """Register it as a user's library, not in host memory; return the devices waited for."""
+    del unknown
+    waits = []
     xpnet.register_library(
-        "foreign",
-        "foreign.arrays",
-        open=open_foreign,
-        to_numpy=lambda x: x.values,
+        "mine",
+        "array_api_strict",
+        open=lambda part: strict.Device(part or "CPU_DEVICE"),
+        to_numpy=lambda x: x.to_device(CPU),
         on_host=lambda _: False,
+        synchronize=waits.append,
     )
-    return foreign
+    return waits
 
 
 # The libraries that xpnet knows
@@ -131,103 +85,100 @@ def test_a_library_whose_import_fails(monkeypatch):
 # Libraries of users
 
 
-def test_a_library_that_nobody_registered_is_read_if_numpy_can(foreign, monkeypatch):
-    monkeypatch.setattr(Foreign, "__array__", lambda x, **_: x.values)
-    x = foreign.zeros((2, 3))
-    assert is_in_host_memory(x)
-    assert to_numpy(x).tolist() == [[0.0] * 3] * 2
-    library = library_with(foreign)
-    assert (library.name, library.module) == ("foreign", "foreign.arrays")
+@pytest.mark.usefixtures("unknown")
+def test_a_library_that_nobody_registered_is_read_if_numpy_can(monkeypatch):
+    assert to_numpy(strict.zeros((2, 3))).tolist() == [[0.0] * 3] * 2
+    assert is_in_host_memory(strict.zeros(2))
+    there = strict.zeros(2, device=SECOND)
+    assert not is_in_host_memory(there)
+    monkeypatch.delattr(strict, "__array_namespace_info__")
+    assert is_in_host_memory(there)  # as far as is known
 
 
+@pytest.mark.usefixtures("unknown")
 @pytest.mark.parametrize("error", [TypeError, RuntimeError, ValueError, BufferError, None])
-def test_an_unknown_array_on_a_device_is_refused_with_a_remedy(foreign, monkeypatch, error):
+def test_an_unknown_array_on_a_device_is_refused_with_a_remedy(monkeypatch, error):
     def refuse(*_, **__):
+        if error is None:
+            return np.asarray(None)  # numpy.asarray may wrap the whole object
         raise error
 
-    monkeypatch.setattr(Foreign, "__array__", refuse)
-    if error is None:
-        monkeypatch.delattr(Foreign, "__array__")  # numpy.asarray wraps the whole object
+    x = strict.zeros(2, device=SECOND)
+    monkeypatch.setattr(type(x), "__array__", refuse)
     for convert in (to_numpy, xpnet.Device("cpu").asarray, xpnet.Device("cpu").to_numpy):
-        with pytest.raises(TypeError, match=r"xpnet.register_library\('foreign', 'foreign.arrays'"):
-            convert(foreign.zeros(2))
+        with pytest.raises(TypeError, match=r"register_library\('array_api_strict'"):
+            convert(x)
 
 
 def test_a_registered_library_is_a_device(registered):
-    device, second = xpnet.Device("foreign"), xpnet.Device("foreign:second")
-    assert (device.name, device.library) == ("foreign", "foreign")
-    assert (device.handle, device.hardware) == ("main", "main")
-    assert device.xp == registered
-    assert pickle.loads(pickle.dumps(second)).handle == second.handle == "second"
-    assert second.xp.zeros(2).device == "second"
-    assert second.asarray(X, "float64").dtype == np.float64
+    device, second = xpnet.Device("mine"), xpnet.Device("mine:device1")
+    assert (device.name, device.library) == ("mine", "mine")
+    assert (device.handle, device.hardware) == (CPU, str(CPU))
+    assert device.xp == strict
+    assert device == xpnet.Device("mine:CPU_DEVICE")
+    assert device != second
+    assert pickle.loads(pickle.dumps(device)) == device
+    assert second.xp.zeros(2).device == SECOND
+    assert second.asarray(X, "float64").dtype == strict.float64
     y = second.asarray(device.asarray(X))  # from device to device
-    assert y.device == "second"
+    assert y.device == SECOND
     assert second.to_numpy(y).tolist() == X.tolist()
+    second.synchronize()
+    assert registered == [SECOND]
 
 
-def test_arrays_of_a_registered_library_move(registered):
-    there = move(X, registered, "second")
-    assert (there.device, is_in_host_memory(there)) == ("second", False)
-    assert move(there, registered, "second") is there
+@pytest.mark.usefixtures("registered")
+def test_arrays_of_a_registered_library_move():
+    there = move(X, strict, SECOND)
+    assert (there.device, is_in_host_memory(there)) == (SECOND, False)
+    assert move(there, strict, SECOND) is there
     assert move(there, np, "cpu").tolist() == X.tolist()
-    strict = pytest.importorskip("array_api_strict")
-    assert move(there, strict, strict.Device("device1")).device == strict.Device("device1")
 
 
-def test_between_devices_arrays_go_by_dlpack_or_else_through_the_host(registered, monkeypatch):
-    strict = pytest.importorskip("array_api_strict")
-    x = strict.asarray([1.0, 2.0], device=strict.Device("device1"))
-    second, seen = xpnet.Device("foreign:second"), []
+@pytest.mark.usefixtures("registered")
+def test_between_devices_arrays_go_by_dlpack_or_else_through_the_host(monkeypatch):
+    x = pytest.importorskip("torch").asarray([1.0, 2.0])
+    monkeypatch.setitem(KNOWN, "torch", replace(KNOWN["torch"], on_host=lambda _: False))
+    second, seen = xpnet.Device("mine:device1"), []
 
     def from_dlpack(x, *, copy):
         seen.append((type(x), copy))
         if len(seen) > 1:
             msg = "not this device"
             raise BufferError(msg)
-        return Foreign([1.0, 2.0])
+        return strict.asarray([1.0, 2.0])
 
-    monkeypatch.setattr(registered, "from_dlpack", from_dlpack, raising=False)
-    for given in (x, x, np.ones(2), strict.asarray([1.0, 2.0])):
+    monkeypatch.setattr(strict, "from_dlpack", from_dlpack)
+    for given in (x, x, np.ones(2)):
         y = second.asarray(given)
-        assert y.device == "second"
-        assert y.values.tolist() == second.to_numpy(given).tolist()
+        assert y.device == SECOND
+        assert second.to_numpy(y).tolist() == given.tolist()
     assert seen == [(type(x), True)] * 2  # the second was refused; from the host, it is not asked
-
-
-def test_the_wait_for_a_device_is_that_of_its_library(foreign):
-    del foreign
-    waits = []
-    options = {"to_numpy": lambda x: x.values, "synchronize": waits.append}
-    xpnet.register_library("foreign", "foreign.arrays", open=open_foreign, **options)
-    xpnet.Device("foreign:second").synchronize()
-    assert waits == ["second"]
 
 
 @pytest.mark.usefixtures("registered")
 @pytest.mark.parametrize(
     ("word", "module", "text"),
     [
-        ("foreign:third", "foreign", "not usable (it has two devices: main and second)"),
-        ("mine:main", "foreign.arrays", "it has no devices to choose from"),
-        ("mine", "foreign.arrays", "NumPy cannot read an array of mine"),
-        ("mine", "no_such_module.arrays", "pip install no-such-module"),
-        ("mine", "numpy.no_such_module", "No module named 'numpy.no"),
+        ("mine:third", "numpy", "mine:third is not usable"),
+        ("other:device1", "array_api_strict", "it has no devices to choose from"),
+        ("other", "no_such_module.arrays", "pip install no-such-module"),
+        ("other", "numpy.no_such_module", "No module named 'numpy.no"),
     ],
 )
 def test_a_device_that_cannot_be_opened_is_an_error_of_one_line(word, module, text):
-    xpnet.register_library("mine", module)
+    xpnet.register_library("other", module)
     with pytest.raises(DeviceError, match=re.escape(text)) as caught:
         xpnet.Device(word)
     assert "\n" not in str(caught.value)
 
 
-def test_a_second_registration_replaces_the_first(registered, monkeypatch):
-    options = {"asarray": lambda x, _: asarray(x + 1.0), "to_numpy": lambda x: x.values}
-    xpnet.register_library("foreign", "foreign.arrays", **options)
-    assert xpnet.Device("foreign").asarray(X).values.tolist() == (X + 1.0).tolist()
-    monkeypatch.setattr(sys.modules["foreign"], "__spec__", None)  # as that of __main__
-    assert xpnet.Device("foreign").xp == registered
+@pytest.mark.usefixtures("registered")
+def test_a_second_registration_replaces_the_first(monkeypatch):
+    xpnet.register_library("mine", "array_api_strict", asarray=lambda x, _: strict.asarray(x + 1.0))
+    assert to_numpy(xpnet.Device("mine").asarray(X)).tolist() == (X + 1.0).tolist()
+    monkeypatch.setattr(strict, "__spec__", None)  # as that of __main__
+    assert xpnet.Device("mine").xp == strict
 
 
 @pytest.mark.parametrize(
@@ -248,26 +199,36 @@ def test_modules_have_names_of_modules(module):
         xpnet.register_library("mine", module)
 
 
-@pytest.mark.usefixtures("foreign")
-def test_libraries_of_one_package_are_told_apart(monkeypatch):
-    add_module(monkeypatch, "pair")
-    modules = [add_module(monkeypatch, f"pair.{x}", asarray=asarray) for x in ("a", "b")]
-    for module in modules:
-        xpnet.register_library(module.__name__.replace(".", "-"), module.__name__)
-    assert [library_with(module).name for module in modules] == ["pair-a", "pair-b"]
+@pytest.mark.usefixtures("unknown")
+def test_libraries_of_one_package_are_told_apart():
+    def found(name):
+        library = library_with(SimpleNamespace(__name__=name))
+        return library.name, library.module
+
+    assert found("pair.a") == ("pair", "pair.a")  # unknown
+    for word in ("a", "b"):
+        xpnet.register_library(f"pair-{word}", f"pair.{word}")
+    assert [found("pair.a"), found("pair.b")] == [("pair-a", "pair.a"), ("pair-b", "pair.b")]
 
 
 # Libraries like MLX: arrays without a device, functions without `device` and `copy`
 
 
-class Mlx(Foreign):
-    """An array of MLX has no device."""
-
-    namespace = "mlx.core"
+class Mlx:
+    """An array of MLX has no device, no negative strides, and float32 as the default."""
 
     def __init__(self, values, dtype=None):
-        super().__init__(np.asarray(getattr(values, "values", values), dtype))
-        del self.device
+        values = np.asarray(getattr(values, "values", values))
+        if min(values.strides, default=0) < 0:
+            msg = "negative strides"
+            raise ValueError(msg)
+        dtype = dtype or (np.float32 if values.dtype == np.float64 else None)
+        self.values = np.asarray(values, dtype)
+        self.shape, self.dtype = self.values.shape, self.values.dtype
+
+    def __array_namespace__(self, api_version=None):
+        del api_version
+        return sys.modules["mlx.core"]
 
     def __array__(self, dtype=None, copy=None):
         return np.asarray(self.values, dtype)
@@ -276,15 +237,18 @@ class Mlx(Foreign):
 @pytest.fixture
 def mlx(monkeypatch):
     """Replace MLX by a stand-in."""
-    add_module(monkeypatch, "mlx", __version__="0.32")
-    functions = {"array": Mlx, "asarray": Mlx, "astype": Mlx}
-    functions["zeros"] = lambda shape, dtype=None: Mlx(np.zeros(shape, dtype))
-    functions |= {"synchronize": lambda: None, "float32": np.float32, "int32": np.int32}
-    add_module(monkeypatch, "mlx.core", **functions)
+    module = ModuleType("mlx.core")
+    module.array = module.asarray = module.astype = Mlx
+    module.zeros = lambda shape, dtype=None: Mlx(np.zeros(shape), dtype)
+    module.float32, module.float64, module.int32 = np.float32, np.float64, np.int32
+    module.waits = []
+    module.synchronize = lambda: module.waits.append("mlx")
+    monkeypatch.setitem(sys.modules, "mlx", ModuleType("mlx"))
+    monkeypatch.setitem(sys.modules, "mlx.core", module)
+    return module
 
 
-@pytest.mark.usefixtures("mlx")
-def test_arrays_without_a_device():
+def test_arrays_without_a_device(mlx):
     device = xpnet.Device("mlx")
     xp, x = device.xp, device.asarray(X)
     assert (device.handle, device_of(x), is_in_host_memory(x)) == (None, None, True)
@@ -294,8 +258,12 @@ def test_arrays_without_a_device():
     assert xp.astype(x, xp.int32, copy=False).dtype == np.int32
     assert copy.copy(xp).zeros(3).shape == (3,)
     device.synchronize()
+    assert mlx.waits == ["mlx"]
     assert device.asarray(x) is x
     assert device.asarray(x, "int32").dtype == np.int32
-    assert device.to_numpy(x).tolist() == X.tolist()
+    assert device.asarray(np.ones(2)).dtype == np.float64
+    for given in (x, X, X[:, ::-1]):
+        assert device.to_numpy(device.asarray(given)).tolist() == to_numpy(given).tolist()
+    assert device == xpnet.Device("mlx") == copy.copy(device)
     with pytest.raises(DeviceError, match="it has no devices to choose from"):
         xpnet.Device("mlx:gpu")
