@@ -232,8 +232,12 @@ def test_threads_may_open_devices_at_once():
 def test_the_namespace_creates_on_the_device(device):
     xp = device.xp
     for x in (
-        xp.zeros(2),
+        xp.zeros(2, device=None),
         xp.ones((2, 2), dtype=xp.float32),
+        xp.eye(2),
+        xp.empty(2),
+        xp.fft.fftfreq(4),
+        xp.fft.rfftfreq(4),
         xp.full((2,), 3.0),
         xp.arange(3),
         xp.linspace(0.0, 1.0, 3),

@@ -115,9 +115,7 @@ def test_a_registered_library_is_a_device(registered):
     assert (device.name, device.library) == ("mine", "mine")
     assert (device.handle, device.hardware) == (CPU, str(CPU))
     assert device.xp == strict
-    assert device == xpnet.Device("mine:CPU_DEVICE")
-    assert device != second
-    assert pickle.loads(pickle.dumps(device)) == device
+    assert pickle.loads(pickle.dumps(second)).handle == second.handle == SECOND
     assert second.xp.zeros(2).device == SECOND
     assert second.asarray(X, "float64").dtype == strict.float64
     y = second.asarray(device.asarray(X))  # from device to device
@@ -264,6 +262,5 @@ def test_arrays_without_a_device(mlx):
     assert device.asarray(np.ones(2)).dtype == np.float64
     for given in (x, X, X[:, ::-1]):
         assert device.to_numpy(device.asarray(given)).tolist() == to_numpy(given).tolist()
-    assert device == xpnet.Device("mlx") == copy.copy(device)
     with pytest.raises(DeviceError, match="it has no devices to choose from"):
         xpnet.Device("mlx:gpu")

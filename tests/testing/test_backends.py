@@ -13,7 +13,6 @@ import pytest
 
 import xpnet
 from xpnet.arrays.libraries import KNOWN
-from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.testing.backends import STRICTEST, Backend, open_backend
 from xpnet.testing.words import backends_named, unavailable_reason
 
@@ -183,40 +182,6 @@ def test_one_call_adds_a_library(mine):
     x = backend.asarray([1.0, 2.0], nd.float64)
     assert backend.check(x + 1.0, dtype="float64", shape=(2,)).tolist() == [2.0, 3.0]
     assert (backend.is_cpu, backend.is_lazy, backend.namespace) == (True, True, nd)
-
-
-CREATORS = {
-    "arange": lambda xp: xp.arange(3),
-    "asarray": lambda xp: xp.asarray([1.0, 2.0]),
-    "asarray_numpy": lambda xp: xp.asarray(np.ones(2, "float32")),
-    "empty": lambda xp: xp.empty(2),
-    "eye": lambda xp: xp.eye(2),
-    "fftfreq": lambda xp: xp.fft.fftfreq(4),
-    "full": lambda xp: xp.full((2,), 3.0),
-    "linspace": lambda xp: xp.linspace(0.0, 1.0, 3),
-    "ones": lambda xp: xp.ones((2, 2), dtype=xp.float32),
-    "ones_like": lambda xp: xp.ones_like(xp.ones(2)),
-    "rfftfreq": lambda xp: xp.fft.rfftfreq(4),
-    "zeros": lambda xp: xp.zeros(2, device=None),
-    "pad": lambda xp: xpx.pad(xp.asarray([1.0, 2.0]), 1, xp=xp),  # of array-api-extra
-    "atleast_nd": lambda xp: xpx.atleast_nd(xp.asarray(1.0), ndim=2, xp=xp),
-}
-
-
-def test_arrays_are_created_on_the_device_under_test(xp, xp_device):
-    for name, create in CREATORS.items():
-        x = create(xp)
-        assert array_api_compat.array_namespace(x) == xp, name
-        assert device_of(x) == xp_device, name
-
-
-@pytest.mark.parametrize("name", DEVICES)
-def test_arrays_are_created_on_any_device(name):
-    backend = opened(name)
-    with backend.flags:
-        x = backend.namespace.zeros(2)
-        assert backend.check(x, dtype=x.dtype, shape=(2,)).tolist() == [0.0, 0.0]
-        assert array_namespace(x) == backend.namespace
 
 
 def test_the_device_is_the_default_of_the_inspection(xp, xp_backend):
