@@ -344,7 +344,7 @@ def test_numbers_of_python_need_no_64_bits(device):
         np.testing.assert_array_equal(device.to_numpy(moved), x)
 
 
-@pytest.mark.parametrize("library", ["torch", "jax"])
+@pytest.mark.parametrize("library", ["torch", "jax", "mlx"])
 def test_bfloat16(library):
     device, cpu = opened(library), xpnet.Device("cpu")
     x = device.asarray([1.5, -2.0], "bfloat16")
