@@ -145,7 +145,7 @@ UNUSABLE = {
     "torch:cpu:1": "there is one cpu",
     "jax:tpv": "Unknown backend tpv",
     "jax:cpu:77": "out of range",
-    "dpnp:tpu": "",
+    "dpnp:tpu": "dpnp:tpu is not usable",
     "array-api-strict:device9": "device9",
     "cupy:x": "cupy:x is not usable",
     f"numpy:{'9' * 999}": "numpy:9",

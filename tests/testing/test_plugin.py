@@ -64,17 +64,11 @@ def test_pytest_plugins_switches_it_on(pytester):
     pytester.runpytest_inprocess(LIGHT).assert_outcomes(passed=5)
 
 
-OWN = {
-    "fixture": "@pytest.fixture\ndef NAME():\n    return 'mine'\n",
-    "parameters": "@pytest.fixture(params=['mine'])\ndef NAME(request):\n    return 'mine'\n",
-}
-
-
-@pytest.mark.parametrize("kind", OWN)
 @pytest.mark.parametrize("name", ["xp", "xp_backend"])
 @pytest.mark.parametrize("place", ["conftest", "test_it"])
-def test_an_own_fixture_wins(run, kind, name, place):
-    own = "import pytest\n" + OWN[kind].replace("NAME", name)
+def test_an_own_fixture_wins(run, name, place):
+    own = "import pytest\n@pytest.fixture(params=['mine'])\n"
+    own += f"def {name}(request):\n    return 'mine'\n"
     body = f"def test_own({name}):\n    assert {name} == 'mine'\n"
     files = {"conftest": own} if place == "conftest" else {}
     run((own if place == "test_it" else "") + body, LIGHT, **files).assert_outcomes(passed=1)
@@ -152,7 +146,7 @@ def test_backends_are_chosen(run, pytester, setting, option, names):
     assert selected_backends() == before
 
 
-def test_missing_backends_are_counted_with_their_reason(run, no_torch):
+def test_what_is_not_tested_is_counted_with_its_reason(run, no_torch):
     del no_torch
     result = run(
         """
@@ -169,19 +163,6 @@ def test_missing_backends_are_counted_with_their_reason(run, no_torch):
 
         def test_both(xp):
             assert_parity(abs, [1.0, 2.0])
-        """,
-        "--xp-backends=numpy,array-api-strict:device1,torch",
-    )
-    result.assert_outcomes(passed=6 + 1 + 2, skipped=2 * 3 + 2)
-    lines = {line.partition(" (")[0]: line for line in result.outlines if "NOT TESTED" in line}
-    name = "NOT TESTED xp backend torch: torch is not installed; pip install torch"
-    assert "(7 tests)" in lines[name]
-
-
-def test_skipped_tests_are_counted_with_their_reason(run):
-    result = run(
-        """
-        import pytest
 
         def test_float64(xp):
             xp.asarray([1.0], dtype=xp.float64)
@@ -192,12 +173,13 @@ def test_skipped_tests_are_counted_with_their_reason(run):
         def test_other(xp):
             pytest.skip("not today")
         """,
-        LIGHT,
+        "--xp-backends=numpy,array-api-strict:no_float64,torch",
     )
-    result.assert_outcomes(passed=8, skipped=2 + 5)
+    result.assert_outcomes(passed=6 + 1 + 2 + 2, skipped=2 * 7 + 2 + 2)
     name = "array-api-strict:no_float64"
     result.stdout.fnmatch_lines_random(
         [
+            "NOT TESTED xp backend torch: torch is not installed; pip install torch (10 tests)",
             f"NOT TESTED xp backend {name}: {name} has no float64 (2 tests)",
             "NOT TESTED xp backend numpy: not today (1 test)",
         ]
@@ -400,8 +382,7 @@ class TestIt(unittest.TestCase):
             assert_parity(np.asarray, np.ones(3, "float32"))
 """
 
-
-RELU = ["-k", "relu"]
+RELU, COUNTS = ["-k", "relu"], {"passed": 1 + 5, "skipped": 1}
 
 
 @pytest.mark.slow
@@ -410,17 +391,12 @@ RELU = ["-k", "relu"]
     [
         ("hypothesis", PROPERTIES, [], {"passed": 2 * 5, "skipped": 2}),
         ("unittest", UNITTEST, [], {"passed": 1}),
-        ("xdist", TESTS, ["-n2", *RELU], {"passed": 1 + 5, "skipped": 1}),
-        ("pytest_cov", TESTS, ["--cov=test_it", *RELU], {"passed": 1 + 5, "skipped": 1}),
-        ("pytest_randomly", TESTS, ["--randomly-seed=3", *RELU], {"passed": 1 + 5, "skipped": 1}),
-        (
-            "pytest_run_parallel",
-            TESTS,
-            ["--parallel-threads=4", *RELU],
-            {"passed": 6, "skipped": 1},
-        ),
-        ("pytest", TESTS, ["-W", "error", "--strict-markers", *RELU], {"passed": 6, "skipped": 1}),
-        ("pytest", TESTS, ["--import-mode=importlib", *RELU], {"passed": 6, "skipped": 1}),
+        ("xdist", TESTS, ["-n2", *RELU], COUNTS),
+        ("pytest_cov", TESTS, ["--cov=test_it", *RELU], COUNTS),
+        ("pytest_randomly", TESTS, ["--randomly-seed=3", *RELU], COUNTS),
+        ("pytest_run_parallel", TESTS, ["--parallel-threads=4", *RELU], COUNTS),
+        ("pytest", TESTS, ["-W", "error", "--strict-markers", *RELU], COUNTS),
+        ("pytest", TESTS, ["--import-mode=importlib", *RELU], COUNTS),
     ],
     ids=["hypothesis", "unittest", "xdist", "cov", "randomly", "parallel", "strict", "importlib"],
 )
