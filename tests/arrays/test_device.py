@@ -188,6 +188,14 @@ def test_torch_on_a_gpu(monkeypatch):
     assert (device.hardware, waits) == ("Card 1", ["cuda"])
 
 
+def test_jax_waits_for_its_arrays(monkeypatch):
+    jax, device, seen = pytest.importorskip("jax"), opened("jax"), []
+    x = device.asarray([1.0])
+    monkeypatch.setattr(jax, "block_until_ready", seen.extend)
+    device.synchronize()
+    assert any(x is y for y in seen)
+
+
 def test_a_device_can_be_copied(device):
     for same in (
         xpnet.Device(device),

@@ -22,7 +22,9 @@ class CUDARuntimeError(RuntimeError):
         self.status = status
 
 
-CUBLASError = type("CUBLASError", (CUDARuntimeError,), {"__module__": "cupy.cuda.cublas"})
+FROM_CUPY = {"__module__": "cupy.cuda"}
+CUDADriverError = type("CUDADriverError", (CUDARuntimeError,), FROM_CUPY)
+CUBLASError = type("CUBLASError", (CUDARuntimeError,), FROM_CUPY)
 
 
 @pytest.fixture
@@ -51,11 +53,12 @@ def cause(index=0):
 
 
 def test_the_gpu_becomes_the_current_one_and_is_checked_once(cupy):
+    device = cupy.cuda.Device.return_value
     for index, is_checked in ((1, True), (1, False), (0, True)):
         cupy.reset_mock()
-        assert open_gpu(index) is cupy.cuda.Device.return_value
+        assert open_gpu(index) is device
         assert cupy.mock_calls[-2:] == [call.cuda.Device(index), call.cuda.Device().use()]
-        assert cupy.asnumpy.called is is_checked
+        assert cupy.asnumpy.called is device.__enter__.called is is_checked
 
 
 def test_the_real_cupy_takes_the_calls(cupy_takes, cupy, monkeypatch):
@@ -92,6 +95,7 @@ def test_the_driver_and_its_gpus(cupy, name, answer, code):
     ("error", "code"),
     [
         (CUDARuntimeError(2), "out-of-memory"),
+        (CUDADriverError(2), "out-of-memory"),
         (CUBLASError(3), "out-of-memory"),
         (MemoryError(), "out-of-memory"),
         (CUDARuntimeError(100), "no-device"),
@@ -101,11 +105,13 @@ def test_the_driver_and_its_gpus(cupy, name, answer, code):
     ],
     ids=repr,
 )
-def test_an_error_of_cupy_is_quoted(cupy, error, code):
+def test_an_error_of_cupy_is_quoted(cupy, monkeypatch, error, code):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7,8")
     cupy.asarray.side_effect = error
     caught = cause(1)
     assert (caught.code, caught.__cause__) == (code, error)
-    assert " ".join(str(error).split())[:20] in str(caught) or code == "no-device"
+    quoted = "7,8" if code == "no-device" else " ".join(str(error).split())[:20]
+    assert quoted in str(caught)
     assert is_from_cupy(error) is isinstance(error, CUDARuntimeError)
 
 
