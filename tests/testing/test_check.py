@@ -360,6 +360,7 @@ def test_functions_without_results_are_rejected(function):
         ({"compare": "order"}, TypeError, "compare"),
         ({"dtypes": "float16"}, ValueError, "dtypes"),
         ({"mutates": 0}, TypeError, "mutates"),
+        ({"lazy": 1}, TypeError, "lazy"),
     ],
 )
 def test_invalid_options_are_rejected(options, error, word):

@@ -87,12 +87,6 @@ def test_tags_of_array_api_extra_restrict_the_default(tags, passes):
             parity(lazy=True, backends=names)(tagged, X)
 
 
-@pytest.mark.parametrize("lazy", [1, {"jax"}])
-def test_lazy_is_true_or_false(lazy):
-    with pytest.raises(TypeError, match="`lazy`"):
-        parity(lazy=lazy)(looks, X)
-
-
 @pytest.mark.parametrize(
     ("traced", "hint"),
     [(lambda x: x + 1.0, False), (lambda x: x + np.asarray(x), True), (lambda _: 1 / 0, False)],
