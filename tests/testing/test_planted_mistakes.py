@@ -38,15 +38,15 @@ def found_by(message):
 def test_a_mistake_is_found_and_the_right_function_passes(words, wrong, right, x, options):
     wanted = set(words.split())
     of_libraries = {word for word in wanted if word.partition(":")[0] in libraries()}
-    for library in {word.partition(":")[0] for word in of_libraries}:
-        if reason := unavailable_reason(library):
+    for name in of_libraries:
+        if reason := unavailable_reason(name.partition(":")[0]):
             pytest.skip(reason)
-    options = {"backends": "all", **options}
+    check = parity(**{"backends": "all", **options})
     with pytest.raises(AssertionError) as caught:
-        parity(**options)(wrong, x)
+        check(planted.function_of(wrong), x)
     message = str(caught.value)
     # "All variants" stands for the name of each.
     wanted = of_libraries if "(all variants)" in message else wanted
     assert wanted <= found_by(message), message
     if right is not None:
-        parity(**options)(right, x)
+        check(planted.function_of(right), x)
