@@ -93,7 +93,7 @@ RIGHT = {
     "number out": (lambda x: x.shape[0], [X]),
     "nan": (lambda x: x * 2.0, [np.asarray([math.inf, 1.0, math.nan], "float32")]),
     "default float": (lambda x: ns(x).mean(x * 1.0), [[1.0, 2.0]]),
-    "complex": (lambda x: ns(x).exp(x), [X + 1j * X]),
+    "complex": (lambda x: ns(x).exp(x), [X + 1j * X.astype(float)]),
     "complex64": (lambda x: ns(x).abs(x), [(X + 1j * X).astype("complex64")]),
     "complex result": (fft, [X]),
     "list of arrays": (lambda xs: ns(*xs).concat(xs), [[X, X]]),
@@ -321,21 +321,23 @@ def test_numpy_alone_is_rejected(monkeypatch):
     parity(backends=["numpy"])(softmax, X)
 
 
-NUMBERS_ONLY = [np.ma.masked_array(X), object(), [X, (object(),)], np.asarray(["a"]), {1: {2}}]
-
-
 @pytest.mark.parametrize(
-    "arguments", [(3, X), (softmax,), (softmax, 3.0), (softmax, np.float64(3))]
+    ("arguments", "word"),
+    [
+        ((3, X), "function"),
+        ((softmax,), "array"),
+        ((softmax, 3.0), "array"),
+        ((softmax, np.float64(3)), "array"),
+        ((softmax, X, np.ma.masked_array(X)), "argument 2"),
+        ((softmax, X, object()), "argument 2"),
+        ((softmax, X, [X, (object(),)]), "argument 2"),
+        ((softmax, X, np.asarray(["a"])), "argument 2"),
+        ((softmax, X, {1: {2}}), "argument 2"),
+    ],
 )
-def test_a_function_and_an_array_are_needed(arguments):
-    with pytest.raises(TypeError, match="must"):
+def test_a_function_and_arrays_of_numbers_are_needed(arguments, word):
+    with pytest.raises(TypeError, match=word):
         assert_parity(*arguments)
-
-
-@pytest.mark.parametrize("argument", NUMBERS_ONLY, ids=["mask", "object", "nested", "text", "set"])
-def test_arguments_that_no_backend_has_are_rejected(argument):
-    with pytest.raises(TypeError, match="argument 2"):
-        assert_parity(softmax, X, argument)
 
 
 @pytest.mark.parametrize(

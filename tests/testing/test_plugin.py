@@ -64,11 +64,11 @@ def test_pytest_plugins_switches_it_on(pytester):
     pytester.runpytest_inprocess(LIGHT).assert_outcomes(passed=5)
 
 
+@pytest.mark.parametrize("decorator", ["@pytest.fixture", "@pytest.fixture(params=[0])"])
 @pytest.mark.parametrize("name", ["xp", "xp_backend"])
 @pytest.mark.parametrize("place", ["conftest", "test_it"])
-def test_an_own_fixture_wins(run, name, place):
-    own = "import pytest\n@pytest.fixture(params=['mine'])\n"
-    own += f"def {name}(request):\n    return 'mine'\n"
+def test_an_own_fixture_wins(run, decorator, name, place):
+    own = f"import pytest\n{decorator}\ndef {name}():\n    return 'mine'\n"
     body = f"def test_own({name}):\n    assert {name} == 'mine'\n"
     files = {"conftest": own} if place == "conftest" else {}
     run((own if place == "test_it" else "") + body, LIGHT, **files).assert_outcomes(passed=1)
