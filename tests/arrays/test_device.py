@@ -183,9 +183,9 @@ def test_torch_on_a_gpu(monkeypatch):
     torch, device, waits = pytest.importorskip("torch"), opened("torch"), []
     device.handle = torch.device("cuda:1")  # needs no GPU
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda handle: f"Card {handle.index}")
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: waits.append("cuda"))
+    monkeypatch.setattr(torch.accelerator, "synchronize", waits.append)
     device.synchronize()
-    assert (device.hardware, waits) == ("Card 1", ["cuda"])
+    assert (device.hardware, waits) == ("Card 1", [device.handle])
 
 
 def test_jax_waits_for_its_arrays(monkeypatch):

@@ -43,8 +43,8 @@ def _from_torch(x: Any) -> NDArray[Any]:
 
 
 def _wait_for_torch(device: Any) -> None:
-    if device.type not in {"cpu", "meta"}:
-        getattr(import_module("torch"), device.type).synchronize()
+    if device.type != "cpu":
+        import_module("torch").accelerator.synchronize(device)
 
 
 def _open_jax(part: str) -> Any:
