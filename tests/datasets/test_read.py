@@ -93,12 +93,27 @@ def test_missing_files():
         ({"size": 28}, "--size"),
         ({"drop": ["Id"]}, "--drop"),
         ({"label": "species"}, "--label"),
+        ({"label": "first"}, "--label"),
+        ({"floating": True}, "--float"),
+        ({"header": "no"}, "--header"),
+        ({"delimiter": ";"}, "--delimiter"),
         ({"split": "test"}, "--split"),
     ],
 )
 def test_options_of_other_formats(write, options, word):
     with pytest.raises(DataError, match=word):
-        read(write(idx(IMAGES)), **options)
+        read(write(idx(IMAGES)), labels=write(idx([3, 4, 5]), name="labels"), **options)
+
+
+def test_a_csv_file_of_labels_beside_other_images(write):
+    path, others = write(idx(IMAGES), name="images"), write(b"3\n4\n5\n6\n", name="others")
+    write(b"3\n4\n5\n", name="labels")
+    assert read(path, header="no", delimiter=";")[1].tolist() == [3, 4, 5]
+    assert read(path, labels=others, header="yes")[1].tolist() == [4, 5, 6]
+    with pytest.raises(DataError, match="--float"):
+        read(path, floating=True)
+    with pytest.raises(DataError, match="--header"):  # where labels are not read, nothing is CSV
+        list(stream(path, want_labels=False, header="no"))
 
 
 def test_inverted_bytes(write):
@@ -152,8 +167,8 @@ LINES = b"9,2,3,4\n5,6,7,8\n" * 2
 def test_numbers_differ(write, rows, block_rows, n_labels, content):
     """A shift by one, as by a header that is read as a label, would make all labels wrong."""
     path, labels = write(content, name="images"), write(idx(range(n_labels)), name="y")
-    options = {"labels": labels, "label": "none", "header": "no"}
-    options |= {"rows": rows, "block_rows": block_rows}
+    options = {"labels": labels, "rows": rows, "block_rows": block_rows}
+    options |= {"label": "none", "header": "no"} if content is LINES else {}
     with pytest.raises(DataError, match=f"{n_labels} labels"):
         list(stream(path, **options))
 

@@ -1,5 +1,7 @@
 """Loading and saving by suffix, options, and the embedded sample."""
 
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from xpnet import (
     Standardize,
     WeightsError,
     evaluate,
+    init_network,
     load,
     reproducible,
     sample,
@@ -113,6 +116,31 @@ def test_an_existing_file_stays_without_force_and_after_a_failure(path):
     network = load(path)
     path.write_bytes(bytes(len(path.read_bytes())))
     assert network.layers[0].weight.tolist() == [[0.5], [0.25]]
+
+
+FEW = init_network([3, 2])
+
+
+@pytest.mark.parametrize(
+    ("network", "word", "is_for_bytes"),
+    [
+        (replace(FEW, preprocessing=Scale(1 / 255)), None, True),
+        (FEW, "0..255", True),
+        (replace(load("sample"), preprocessing=Standardize(33.3, 78.6)), None, True),
+        (replace(load("sample"), preprocessing=()), None, False),
+        (load("sample"), "none", False),
+        (replace(FEW, preprocessing=Scale(0.5)), None, False),
+        (replace(FEW, preprocessing=Standardize(100.0, 20.0)), None, False),
+    ],
+    ids=str,
+)
+def test_bytes_are_for_a_network_that_takes_them(tmp_path, network, word, is_for_bytes):
+    pytest.importorskip("onnx", reason="the package onnx is not installed")
+    path = tmp_path / "bytes.onnx"
+    network = replace(network, metadata={} if word is None else {"input_range": word})
+    save(network, path)
+    with nullcontext() if is_for_bytes else pytest.raises(ValueError, match="are no bytes"):
+        save(network, path, force=True, input_dtype="uint8")
 
 
 def test_the_sample_is_a_trained_network():

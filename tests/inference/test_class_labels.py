@@ -123,14 +123,14 @@ def test_other_labels_are_errors_that_list_the_classes(xp_backend, classes, labe
     labels = np.asarray(labels)
     if labels.dtype.kind in "bif":
         labels = xp_backend.asarray(labels, "float32" if labels.dtype.kind == "f" else labels.dtype)
-    with pytest.raises(ValueError, match=f"{listed}; got {got} at index {index}"):
+    with pytest.raises(xpnet.DataError, match=f"{listed}; got {got} at index {index}"):
         xpnet.evaluate(network, rows, labels)
 
 
 @pytest.mark.parametrize("labels", [np.eye(3), np.eye(3, dtype=int), np.zeros((3, 1), int), 3, [1]])
 def test_labels_must_be_one_for_each_image(labels):
     word = "one-hot" if np.shape(labels) == (3, 3) else "one for each image"
-    with pytest.raises(ValueError, match=word):
+    with pytest.raises(xpnet.DataError, match=word):
         xpnet.evaluate(passing(), ROWS, labels)
 
 
@@ -162,7 +162,7 @@ def test_labels_other_than_numbers_become_the_classes(labels, classes):
 
 @pytest.mark.parametrize("labels", [["a", "b", "a"], [1, 2, 5], ["0", "1", "other"]])
 def test_labels_that_name_another_number_of_classes(labels):
-    with pytest.raises(ValueError, match="as many classes"):
+    with pytest.raises(xpnet.DataError, match="as many classes"):
         xpnet.train(passing(4), np.eye(4)[:3], labels, epochs=1)
 
 
@@ -170,13 +170,13 @@ def test_labels_that_name_another_number_of_classes(labels):
 @pytest.mark.parametrize("classes", [None, ("a", "b", "c")])
 def test_a_missing_label(missing, classes):
     labels = np.asarray(["a", missing, "b", "c"], object)
-    with pytest.raises(ValueError, match=r"missing.*index 1"):
+    with pytest.raises(xpnet.DataError, match=r"missing.*index 1"):
         xpnet.train(passing(classes=classes), np.eye(3)[[0, 1, 1, 2]], labels, epochs=1)
 
 
 @pytest.mark.parametrize("labels", [[True, False, True], [b"a", b"b", b"c"], [0.0, 1.0, 2.0]])
 def test_labels_to_learn_that_are_neither_integers_nor_strings(labels):
-    with pytest.raises(ValueError, match="`labels` must be classes"):
+    with pytest.raises(xpnet.DataError, match="`labels` must be classes"):
         xpnet.train(passing(), np.eye(3), labels, epochs=1)
 
 

@@ -101,7 +101,7 @@ def test_positions_of_columns():
     network = with_input_names(START, NAMES)
     assert positions(network, ["é", "a b", "width", "花"]) == [3, 2, 1, 0]
     assert positions(network, None) is positions(START, NAMES) is None
-    with pytest.raises(ValueError, match=r"without \['é'\]"):
+    with pytest.raises(xpnet.DataError, match=r"without \['é'\]"):
         positions(network, [*NAMES[:3], "e"])
 
 

@@ -16,7 +16,7 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.datasets.blocks import Block, RowBlocks, paired
+from xpnet.datasets.blocks import REGRESSION, Block, RowBlocks, paired
 from xpnet.datasets.locate import SPLITS, choose_split
 from xpnet.files import DataError, quoted
 
@@ -187,6 +187,7 @@ def as_labels(array: NDArray[Any], file: str) -> NDArray[Any]:
     if not is_valid.all():
         row = int(np.argmin(is_valid))
         what = f"label of row {row + 1} must be an integer from 0 to 255; got {values[row]}"
+        what += f"; {REGRESSION}"
         raise DataError(what, file=file)
     return values.astype(np.uint8)
 

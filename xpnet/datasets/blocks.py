@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 from xpnet.files import DataError
 
-__all__ = ["Block", "RowBlocks", "first_rows", "paired"]
+__all__ = ["REGRESSION", "Block", "RowBlocks", "first_rows", "paired"]
+
+# The remedy of an error about labels that are numbers, such as 3.75.
+REGRESSION = "measurements are learned in Python by xpnet.MLPRegressor().fit(x, y)"
 
 # Labels are uint8, or strings.
 Block: TypeAlias = tuple[NDArray[Any], NDArray[Any] | None]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.datasets.blocks import Block, RowBlocks
+from xpnet.datasets.blocks import REGRESSION, Block, RowBlocks
 from xpnet.files import DataError, quoted
 
 if TYPE_CHECKING:
@@ -48,7 +48,10 @@ _PANDAS = (
 _RULES: dict[Any, tuple[str, str]] = {
     np.float32: ("a finite number", _PANDAS),
     np.uint8: ("an integer from 0 to 255", "--float takes any numbers (in Python floating=True)"),
-    "label": ("the name of a class, or an integer from 0 to 255 in all rows", _PANDAS),
+    "label": (
+        "the name of a class, or an integer from 0 to 255 in all rows",
+        f"{REGRESSION}; {_PANDAS}",
+    ),
 }
 
 

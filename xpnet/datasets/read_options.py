@@ -60,9 +60,14 @@ class ReadOptions:
         object.__setattr__(self, "delimiter", delimiter)
 
     @property
-    def names_columns(self) -> bool:
-        """Whether an option names a column of a CSV file."""
-        return bool(self.drop) or self.label not in {"auto", "first", "last", "none"}
+    def chooses_columns(self) -> bool:
+        """Whether an option says what the columns of a CSV file are."""
+        return bool(self.drop) or self.floating or self.label != "auto"
+
+    @property
+    def is_for_csv(self) -> bool:
+        """Whether an option says how a CSV file is written."""
+        return (self.header, self.delimiter) != ("auto", ",")
 
     @property
     def own_labels(self) -> bool:

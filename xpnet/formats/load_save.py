@@ -13,7 +13,9 @@ from xpnet.files.writing import atomic_write
 from xpnet.formats.description import network_from_description
 from xpnet.formats.input_range import with_input_range
 from xpnet.formats.named_arrays import network_of_arrays
+from xpnet.networks.input_range import FEWEST_PIXELS, takes_bytes
 from xpnet.networks.network import Network
+from xpnet.networks.preprocessing import Scale
 
 __all__ = ["FORMATS", "SAMPLE_PATH", "check_suffix", "load", "read_model", "save", "serialized"]
 
@@ -171,18 +173,19 @@ def save(
     force : bool, default False
         Whether to replace an existing file.
     input_dtype : str, optional
-        Dtype of the inputs of an ONNX file: "uint8" for raw pixels. By default that of the
-        network.
+        Dtype of the inputs of an ONNX file: "uint8" for raw pixels, which the network must take. By
+        default that of the network.
 
     Raises
     ------
     TypeError
         If the format does not support the dtype of the parameters.
     ValueError
-        If the suffix is unknown, `input_dtype` is given for another format than ONNX, a parameter
-        is NaN or infinite (except in the ONNX file of a reproducible network), or ONNX has no
-        operator for an activation; for a reproducible network, if ONNX Runtime would take a number
-        such as 1e-50 or 1 + 1e-9 for 0 or 1.
+        If the suffix is unknown, `input_dtype` is given for another format than ONNX, or is "uint8"
+        for a network whose inputs are measurements, or pixels in 0..1; a parameter is NaN or
+        infinite (except in the ONNX file of a reproducible network), or ONNX has no operator for an
+        activation; for a reproducible network, if ONNX Runtime would take a number such as 1e-50 or
+        1 + 1e-9 for 0 or 1.
     ModuleNotFoundError
         If the suffix is ``.onnx`` and the package onnx, or for a reproducible network ndonnx, is
         not installed.
@@ -208,6 +211,9 @@ def serialized(
     module = _module(Path(path))
     content: bytes
     if Path(path).suffix.lower() == ".onnx":
+        if input_dtype == "uint8" and not _is_for_bytes(network):
+            msg = "`input_dtype` must be left out: the inputs of the network are no bytes"
+            raise ValueError(msg)
         content = module.serialize(network, input_dtype=input_dtype)
     elif input_dtype is not None:
         msg = f"`input_dtype` is for ONNX: `path` must end in .onnx; got {os.fspath(path)!r}"
@@ -215,6 +221,14 @@ def serialized(
     else:
         content = module.serialize(network.ordinary)
     return content
+
+
+def _is_for_bytes(network: Network) -> bool:
+    """Return whether a network takes bytes; large means of few inputs are those of measurements."""
+    word, steps = network.metadata.get("input_range"), network.preprocessing
+    if word is None and steps and network.n_in < FEWEST_PIXELS:
+        return isinstance(steps[0], Scale) and takes_bytes(network)
+    return word != "none" and takes_bytes(network)
 
 
 def check_suffix(path: str | os.PathLike[str], /) -> None:

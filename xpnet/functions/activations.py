@@ -29,6 +29,7 @@ def check_activation(name: Any) -> None:
         msg = f"`activation` {name!r} was removed in xpnet 0.3"
         raise ValueError(msg)
     if name not in ACTIVATIONS:
-        hint = nearest_hint(name, ACTIVATIONS) or f"; known are {', '.join(ACTIVATIONS)}"
+        near = nearest_hint("silu" if name == "swish" else name, ACTIVATIONS)
+        hint = near or f"; known are {', '.join(ACTIVATIONS)}"
         msg = f"`activation` must be a known name; got {name!r}{hint}"
         raise ValueError(msg)

@@ -16,6 +16,7 @@ from xpnet.arrays.namespace import (
     library_of,
 )
 from xpnet.arrays.transfer import is_traced, move, to_numpy
+from xpnet.files.errors import DataError
 from xpnet.networks.network import Network
 
 __all__ = ["as_class_ids", "confusion_of", "labels_of", "stay_together", "with_label_names"]
@@ -28,7 +29,7 @@ def as_class_ids(network: Network, labels: Any) -> Any:
     """Return labels as class ids: each is matched by its text.
 
     This is the text of an entry of ``network.classes``; without classes, it is the number of the
-    class. Integers that are class ids stay on their device. Raise ValueError for a label that is no
+    class. Integers that are class ids stay on their device. Raise DataError for a label that is no
     class, or labels that are not one-dimensional.
     """
     labels, classes = as_array(labels, "labels"), network.classes
@@ -36,7 +37,7 @@ def as_class_ids(network: Network, labels: Any) -> Any:
         msg = f"`labels` must be one for each image; got {tuple(labels.shape)}"
         if labels.ndim == 2 and labels.shape[1] == network.n_classes:
             msg += "; one-hot labels? give labels.argmax(axis=1)"
-        raise ValueError(msg)
+        raise DataError(msg)
     xp = array_namespace(labels)
     if classes is None and library_of(labels) != "dask" and xp.isdtype(labels.dtype, "integral"):
         found = xp.astype(labels, _integer_dtype(labels, xp))
@@ -53,19 +54,19 @@ def as_class_ids(network: Network, labels: Any) -> Any:
         i = int(np.flatnonzero(to_numpy(is_wrong))[0])
         got = f"got {str(to_numpy(labels)[i])!r} at index {i}"
         msg = f"`labels` must be classes of the network, {_listed(network)}; {got}"
-        raise ValueError(msg)
+        raise DataError(msg)
     return found
 
 
 def _as_text(labels: NDArray[Any]) -> NDArray[Any]:
-    """Return objects as an array of texts, others unchanged; raise ValueError for a missing one."""
+    """Return objects as an array of texts, others unchanged; raise DataError for a missing one."""
     if labels.dtype.kind not in "OT":
         return labels
     values = labels.tolist()
     for i, x in enumerate(values):
         if not isinstance(x, str) and str(x) in {"None", "nan", "NaT", "<NA>"}:
             msg = f"`labels` must have no missing values; got {x} at index {i}"
-            raise ValueError(msg)
+            raise DataError(msg)
     return np.asarray([str(x) for x in values], str)
 
 
@@ -80,7 +81,7 @@ def _listed(network: Network) -> str:
 def with_label_names(network: Network, labels: Any) -> Network:
     """Return a network to be trained on labels: its classes are theirs, unless they are 0 .. n - 1.
 
-    They are in natural order: 2 before 10, and "class 2" before "class 10". ValueError is raised if
+    They are in natural order: 2 before 10, and "class 2" before "class 10". DataError is raised if
     the labels do not name as many classes as the network has.
     """
     labels = as_array(labels, "labels")
@@ -97,7 +98,7 @@ def with_label_names(network: Network, labels: Any) -> Network:
         found = f"{len(names)}: {shown}{' ...' if len(names) > 5 else ''}"
         msg = f"`labels` must name as many classes as the network has, {network.n_classes};"
         msg = f"{msg} got {found}. Give all names by init_network(sizes, classes=names)"
-        raise ValueError(msg)
+        raise DataError(msg)
     return replace(network, classes=tuple(sorted(names, key=_natural)))
 
 
@@ -148,14 +149,14 @@ def confusion_of(expected: Any, predicted: Any, n_classes: int) -> NDArray[np.in
     """Return the number of each pair of class (row) and predicted class (column), on the host.
 
     If both arrays are on one device, they are counted there, and only the counts are copied to the
-    host. Predictions of -1 are not counted. ValueError is raised if the arrays differ in number.
+    host. Predictions of -1 are not counted. DataError is raised if the arrays differ in number.
     """
     if not stay_together(predicted, expected):
         expected, predicted = to_numpy(expected), to_numpy(predicted)
     if predicted.shape != expected.shape:
         found = f"{tuple(expected.shape)} labels for {predicted.shape[0]} images"
         msg = f"`labels` must be one for each image; got {found}"
-        raise ValueError(msg)
+        raise DataError(msg)
     xp = array_namespace(expected)
     dtype = _integer_dtype(expected, xp)
     pairs = cast(expected, dtype, xp) * n_classes + cast(predicted, dtype, xp)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from xpnet.arrays.namespace import array_namespace, as_array, check_real
+from xpnet.files.errors import DataError
 from xpnet.networks.column_names import in_order
 from xpnet.networks.network import Network
 
@@ -18,7 +19,10 @@ def array_in_order(network: Network, images: Any) -> Any:
 
 
 def as_rows(images: Any, n_in: int, name: str = "images") -> Any:
-    """Return images of shape (n, n_in), (n, height, width) ... as rows, after validation."""
+    """Return images of shape (n, n_in), (n, height, width) ... as rows.
+
+    Raise DataError for other shapes.
+    """
     if type(images) is np.ndarray and images.dtype.kind in "biuf" and images.shape[1:] == (n_in,):
         return images  # most often, and as quickly as can be
     images = as_array(images, name)
@@ -32,7 +36,7 @@ def as_rows(images: Any, n_in: int, name: str = "images") -> Any:
     msg = f"`{name}` {rule}; got the shape {tuple(shape)}"
     if math.prod(shape) == n_in:
         msg += f". For a single image, give {name}[None]"
-    raise ValueError(msg)
+    raise DataError(msg)
 
 
 def check_integer(name: str, value: Any, least: int = 1, kind: str = "an integer") -> None:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from xpnet.files.errors import DataError
+
 if TYPE_CHECKING:
     from xpnet.networks.network import Network
 
@@ -57,7 +59,7 @@ def positions(network: "Network", names: Sequence[str] | None) -> list[int] | No
     """Return the position of each input among columns with these names.
 
     None means that columns are taken as they are: they or the inputs have no names. Raise
-    ValueError if a name is missing, unknown or doubled.
+    DataError if a name is missing, unknown or doubled.
     """
     expected = input_names(network)
     if names is None or expected is None:
@@ -65,14 +67,14 @@ def positions(network: "Network", names: Sequence[str] | None) -> list[int] | No
     if sorted(names) != sorted(expected):
         missing = [name for name in expected if name not in names]
         msg = f"columns must be those of the training, {expected}; got {list(names)}"
-        raise ValueError(f"{msg}, without {missing}" if missing else msg)
+        raise DataError(f"{msg}, without {missing}" if missing else msg)
     return [list(names).index(name) for name in expected]
 
 
 def in_order(network: "Network", x: Any) -> Any:
     """Return a data frame's columns in the order of the inputs, and other objects unchanged.
 
-    Raise ValueError as `positions` does.
+    Raise DataError as `positions` does.
     """
     if (names := names_of(x)) is None or (order := positions(network, names)) is None:
         return x

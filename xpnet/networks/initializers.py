@@ -64,8 +64,8 @@ def init_network(
     Raises
     ------
     ValueError
-        If `sizes` has fewer than two numbers or one below 1, a name is unknown, or `classes` does
-        not name each class once.
+        If `sizes` has fewer than two numbers or one below 1, `seed` is negative, a name is unknown,
+        or `classes` does not name each class once.
     TypeError
         If `dtype` is not a real floating-point dtype, or `activation` is not a name.
     DeviceError
@@ -80,6 +80,9 @@ def init_network(
         msg = f"`sizes` must be two or more positive numbers; got {list(sizes)}"
         raise ValueError(msg)
     check_activation(activation)
+    if seed < 0:
+        msg = f"`seed` must be at least 0; got {seed}"
+        raise ValueError(msg)
     if scheme is None:
         scheme = "he" if ACTIVATIONS[activation].is_rectifier else "xavier"
     if scheme not in _DEVIATIONS:

@@ -44,7 +44,7 @@ def check_candidate(network: Network, candidate: Network) -> None:
     for name, fact in facts.items():
         expected, found = fact(network), fact(candidate)
         if found != expected:
-            msg = f"`candidates` must have {name} {expected}, as the network; got {found}"
+            msg = f"a candidate must have {name} {expected}, as the network; got {found}"
             raise ValueError(msg)
 
 

@@ -80,7 +80,7 @@ def as_images(images: NDArray[Any], /) -> NDArray[Any]:
     if images.ndim == 4 and 1 in (images.shape[1], images.shape[3]):
         images = images.squeeze(1 if images.shape[1] == 1 else 3)
     if images.ndim == 2 and 0 < isqrt(images.shape[1]) ** 2 == images.shape[1]:
-        images = images.reshape(len(images), isqrt(images.shape[1]), -1)
+        images = images.reshape(len(images), *[isqrt(images.shape[1])] * 2)  # also without images
     if images.ndim != 3:
         msg = f"`images` must be (n, height, width), or (n, pixels) of squares; got {images.shape}"
         raise ValueError(msg)
