@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 "${PYTHON:-python3}" -m venv "$out/venv"
 bin=$out/venv/bin code=0
 "$bin/pip" install -q ".[${CUDA:-cuda13},test]"
-"$bin/xpnet" doctor
+"$bin/xpnet" doctor --device gpu
 "$bin/xpnet" doctor --device gpu --json > "$out/doctor.json"
 "$bin/xpnet" parity --devices cpu,gpu --json > "$out/parity.json" || code=1
 "$bin/xpnet" parity --devices cpu,gpu --reproducible --json > "$out/bits.json" || code=1

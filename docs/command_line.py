@@ -4,6 +4,7 @@
 import argparse
 import re
 from collections.abc import Iterator
+from importlib import import_module
 
 from xpnet.cli.parser import build_parser
 
@@ -19,16 +20,13 @@ def commands_as_markdown() -> str:
 
 def section(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     """Yield the paragraphs of a command."""
+    module = import_module(f"xpnet.cli.{name}")
     yield f"### {name}\n"
-    yield escaped(parser.description or "") + "\n"
-    examples = [f"xpnet {words}\n" for words in vars(parser)["examples"]]
-    yield "".join(["```bash\n", *examples, "```\n"])
+    yield escaped(module.HELP) + "\n"
+    yield "".join(["```bash\n", *(f"xpnet {words}\n" for words in module.EXAMPLES), "```\n"])
     formatter = parser._get_formatter()
-    for group in parser._action_groups:
-        actions = [action for action in group._group_actions if action.dest != "help"]
-        if actions and group.title not in {"options", "positional arguments"}:
-            yield f"**{(group.title or '').capitalize()}**\n"
-        for action in actions:
+    for action in parser._actions:
+        if action.dest != "help":
             names = formatter._format_action_invocation(action)
             yield f"`{names}`\n: {escaped(formatter._expand_help(action))}\n"
 

@@ -1,44 +1,40 @@
 """Entry point of ``python -m xpnet`` and of the command ``xpnet``."""
 
 import os
+import signal
 import sys
-from contextlib import suppress
-
-try:
-    from xpnet.cli.exit_codes import INTERNAL
-    from xpnet.cli.signals import Signals
-except KeyboardInterrupt:  # raised by Python's handler, which `Signals` replaces
-    sys.exit(130)
 
 __all__ = ["main"]
+
+_SIGNALLED = {130, 143}
 
 
 def main() -> int:
     """Run the command line of this process; return the exit code."""
-    signals = Signals()
+    code = 130
     try:
-        signals.install()
+        if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _terminate)
         from xpnet.cli.main import main as run
-        from xpnet.cli.streams import flush_streams
+        from xpnet.cli.streams import flush_streams, open_streams
 
-        code = run(signals=signals)
-        if signals.received is None:  # otherwise, the output may wait for its reader
+        open_streams()
+        code = run()
+        if code not in _SIGNALLED:  # otherwise the output may wait for its reader
             flush_streams()
-    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 (see below)
-        if isinstance(error, KeyboardInterrupt) or signals.received is not None:
-            # Just before or just after the command. An import may turn it into another error.
-            code = signals.exit_code
-            with suppress(OSError):
-                os.write(2, f"xpnet: {signals.message}\n".encode())
-        else:  # from an incomplete installation
-            sys.excepthook(*sys.exc_info())
-            code = INTERNAL
-    signals.ignore()
-    if signals.received is not None:
-        # After an interrupt in generated code, such as that of `dataclass`, Python would end
-        # the process by the signal. Everything is cleaned up.
-        os._exit(code)
+        for number in (signal.SIGINT, signal.SIGTERM):  # the code is decided
+            signal.signal(number, signal.SIG_IGN)
+    except KeyboardInterrupt:  # just before or just after the command
+        pass
+    if code in _SIGNALLED:
+        os._exit(code)  # a thread of a library may still work
     return code
+
+
+def _terminate(number: int, _: object) -> None:
+    """End the process as an error does, so that temporary files are removed."""
+    signal.signal(number, signal.SIG_IGN)  # timeout(1) asks twice
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

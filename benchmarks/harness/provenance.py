@@ -90,8 +90,8 @@ def blas() -> dict[str, str]:
 
 
 def gpu_facts() -> dict[str, Any]:
-    """Return card, driver and CuPy's version, as ``xpnet doctor --json`` finds them."""
-    command = [sys.executable, "-m", "xpnet", "doctor", "--json"]
+    """Return card, driver and CuPy's version, as ``xpnet doctor`` finds them."""
+    command = [sys.executable, "-m", "xpnet", "doctor", "--device", "gpu", "--json"]
     # Exit code 5 means that the GPU is unusable, which is a result here.
     done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 (our own)
     found = json.loads(done.stdout)["facts"]

@@ -1,4 +1,4 @@
-"""Opening of a GPU, with NumPy in place of CuPy; `tests/cli/test_no_gpu.py` has the real one."""
+"""Opening of a GPU, with NumPy in place of CuPy; `tests/cli/test_doctor.py` has the real one."""
 
 import sys
 from types import ModuleType

@@ -1,6 +1,5 @@
 """The command line in process, and small files for it to work on."""
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +12,7 @@ from numpy.typing import NDArray
 from xpnet import Dense, Network, Scale, sample, save
 from xpnet.arrays.libraries import KNOWN
 from xpnet.arrays.library import Library
-from xpnet.cli.arguments import from_args
-from xpnet.cli.data_arguments import Data, add_data_arguments
-from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.main import main
-from xpnet.cli.models import ModelOptions, add_model_arguments
 
 N_DIGITS = 40
 
@@ -83,31 +78,6 @@ def strict_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def stand_in(library: str, device: Any) -> Library:
     """Return a library's entry, in which this device is every GPU."""
     return replace(KNOWN[library], name="cupy", open=lambda _: device)
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options of a network and of its data, parsed from a command line."""
-
-    data: Data
-    model: ModelOptions
-    device: DeviceOptions
-
-
-@pytest.fixture
-def parse() -> Callable[..., Options]:
-    """Parse the arguments that `evaluate` and `predict` share."""
-
-    def run(*words: str | Path) -> Options:
-        parser = argparse.ArgumentParser()
-        add_data_arguments(parser)
-        add_device_arguments(parser, reproducible=True, hashes=True)
-        add_model_arguments(parser)
-        args = parser.parse_args([str(word) for word in words])
-        data, place = Data.from_args(args, args.path), from_args(DeviceOptions, args)
-        return Options(data, ModelOptions.from_args(args), place)
-
-    return run
 
 
 def as_csv(images: NDArray[np.uint8], labels: NDArray[np.uint8] | None = None) -> str:

@@ -1,9 +1,13 @@
-"""``xpnet doctor``: exit code and facts."""
+"""``xpnet doctor``: devices, facts and the exit code; machines without a usable GPU."""
 
 import json
+import os
+import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,12 +17,13 @@ from xpnet import Device, DeviceError
 from xpnet.arrays.libraries import KNOWN
 
 CONFIG = "OS            : Linux\nCuPy Version  : 14.2.0\n"
+SOURCE = Path(__file__).with_name("fake_driver.c")
 
 
 @pytest.fixture(params=[False, True], ids=["unusable", "usable"])
 def is_usable(request, monkeypatch):
     """Let there be a GPU, or one whose driver is missing; return whether it is usable."""
-
+    strict = pytest.importorskip("array_api_strict")
     error = DeviceError("no-driver", "no NVIDIA driver was found", "install one")
 
     def open_device(_):
@@ -26,78 +31,95 @@ def is_usable(request, monkeypatch):
             return strict.Device("device1")
         raise error
 
-    strict = pytest.importorskip("array_api_strict")
     gpu = replace(KNOWN["array-api-strict"], name="cupy", open=open_device)
     monkeypatch.setitem(KNOWN, "cupy", gpu)
     monkeypatch.setattr("xpnet.arrays.gpu.cupy_config", lambda: CONFIG)
     return request.param
 
 
-@pytest.mark.parametrize("word", ["gpu:1", "cuda:1"])
-def test_the_code_is_the_verdict(xpnet, is_usable, word):
-    result = xpnet("doctor", "--device", word)
-    assert (result.code, result.err) == (0 if is_usable else 5, "")
-
-
-def test_the_text(xpnet, is_usable):
-    out = xpnet("doctor", "--device", "gpu:1").out
-    assert out.endswith(f"\n\n{CONFIG}")
-    groups = out.removesuffix(CONFIG).strip().split("\n\n")
-    firsts = ["device", "cpu", "library", "xpnet"] if is_usable else ["device", "cpu", "xpnet"]
-    assert [group.split()[0] for group in groups] == firsts
-    lines = [line for group in groups for line in group.splitlines()]
-    rows = {line.split()[0]: line.split(None, 1)[1] for line in lines}
-    assert len({line.index(text) for line, text in zip(lines, rows.values(), strict=True)}) == 1
-    assert list(rows)[:3] == ["device", "why", "fix"]
-    assert rows["device"] == ("gpu:1: usable" if is_usable else "gpu:1: not usable")
+def test_the_devices_of_all_libraries(xpnet, is_usable):
+    """A machine without a GPU is healthy."""
+    result, n = xpnet("doctor"), len(KNOWN)
+    rows = dict(line.split(None, 1) for line in result.out.splitlines())
+    assert (result.code, result.err) == (0, "")
+    assert set(list(rows)[:n]) == KNOWN.keys() - {"numpy", "cupy"} | {"cpu", "gpu"}
     assert rows["cpu"] == f"usable: {Device('cpu').hardware}"
-    assert rows["fix"] == ("nothing to fix" if is_usable else "install one")
-    assert rows["numpy"] == np.__version__
-    assert rows["executable"] == sys.executable
+    gpu = rows["gpu"]
+    assert gpu.startswith("usable: ") == is_usable != gpu.endswith("was found; install one")
+    assert (rows["numpy"], rows["executable"]) == (np.__version__, sys.executable)
+    found = json.loads(xpnet("doctor", "--json").out)
+    assert found["devices"] == {word: rows[word] for word in list(rows)[:n]}
+    assert found["facts"]["numpy"] == np.__version__
 
 
-def test_json(xpnet, is_usable):
-    result = xpnet("doctor", "--device", "gpu:1", "--json")
+def test_a_diagnosis(xpnet, is_usable):
+    result = xpnet("doctor", "--device", "gpu:1")
+    text, code = result.out.removesuffix(f"\n\n{CONFIG}"), 0 if is_usable else 5
+    assert (result.code, result.err, result.out != text) == (code, "", True)
+    rows = dict(line.split(None, 1) for line in text.splitlines())
+    verdict, third = ("usable", "library") if is_usable else ("not usable", "fix")
+    assert (rows["device"], list(rows)[:3]) == (f"gpu:1: {verdict}", ["device", "why", third])
+    result = xpnet("doctor", "--device", "cuda", "--json")
     found = json.loads(result.out)
-    assert (result.code, result.err) == (0 if is_usable else 5, "")
-    assert found.pop("devices")["cpu"].startswith("usable: ")
-    assert found.pop("facts")["numpy"] == np.__version__
+    assert (result.code, result.err, found.pop("facts")["numpy"]) == (code, "", np.__version__)
     message = found.pop("message")
-    assert message.startswith("usable: ") if is_usable else "driver" in message
-    assert found == {
-        "device": "gpu:1",
-        "usable": is_usable,
-        "code": "usable" if is_usable else "no-driver",
-        "fix": "" if is_usable else "install one",
-        "cupy_config": CONFIG,
-    }
-
-
-def test_the_codes_are_in_the_help(xpnet):
-    result = xpnet("doctor", "--help")
-    assert result.code == 0
-    assert "Exit codes: 0 usable, 5 not usable, 2 usage." in result.out
+    assert message.startswith("usable: ") == is_usable != ("driver" in message)
+    names = (
+        {"code": "usable", "fix": ""} if is_usable else {"code": "no-driver", "fix": "install one"}
+    )
+    assert found == {"device": "cuda", "usable": is_usable, **names, "cupy_config": CONFIG}
 
 
 def test_a_source_tree_has_no_version(xpnet, monkeypatch):
     def fail(_):
         raise PackageNotFoundError
 
-    monkeypatch.setattr(package, "__getattr__", fail)
-    monkeypatch.delitem(vars(package), "__version__", raising=False)
-    assert json.loads(xpnet("doctor", "--json").out)["facts"]["xpnet"] is None
-
-
-def test_a_device_that_is_not_usable(xpnet):
+    monkeypatch.setattr("importlib.metadata.version", fail)
     result = xpnet("doctor", "--device", "numpy:0", "--json")
     found = json.loads(result.out)
-    assert (result.code, found["usable"], found["code"]) == (5, False, "unusable")
+    assert (result.code, found["code"], found["facts"]["xpnet"]) == (5, "unusable", None)
 
 
-def test_this_machine(xpnet, monkeypatch):
-    monkeypatch.setitem(vars(package), "__version__", "1.2.3")
-    result = xpnet("doctor", "--json")
-    found = json.loads(result.out)
-    assert result.code == (0 if found["usable"] else 5)
-    assert found["facts"]["numpy"] == np.__version__
-    assert found["message"]
+# By the driver's version and error.
+@pytest.mark.parametrize(
+    ("version", "error", "code", "words"),
+    [(0, 0, "no-driver", "no NVIDIA driver"), (13020, 803, "unusable", "SystemDriverMismatch")],
+    ids=["no-driver", "unusable"],
+)
+def test_the_real_cupy_without_a_gpu(tmp_path, *, version, error, code, words):
+    """In a process of its own, on a driver that answers as the environment says."""
+    pytest.importorskip("cupy", reason="needs the real CuPy, on any machine")
+    gcc = shutil.which("gcc")
+    if gcc is None or sys.platform != "linux":
+        pytest.skip("needs gcc on Linux, to build the fake driver")
+    subprocess.run([gcc, "-shared", "-fPIC", SOURCE, "-o", tmp_path / "libcuda.so.1"], check=True)
+    kept = {k: x for k, x in os.environ.items() if k not in {"CUDA_VISIBLE_DEVICES", "CUPY_TF32"}}
+    kept |= {"FAKE_DRIVER_VERSION": str(version), "FAKE_DRIVER_ERROR": str(error)}
+    kept |= {"PYTHONPATH": str(Path(package.__file__).parents[1]), "LD_LIBRARY_PATH": str(tmp_path)}
+
+    def run(*given):
+        command = [sys.executable, "-m", "xpnet", *given, "--device", "gpu"]
+        options = {"cwd": tmp_path, "env": kept, "capture_output": True, "text": True}
+        return subprocess.run(command, check=False, **options)
+
+    result = run("evaluate")
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (5, "", 1)
+    assert result.stderr.startswith("xpnet: ")
+    assert words in result.stderr
+    assert "; " in result.stderr  # the fix follows
+    result = run("doctor", "--json")
+    found = json.loads(result.stdout)
+    assert (result.returncode, result.stderr) == (5, "")
+    assert (found["usable"], found["code"], words in found["message"]) == (False, code, True)
+    assert "CuPy Version" in found["cupy_config"]
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize(
+    "words", ["evaluate", "predict -o a.csv", "train -o a.npz", "bench", "show"]
+)
+def test_no_command_falls_back(refused, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    code, line = refused(*words.split(), "--device", "gpu")
+    assert (code, list(tmp_path.iterdir())) == (5, [])
+    assert line.startswith("xpnet: cupy is not installed; pip install")

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from xpnet import load
-from xpnet.cli import fetch
 from xpnet.datasets.fetch import DATA_SETS, FILES
+
+QUICK = ("--epochs", "1", "--validation", "0", "-o")
 
 
 @pytest.fixture
@@ -20,7 +21,6 @@ def mnist(published, tmp_path, monkeypatch):
 
 
 def test_the_report(xpnet, mirror, mnist):
-    assert tuple(DATA_SETS) == fetch.NAMES
     n_bytes = sum(map(len, mirror.files.values()))
     result = xpnet("fetch", "mnist")
     assert (result.code, result.err) == (0, "")
@@ -30,49 +30,36 @@ def test_the_report(xpnet, mirror, mnist):
     assert len(mirror.requests) == len(FILES)
 
 
-@pytest.mark.parametrize(
-    ("command", "part"),
-    [
-        ("evaluate", "test"),
-        ("predict", "test"),
-        ("show", "test"),
-        ("parity", "test"),
-        ("train", "train"),
-    ],
-)
 @pytest.mark.usefixtures("mnist")
-def test_the_usual_part(xpnet, tmp_path, command, part):
-    more = ("--epochs", "1", "--validation", "0", "-o", tmp_path / "a.npz")
-    result = xpnet(command, "mnist", *(more if command == "train" else ()))
-    assert result.code == 0
-    if command in {"evaluate", "train"}:
-        assert f"the {part} part" in result.out
-
-
-@pytest.mark.usefixtures("mnist")
-def test_a_failure_is_one_line(refused, published, monkeypatch):
+def test_failures(refused, published, monkeypatch):
+    assert refused("fetch", "cifar")[0] == 2
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "pooch", None)
+        code, line = refused("fetch", "mnist")
+    assert (code, line.endswith("pip install pooch\n")) == (2, True)
     monkeypatch.setitem(DATA_SETS, "mnist", published("wrong", "forbidden"))
     code, line = refused("evaluate", "mnist")
-    assert code == 3
-    assert "wrong checksum; 127.0.0.1: 403" in line
+    assert (code, "wrong checksum; 127.0.0.1: 403" in line) == (3, True)
 
 
 @pytest.mark.usefixtures("mnist")
-def test_pooch_is_missing(refused, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pooch", None)
-    code, line = refused("fetch", "mnist")
-    assert code == 2
-    assert line.endswith("pip install pooch\n")
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_network_trained_on_mnist(xpnet, tmp_path, split):
+    words = () if split == "train" else ("--split", "test")  # evaluate reads the other part
+    trained = xpnet("train", "mnist", *words, *QUICK, tmp_path / "a.npz")
+    assert f"uint8; the {split} part; label" in trained.out
+    known = load(tmp_path / "a.npz").metadata.get("data_set")
+    data = ("mnist",) if known is None else ("sample", "--rows", "2")  # a part of all of MNIST
+    assert known == ("mnist" if split == "train" else None)
+    result = xpnet("evaluate", *data, "--model", tmp_path / "a.npz")
+    assert "note      these are training images" in result.out
+    assert ("the test part" in result.out) is (split == "test")
 
 
 @pytest.mark.usefixtures("mnist")
 def test_names_of_classes_are_stored(xpnet, published, monkeypatch, tmp_path):
-    names = DATA_SETS["fashion-mnist"].classes
-    data_set = replace(published("ok"), classes=names)
-    monkeypatch.setitem(DATA_SETS, "fashion-mnist", data_set)
-    model = tmp_path / "a.safetensors"
-    options = ["--epochs", "1", "--validation", "0", "--classes", "10"]
-    assert xpnet("train", "fashion-mnist", "-o", model, *options).code == 0
+    names, model = DATA_SETS["fashion-mnist"].classes, tmp_path / "a.safetensors"
+    monkeypatch.setitem(DATA_SETS, "fashion-mnist", replace(published("ok"), classes=names))
+    assert xpnet("train", "fashion-mnist", *QUICK, model).code == 0
     assert load(model).classes == names
     assert " of 2)" in xpnet("evaluate", "fashion-mnist", "--model", model).out
-    assert xpnet("show", "fashion-mnist", "--model", model, "--mistakes").code == 0

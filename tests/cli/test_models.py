@@ -1,134 +1,119 @@
-"""The network of --model: its source, its device and the range of its inputs."""
+"""The network of --model, and what bytes and numbers become for it, by ``--input-range``."""
 
-from dataclasses import replace
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from xpnet import Scale
-from xpnet.arrays.transfer import move
-from xpnet.cli.models import Model, open_model
-from xpnet.cli.report import Stopwatch
-from xpnet.cli.scaled_rows import stream_rows
-from xpnet.files.errors import DataError, WeightsError
-from xpnet.networks.initializers import init_network
+from xpnet import Dense, Network, Scale, Standardize, init_network, load, sample, save
+from xpnet.cli.model import Model, added_text, open_model, suited
+
+IMAGES, LABELS = sample()
+MEAN, STD = 0.1307, 0.3081
+NORMALIZE = f"{MEAN},{STD}"
+UNIT, NORMALIZED, OF_BYTES = Scale(1 / 255), Standardize(MEAN, STD), Standardize(33.3, 78.6)
 
 
-def opened(options, stopwatch=None):
-    return open_model(options.model, options.device, stopwatch or Stopwatch())
-
-
-def streamed(options, model):
-    """Yield the blocks of rows that a network takes."""
-    batching = options.device.batching()
-    with stream_rows(options.data, model, batching, "testing", Stopwatch()) as (_, blocks, _):
-        yield from blocks
-
-
-def test_the_books_network(parse):
-    model, device = opened(parse("--model", "random"))
-    network = model.network
-    assert [layer.weight.shape for layer in network.layers] == [(784, 50), (50, 100), (100, 10)]
-    assert [layer.activation for layer in network.layers] == ["sigmoid", "sigmoid", "identity"]
+def test_the_books_network():
+    network, other = (open_model(model="random", seed=i)[0].network for i in (None, 1))
+    assert repr(network).startswith("Network(784 -> 50 sigmoid -> 100 sigmoid -> 10 identity; Scal")
     assert float(np.std(network.layers[0].weight)) == pytest.approx(0.01, rel=0.02)
-    assert network.preprocessing[0].factor == 1 / 255
-    assert device.name == "cpu"
+    assert not np.any(network.layers[0].weight == other.layers[0].weight)
 
 
-def test_the_seed_of_the_books_network(parse):
-    zero, one = (
-        opened(parse("--model", "random", "--seed", seed))[0].network for seed in ("0", "1")
-    )
-    assert not np.any(zero.layers[0].weight == one.layers[0].weight)
-
-
-def test_a_file_called_random(parse, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("random").write_text("not weights")
-    with pytest.raises(WeightsError, match=r"random: .*\.safetensors"):
-        opened(parse("--model", "./random"))
-
-
-def test_missing_weights_are_a_weights_error(parse):
-    with pytest.raises(WeightsError, match="missing") as caught:
-        opened(parse("--model", "missing"))
-    assert isinstance(caught.value.__cause__, FileNotFoundError)
-
-
-class Phases(Stopwatch):
-    """A stopwatch that keeps which phases there were, one after the other."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen: list[str] = []
-
-    def switch(self, phase):
-        super().switch(phase)
-        if self.seen[-1:] != [phase]:
-            self.seen.append(phase)
-
-
-@pytest.mark.usefixtures("strict_gpu")
 @pytest.mark.parametrize(
-    ("device", "phases"),
+    ("words", "code", "text"),
     [
-        ("cpu", ["startup", "loading"]),
-        # The device is opened; after the file is read, its parameters go there.
-        ("gpu", ["device", "startup", "loading", "device", "loading"]),
+        (["--model", "./random"], 4, "random: the name of a file of weights must end in"),
+        (["--model", "missing"], 4, "missing: No such file or directory"),
+        (["--seed", "1"], 2, "--seed is for --model random; got --model sample"),
+        (["--activation", "relu"], 4, "must be left out for a file that contains it"),
+        (["--input-range", "0..1"], 2, "must be left out for a network with Scale(1 / 255)"),
+        (["--input-range", "0..2"], 2, "`input_range` must be 0..1, 0..255, none, or MEAN,STD"),
+        (["--precision", "float8"], 2, "float8"),
+        (["three.npy", "--labels", "y.npy"], 3, "three.npy: `images` must be rows of 784 values"),
     ],
 )
-def test_what_the_start_of_a_gpu_is(parse, device, phases):
-    stopwatch = Phases()
-    model, used = opened(parse("--device", device), stopwatch)
-    assert stopwatch.seen == phases
-    assert model.network.device == used.handle
-
-
-@pytest.mark.parametrize("is_terminal", [False, True])
-@pytest.mark.parametrize("batch_size", [None, 300, 1, 10_000])
-def test_the_sample_is_one_block_on_a_terminal_or_not(
-    parse, monkeypatch, *, is_terminal, batch_size
-):
-    monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal, raising=False)
-    options = parse(*([] if batch_size is None else ["--batch-size", batch_size]))
-    ((block, _),) = streamed(
-        options, Model(init_network([784, 10], preprocessing=Scale(1 / 255)), "a.npz")
-    )
-    assert block.shape == (1000, 784)
+def test_what_is_refused(refused, tmp_path, monkeypatch, words, *, code, text):
+    monkeypatch.chdir(tmp_path)
+    Path("random").write_text("not weights")
+    np.save("three.npy", np.zeros((3, 4), np.uint8))
+    np.save("y.npy", np.zeros(3, np.uint8))
+    found, line = refused("evaluate", *words)
+    assert (found, text in line) == (code, True)
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "blocks"),
-    [(1, [8192, 1808]), (3000, [9000, 1000]), (10_000, [10_000]), (20_000, [10_000])],
+    ("steps", "is_own", "word", "of_bytes", "of_numbers"),
+    [
+        ((), False, None, (UNIT,), ()),
+        ((), True, None, (), ()),
+        ((NORMALIZED,), False, None, (UNIT, NORMALIZED), (NORMALIZED,)),
+        ((UNIT,), False, None, (UNIT,), (UNIT,)),
+        ((OF_BYTES,), False, None, (OF_BYTES,), (OF_BYTES,)),
+        ((), False, "0..1", (UNIT,), ()),
+        ((), True, "0..1", (UNIT,), ()),
+        ((), False, "0..255", (), ()),
+        ((), False, "none", (), ()),
+        ((), False, NORMALIZE, (UNIT, NORMALIZED), (NORMALIZED,)),
+    ],
+    ids=range(10),
 )
-def test_a_block_is_a_number_of_whole_batches(parse, tmp_path, batch_size, blocks):
-    path = tmp_path / "images.npy"
-    np.save(path, np.zeros((10_000, 4), np.uint8))
-    options = parse(path, "--batch-size", batch_size)
-    rows = streamed(options, Model(init_network([4, 2]), "a.npz"))
-    assert [len(block) for block, _ in rows] == blocks
+def test_steps(steps, word, of_bytes, of_numbers, *, is_own):
+    model = Model(init_network([64, 2], preprocessing=steps), "model.onnx", is_own, word)
+    for scale, expected in ((1, of_bytes), (255, of_numbers)):
+        images = IMAGES if scale == 1 else IMAGES / scale
+        found = suited(model, images)
+        assert repr(found.preprocessing) == repr(expected)
+        text = added_text(model, found)
+        assert (text is None) == (len(expected) == len(steps))
+        if text is not None:
+            assert text.startswith("bytes / 255") == (scale == 1)
+            assert ("--input-range" in text) == (word is None)
+    few = Model(init_network([63, 2], preprocessing=steps), "model.onnx", is_own, word)
+    if word is None:
+        assert suited(few, IMAGES) is few.network
+    declared = Network(few.network.layers, metadata={"input_range": "0..255"})
+    assert suited(Model(declared, "model.onnx", is_own=False), IMAGES) is declared
 
 
-def test_rows_that_do_not_fit_are_the_files_fault(parse, tmp_path):
-    path = tmp_path / "images.npy"
-    np.save(path, np.zeros((3, 4), np.uint8))
-    rows = streamed(parse(path), Model(init_network([784, 2]), "a.npz"))
-    with pytest.raises(DataError, match=r"images\.npy: `images` must be rows of 784 values"):
-        next(rows)
+@pytest.fixture
+def normalized(tmp_path, monkeypatch):
+    """Write the embedded network as one of another program, for inputs that are standardised."""
+    arrays = {}
+    for i, layer in enumerate(load("sample").layers, start=1):
+        weight, bias = layer.weight.astype("f8"), layer.bias.astype("f8")
+        if i == 1:
+            weight, bias = weight * STD, bias + MEAN * weight.sum(axis=0)
+        arrays |= {f"W{i}": weight.astype("f4"), f"b{i}": bias.astype("f4")}
+    np.savez(tmp_path / "book.npz", **arrays)
+    monkeypatch.chdir(tmp_path)
+    return "--model", "book.npz", "--input-range", NORMALIZE
 
 
-def test_a_device_is_warmed_up_with_the_options_of_the_computation(parse, monkeypatch):
-    # Other options take other kernels, which would compile while the computation is timed.
-    strict = pytest.importorskip("array_api_strict")
-    options = parse("--batch-size", "7", "--threads", "2", "--reproducible")
-    model, _ = opened(options)
-    there = model.network.map_arrays(lambda x: move(x, strict, strict.Device("device1")))
-    calls = []
-    monkeypatch.setattr(
-        "xpnet.inference.predict.outputs_of",
-        lambda _, images, **options: calls.append((images.shape, options)),
-    )
-    n_rows = sum(len(rows) for rows, _ in streamed(options, replace(model, network=there)))
-    expected = {"batch_size": 7, "threads": 2}
-    assert calls == [((n_rows, 28, 28), expected)]
+@pytest.mark.parametrize("words", [
+    "evaluate --json", "evaluate --device gpu --json", "predict --json -o labels.csv",
+    "parity --rows 20 --json", "bench --batch-sizes 10 --json", "predict",
+    "show --rows 9 -o digits.png",
+])  # fmt: skip
+@pytest.mark.usefixtures("strict_gpu")
+def test_what_was_added_is_told(xpnet, normalized, words):
+    result = xpnet(*words.split(), *normalized)
+    added = f"bytes / 255, {NORMALIZED}"
+    assert result.code == 0
+    if "--json" in words:
+        found = json.loads(result.out)
+        assert (result.err, found["inputs"]) == ("", added)
+        assert found.get("accuracy", 0.986) == 0.986
+    else:
+        assert result.err == f"xpnet: inputs {added}\n"
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_raw_bytes_of_many_blocks_are_noted_once(xpnet, tmp_path, command):
+    save(Network([Dense(np.ones((64, 10)), np.zeros(10))]), tmp_path / "own.npz")
+    images = np.full((9000, 64), 200, np.uint8)
+    np.savez(tmp_path / "many.npz", images=images, labels=np.zeros(9000, np.uint8))
+    result = xpnet(command, tmp_path / "many.npz", "--model", tmp_path / "own.npz")
+    assert (result.code, result.err.count("\n"), "200" in result.err) == (0, 1, True)

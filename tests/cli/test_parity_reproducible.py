@@ -84,7 +84,7 @@ def test_a_file_of_the_same_network(xpnet, tmp_path):
 def test_a_file_of_another_dtype(refused, tmp_path):
     save(load("sample").astype("float16"), tmp_path / "half.npz")
     code, line = refused(*WORDS, "--against", tmp_path / "half.npz")
-    assert (code, "got float16: use --precision float32" in line) == (2, True)
+    assert (code, "got float16: use network.astype('float32')" in line) == (2, True)
 
 
 def test_the_dtype_is_checked_before_data_are_read(refused, tmp_path):

@@ -4,7 +4,6 @@ import json
 import os
 import sys
 
-import numpy as np
 import pytest
 
 from xpnet import load
@@ -29,33 +28,25 @@ def folder(digits, tmp_path):
     return write
 
 
-def test_evaluate_a_folder_per_digit(xpnet, folder, labelled):
-    pictures = folder({i: str(i) for i in range(10)})
-    found = json.loads(xpnet("evaluate", pictures, "--json").out)
-    expected = json.loads(xpnet("evaluate", labelled, "--json").out)
-    assert found["confusion"] == expected["confusion"]
-
-
-def test_predict_names_the_files(xpnet, folder, tmp_path):
+def test_predict_names_the_files(xpnet, refused, folder, tmp_path, monkeypatch):
     pictures = folder({0: "0", 1: "1"})
     lines = xpnet("predict", pictures, "--rows", "3").out.splitlines()
     assert lines == ["File,Label", "0/0.png,0", "1/1.png,1", "0/10.png,0"]
-    assert xpnet("predict", pictures, "--rows", "3", "-o", tmp_path / "p.npz").code == 0
-    with np.load(tmp_path / "p.npz") as found:
-        assert found["files"].tolist() == ["0/0.png", "1/1.png", "0/10.png"]
     name = os.fsdecode(b"\xff.png" if sys.platform == "linux" else b"x.png")  # no text on Linux
     (tmp_path / "p").mkdir()
     (pictures / "0" / "0.png").rename(tmp_path / "p" / name)
     assert xpnet("predict", tmp_path / "p", "-o", tmp_path / "p.csv").code == 0
     assert (tmp_path / "p.csv").read_bytes() == b"File,Label\n" + os.fsencode(name) + b",0\n"
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    code, line = refused("evaluate", pictures)
+    assert (code, line.endswith("pip install Pillow\n")) == (2, True)
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg"])
-def test_predict_a_photo(xpnet, refused, digits, tmp_path, suffix):
-    path = tmp_path / f"seven.{suffix}"
+def test_predict_a_photo(xpnet, refused, digits, tmp_path):
+    path = tmp_path / "seven.jpg"
     Image.fromarray(255 - digits[0][7]).convert("RGB").resize((640, 640)).save(path)
     result = xpnet("predict", path, "--size", "28", "--invert")
-    assert (result.out, result.err) == ("ImageId,Label\n1,7\n", "")
+    assert (result.out.splitlines()[1].split(",")[1], result.err) == ("7", "")
     assert "bright background: give --invert" in xpnet("predict", path, "--size", "28").err
     code, line = refused("predict", path, "--invert")
     assert (code, "--size 28" in line) == (3, True)
@@ -76,22 +67,3 @@ def test_train_on_names_of_folders(xpnet, refused, folder, tmp_path):
     assert json.loads(xpnet("evaluate", *words, "--json").out)["accuracy"] == 1
     code, line = refused("evaluate", *words[:3])
     assert (code, "must be classes of the network" in line) == (3, True)
-
-
-@pytest.mark.parametrize("other", [{}, {8: "other"}])
-def test_numbers_that_are_not_0_to_n(xpnet, folder, tmp_path, other):
-    """The digits 1, 2 and 9 keep their meaning, with or without a class of another name."""
-    model, numbers = tmp_path / "m.npz", {1: "1", 2: "2", 9: "9"}
-    assert xpnet("train", folder(numbers | other), "-o", model, *OPTIONS).code == 0
-    assert [str(x) for x in load(model).classes] == [*numbers.values(), *other.values()]
-    folder({}).rename(tmp_path / "all")
-    found = xpnet("evaluate", folder(numbers), "--model", model, "--json")
-    assert json.loads(found.out)["accuracy"] == 1
-
-
-def test_pillow_is_missing(refused, folder, monkeypatch):
-    pictures = folder({0: "0"})
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    code, line = refused("evaluate", pictures)
-    assert code == 2
-    assert line.endswith("pip install Pillow\n")

@@ -1,23 +1,31 @@
-"""``xpnet predict``: the CSV file, which is written whole or not at all."""
+"""``xpnet predict``: a CSV file, which is written whole or not at all."""
 
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
-from xpnet import load, predict, predict_proba, read, reproducible, sample
+from xpnet import Dense, Network, init_network, load, predict, predict_proba, read, sample, save
+from xpnet.cli.main import main
+from xpnet.networks.column_names import with_input_names
 
 
-def labels_of(path):
-    with path.open(newline="", encoding="utf-8") as file:
-        header, *rows = csv.reader(file)
-    assert header == ["ImageId", "Label"]
-    assert [row[0] for row in rows] == [str(i) for i in range(1, len(rows) + 1)]
-    return [row[1] for row in rows]
+def table_of(text):
+    """Return the header and the columns of a CSV file."""
+    header, *rows = csv.reader(io.StringIO(text, newline=""))
+    return header, list(map(list, zip(*rows, strict=True)))
+
+
+def strings(values):
+    return [str(x) for x in values.tolist()]
 
 
 def test_a_file(xpnet, tmp_path):
@@ -25,244 +33,200 @@ def test_a_file(xpnet, tmp_path):
     result = xpnet("predict", "-o", output)
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith(f"wrote    {output}\n")
-    assert f"cpu (numpy {np.__version__}, " in result.out
-    assert labels_of(output) == [str(i) for i in predict(load("sample"), sample()[0]).tolist()]
+    header, columns = table_of(output.read_text())
+    assert header == ["ImageId", "Label"]
+    assert columns[0] == strings(np.arange(1, 1001))
+    assert columns[1] == strings(predict(load("sample"), sample()[0]))
+    assert xpnet("predict").out == output.read_text()
 
 
-def test_more_images_than_are_read_at_a_time(xpnet, tmp_path, save_network):
-    images = np.arange(11_000, dtype=np.uint16).astype(np.uint8)[:, None]
-    np.save(tmp_path / "many.npy", images)
-    model, output = save_network(3, n_in=1), tmp_path / "labels.csv"
-    words = ("--model", model, "--batch-size", "1000", "-o", output)
-    assert xpnet("predict", tmp_path / "many.npy", *words).code == 0
-    assert labels_of(output) == list(map(str, predict(load(model), images).tolist()))
+def test_json_needs_a_file_and_the_file_is_csv(xpnet, refused, tmp_path):
+    code, line = refused("predict", "missing.csv", "--json")
+    assert (code, "-o FILE" in line) == (2, True)
+    for name in ("x.parquet", "x.npz"):
+        code, line = refused("predict", "missing.csv", "-o", tmp_path / name)
+        assert (code, "must end in .csv" in line, name in line) == (2, True, True)
+    output = tmp_path / "labels.csv"
+    found = json.loads(xpnet("predict", "--rows", "5", "--json", "-o", output).out)
+    assert (found["output"], found["total"], found["data"]) == (str(output), 5, "sample")
+    assert (found["device"], found["hash"], found["inputs"]) == ("cpu", None, None)
 
 
-def test_data_with_and_without_labels(xpnet, labelled, unlabelled):
-    result = xpnet("predict", unlabelled)
-    assert (result.code, result.err) == (0, "")
-    assert result.out == xpnet("predict", labelled).out
-    assert len(result.out.splitlines()) == 41
-
-
-def test_labels_are_not_looked_at(xpnet, labelled):
-    good = xpnet("predict", labelled).out
+def test_labels_are_not_looked_at(xpnet, labelled, unlabelled):
+    expected = xpnet("predict", unlabelled)
+    assert (expected.code, expected.err, expected.out.count("\n")) == (0, "", 41)
+    assert xpnet("predict", labelled).out == expected.out
     labelled.write_text(labelled.read_text().replace("\n3,", "\nthree,"))
-    assert xpnet("predict", labelled).out == good
+    assert xpnet("predict", labelled).out == expected.out
+
+
+@pytest.mark.parametrize(
+    ("n_in", "first", "values"),
+    [(63, "Row", ["Value"]), (64, "ImageId", ["Value1", "Value2", "Value3"])],
+)
+def test_names_of_the_columns(xpnet, tmp_path, n_in, first, values):
+    random, network = np.random.default_rng(0), init_network([n_in, len(values)], seed=1)
+    rows = random.normal(0, 1, (9, n_in)).astype(np.float32)
+    np.save(tmp_path / "rows.npy", rows)
+    words = ("predict", tmp_path / "rows.npy", "--model", tmp_path / "m.npz")
+    save(network, tmp_path / "m.npz")
+    header, columns = table_of(xpnet(*words).out)
+    assert (header, columns[0]) == ([first, "Label"], strings(np.arange(1, 10)))
+    assert columns[1] == strings(predict(network, rows))
+    network = replace(network, output="values")
+    save(network, tmp_path / "m.npz", force=True)
+    header, columns = table_of(xpnet(*words).out)
+    assert header == [first, *values]
+    found = np.asarray(columns[1:], np.float32).T
+    assert found.ravel().tolist() == predict(network, rows).ravel().tolist()
+
+
+def test_columns_are_found_by_their_names(xpnet, refused, tmp_path):
+    layer = Dense(np.asarray([[1.0, 0.0], [0.0, 1.0]], np.float32), np.zeros(2, np.float32))
+    save(with_input_names(Network([layer], output="values"), ["a", "b"]), tmp_path / "m.npz")
+    words = ("predict", tmp_path / "rows.csv", "--model", tmp_path / "m.npz")
+    words[1].write_text("b,a\n1.5,2.5\n")
+    assert xpnet(*words).out == "Row,Value1,Value2\n1,2.5,1.5\n"
+    words[1].write_text("b,c\n1.5,2.5\n")
+    code, line = refused(*words)
+    assert (code, f"{words[1]}: " in line, "without ['a']" in line) == (3, True, True)
+
+
+@pytest.mark.parametrize("is_single", [False, True])
+def test_probabilities_to_the_last_bit(xpnet, labelled, save_network, is_single):
+    names = ["no", "yes"] if is_single else [f"digit, {i}" for i in range(10)]
+    model = save_network(1 if is_single else 10, classes=names)
+    header, columns = table_of(xpnet("predict", labelled, "--model", model, "--proba").out)
+    assert header == ["ImageId", *names]
+    expected = predict_proba(load(model), read(labelled)[0])
+    np.testing.assert_array_equal(np.asarray(columns[1:], np.float32).T, expected)
+
+
+@pytest.mark.parametrize("words", [(), ("--proba",)])
+def test_no_images(xpnet, words):
+    result = xpnet("predict", "--rows", "0", *words)
+    assert (result.code, result.err) == (0, "xpnet: sample holds no images: no predictions\n")
+    columns = "0,1,2,3,4,5,6,7,8,9" if words else "Label"
+    assert result.out == f"ImageId,{columns}\n"
+
+
+def test_named_classes(xpnet, labelled, save_network, tmp_path):
+    names = ["plain", 'a "b"', "a, b", "a\nb", "\N{SNOWMAN}", *"56789"]
+    model, output = save_network(10, classes=names), tmp_path / "labels.csv"
+    assert xpnet("predict", labelled, "--model", model, "-o", output).code == 0
+    labels = table_of(output.read_bytes().decode())[1][1]
+    assert labels == strings(predict(load(model), read(labelled)[0]))
+    assert len(set(labels)) > 1
+
+
+CONTROLS = "\x1b[31m\x07\x7f\x9b\r\u202e\u2066\t"
+ESCAPED = r"\x1b[31m\x07\x7f\x9b\r\u202e\u2066\t"
+CLASSES = [f"{i} {CONTROLS}" for i in range(10)]
+
+
+@pytest.fixture
+def on_terminal(monkeypatch):
+    """Run a command line on a terminal; return what it gets."""
+    pty = pytest.importorskip("pty", reason="no terminals here")
+
+    def run(*words):
+        near, far = pty.openpty()
+        with os.fdopen(far, "w", encoding="utf-8") as stream, monkeypatch.context() as patch:
+            patch.setattr("sys.stdout", stream)
+            assert main(list(map(str, words))) == 0
+            text = os.read(near, 2**16).decode()
+        os.close(near)
+        return text.replace("\r\n", "\n")
+
+    return run
+
+
+@pytest.mark.parametrize("word", ["--proba", "--float"])
+def test_names_of_classes_do_not_control_a_terminal(
+    xpnet, on_terminal, labelled, save_network, word
+):
+    model, output = save_network(10, classes=CLASSES), labelled.with_name("labels.csv")
+    line = ("predict", labelled, "--model", model, "--rows", "3", word)
+    assert xpnet(*line, "-o", output).code == 0
+    written = output.read_bytes().decode()
+    assert CONTROLS in written
+    assert xpnet(*line).out == written
+    assert on_terminal(*line) == written.replace(CONTROLS, ESCAPED)
+
+
+def test_they_do_not_in_a_report(on_terminal, digits, save_network, tmp_path):
+    path, model = tmp_path / "named.npz", save_network(10, classes=CLASSES)
+    np.savez(path, images=digits[0], labels=np.asarray(CLASSES)[digits[1]])
+    shown = on_terminal("evaluate", path, "--model", model)
+    assert (shown.replace("\n", "").isprintable(), ESCAPED[:20] in shown) == (True, True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other names of files")
+@pytest.mark.usefixtures("utf8_names")
+def test_names_of_pictures(xpnet, refused, on_terminal, digits, tmp_path):
+    image = pytest.importorskip("PIL.Image", reason="pictures need Pillow")
+    folder, output, names = tmp_path / "p", tmp_path / "p.csv", [b"a\x1b[2J.png", b"b\xff.png"]
+    folder.mkdir()
+    for name, pixels in zip(names, digits[0], strict=False):
+        image.fromarray(pixels).save(folder / os.fsdecode(name), "png")
+    assert xpnet("predict", folder, "-o", output).code == 0
+    assert output.read_bytes() == b"File,Label\na\x1b[2J.png,0\nb\xff.png,1\n"
+    assert on_terminal("predict", folder) == "File,Label\na\\x1b[2J.png,0\nb\\xff.png,1\n"
+    (folder / os.fsdecode(names[0])).write_bytes(b"no picture")
+    code, line = refused("predict", folder)
+    assert (code, r"a\x1b[2J.png" in line) == (3, True)
+
+
+@pytest.fixture
+def broken_late(unlabelled):
+    """Return a file that is good for the first block of 8,192 rows, and has a short row later."""
+    header, first, *_ = unlabelled.read_text().splitlines()
+    unlabelled.write_text("\n".join([header, *[first] * 8200, "1,2,3"]))
+    return unlabelled
+
+
+def test_an_error_in_the_middle(xpnet, refused, broken_late, tmp_path):
+    words, output = ("predict", broken_late, "--batch-size", "64"), tmp_path / "labels.csv"
+    code, line = refused(*words, "-o", output)
+    assert (code, f"{broken_late}:8202: " in line) == (3, True)
+    assert list(tmp_path.iterdir()) == [broken_late]
+    output.write_text("precious")
+    assert refused(*words, "-o", output, "--force")[0] == 3
+    assert output.read_text() == "precious"
+    result = xpnet(*words)
+    assert (result.code, result.out.count("\n"), result.err.count("\n")) == (3, 8193, 1)
+
+
+def test_an_interruption_leaves_no_file(refused, unlabelled, tmp_path, monkeypatch):
+    monkeypatch.setattr("xpnet.inference.predict.outputs_of", Mock(side_effect=KeyboardInterrupt))
+    assert refused("predict", unlabelled, "-o", tmp_path / "labels.csv")[0] == 130
+    assert list(tmp_path.iterdir()) == [unlabelled]
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdin"])
-def test_output_over_standard_input(unlabelled, name):
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such name")
+def test_standard_input_is_read_but_never_replaced(unlabelled, name):
     content = unlabelled.read_bytes()
-    command = [sys.executable, "-m", "xpnet", "predict", name, "-o", str(unlabelled), "--force"]
+    command = [sys.executable, "-m", "xpnet", "predict", name]
+    result = subprocess.run(command, input=content, capture_output=True, check=True)
+    expected = predict(load("sample"), read(unlabelled)[0])
+    assert table_of(result.stdout.decode())[1][1] == strings(expected)
+    command += ["-o", str(unlabelled), "--force"]
     with unlabelled.open("rb") as stdin:
         result = subprocess.run(command, stdin=stdin, capture_output=True, check=False)
     assert (result.returncode, b"it is read as well" in result.stderr) == (2, True)
     assert unlabelled.read_bytes() == content
 
 
-def test_standard_input_that_is_closed(refused, tmp_path, monkeypatch):
-    monkeypatch.setattr("sys.stdin", None)
-    closed = (3, "xpnet: standard input is closed\n")
-    assert refused("predict", "-", "-o", tmp_path / "labels.csv") == closed
-
-
-def test_a_link_into_a_missing_folder(refused, tmp_path):
-    link = tmp_path / "link"
-    link.symlink_to("missing/labels.csv")
+def test_streams_and_files_that_cannot_be_used(refused, unlabelled, tmp_path, monkeypatch):
+    content, link = unlabelled.read_bytes(), tmp_path / "link.csv"
+    code, line = refused("predict", unlabelled, "-o", unlabelled)
+    assert (code, "already exists" in line) == (2, True)
+    code, line = refused("predict", unlabelled, "-o", unlabelled, "--force")
+    assert (code, "it is read as well" in line) == (2, True)
+    assert unlabelled.read_bytes() == content
+    link.symlink_to(Path("missing") / "labels.csv")
     code, line = refused("predict", "-o", link)
     assert (code, f"{link}: cannot be written" in line) == (3, True)
-    assert refused("predict", link) == (3, f"xpnet: {link}: No such file or directory\n")
-
-
-@pytest.fixture
-def broken_late(unlabelled):
-    """Return a file that is good for more rows than are read at a time, and then is not.
-
-    In batches of 64 rows, that is: 8,192 of them are read together.
-    """
-    header, first, *_ = unlabelled.read_text().splitlines()
-    unlabelled.write_text("\n".join([header, *[first] * 8200, "1,2,3"]))
-    return unlabelled
-
-
-def test_an_error_in_the_middle_leaves_no_file(refused, broken_late, tmp_path):
-    code, line = refused(
-        "predict", broken_late, "--batch-size", "64", "-o", tmp_path / "labels.csv"
-    )
-    assert code == 3
-    assert "unlabelled.csv:8202: " in line
-    assert list(tmp_path.iterdir()) == [broken_late]
-
-
-def test_an_error_in_the_middle_leaves_the_old_file(refused, broken_late, tmp_path):
-    output = tmp_path / "labels.csv"
-    output.write_text("precious")
-    words = ("--batch-size", "64", "-o", output, "--force")
-    assert refused("predict", broken_late, *words)[0] == 3
-    assert output.read_text() == "precious"
-
-
-def test_an_error_in_the_middle_on_standard_output(xpnet, broken_late):
-    result = xpnet("predict", broken_late, "--batch-size", "64")
-    assert result.code == 3
-    assert len(result.out.splitlines()) == 8193
-    assert result.err.count("\n") == 1
-
-
-def test_an_interruption_leaves_no_file(refused, unlabelled, tmp_path, monkeypatch):
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("xpnet.inference.predict.outputs_of", interrupt)
-    assert refused("predict", unlabelled, "-o", tmp_path / "labels.csv")[0] == 130
-    assert list(tmp_path.iterdir()) == [unlabelled]
-
-
-@pytest.mark.parametrize("names", [["Value"], ["Value1", "Value2", "Value3"]], ids=len)
-def test_a_regression(xpnet, labelled, save_network, names):
-    model = save_network(len(names), output="values")
-    header, *lines = xpnet("predict", labelled, "--model", model).out.splitlines()
-    written = np.asarray([line.split(",") for line in lines], np.float32)
-    assert header == ",".join(["ImageId", *names])
-    assert written[:, 0].tolist() == list(range(1, 41))
-    assert written[:, 1:].tolist() == predict(load(model), read(labelled)[0]).tolist()
-
-
-def test_two_classes(xpnet, labelled, save_network):
-    result = xpnet("predict", labelled, "--model", save_network(1))
-    labels = [line.split(",")[1] for line in result.out.splitlines()[1:]]
-    assert result.out.startswith("ImageId,Label\n")
-    assert set(labels) == {"0", "1"}
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        pytest.param([f"digit {i}" for i in range(10)], id="plain"),
-        pytest.param([f'a "{i}"' for i in range(10)], id="quotes"),
-        pytest.param([f"a, {i}" for i in range(10)], id="commas"),
-        pytest.param([f"a\n{i}" for i in range(10)], id="line ends"),
-        pytest.param([f"\N{SNOWMAN}{i}" for i in range(10)], id="snowmen"),
-        pytest.param(list(range(100, 110)), id="numbers"),
-    ],
-)
-def test_named_classes(xpnet, labelled, save_network, tmp_path, names):
-    model = save_network(10, classes=names)
-    output = tmp_path / "labels.csv"
-    assert xpnet("predict", labelled, "--model", model, "-o", output).code == 0
-    labels = predict(load(model), read(labelled)[0]).tolist()
-    assert labels_of(output) == list(map(str, labels))
-    assert 1 < len(set(labels)) <= len(set(labels) | set(names)) == 10
-
-
-CONTROLS = "\x1b[31m\x07\x7f\x9b\r\u202e\u2066"
-ESCAPED = r"\x1b[31m\x07\x7f\x9b\r\u202e\u2066"
-
-
-@pytest.mark.parametrize("words", [[], ["--top", "2"], ["--proba"]])
-def test_names_do_not_control_a_terminal(xpnet, labelled, save_network, tmp_path, words):
-    # Joiners and wide blanks are part of names.
-    classes = [f"{i} \u200d\u3000\t{CONTROLS}" for i in range(10)]
-    model, output = save_network(10, classes=classes), tmp_path / "labels.csv"
-    printed = xpnet("predict", labelled, "--model", model, *words).out
-    assert xpnet("predict", labelled, "--model", model, *words, "-o", output).code == 0
-    with output.open(newline="", encoding="utf-8") as file:
-        written = file.read()
-    assert CONTROLS in written
-    assert printed == written.replace(CONTROLS, ESCAPED)
-
-
-def rows_of(result):
-    assert (result.code, result.err) == (0, "")
-    return list(csv.reader(io.StringIO(result.out)))
-
-
-def test_the_most_probable_labels(xpnet):
-    header, *rows = rows_of(xpnet("predict", "--rows", "200", "--top", "3"))
-    names = ["Label1", "Probability1", "Label2", "Probability2", "Label3", "Probability3"]
-    assert header == ["ImageId", *names]
-    table = np.asarray(rows)
-    images = sample()[0][:200]
-    probabilities = predict_proba(load("sample"), images)
-    assert table[:, 0].tolist() == [str(i) for i in range(1, 201)]
-    assert table[:, 1].astype(int).tolist() == predict(load("sample"), images).tolist()
-    ids, shares = table[:, 1::2].astype(int), table[:, 2::2].astype(np.float32)
-    np.testing.assert_array_equal(shares, -np.sort(-probabilities, axis=1)[:, :3])
-    np.testing.assert_array_equal(shares, np.take_along_axis(probabilities, ids, axis=1))
-
-
-def test_all_probabilities_to_the_last_bit(xpnet, labelled, save_network):
-    names = [f"digit, {i}" for i in range(10)]
-    model = save_network(10, classes=names)
-    header, *rows = rows_of(xpnet("predict", labelled, "--model", model, "--proba"))
-    assert header == ["ImageId", *names]
-    found = np.asarray(rows)[:, 1:].astype(np.float32)
-    np.testing.assert_array_equal(found, predict_proba(load(model), read(labelled)[0]))
-
-
-@pytest.mark.parametrize(("words", "columns"), [("--top=2", [2, 4]), ("--proba", [1, 2])])
-def test_probabilities_of_a_single_unit(xpnet, labelled, save_network, words, columns):
-    rows = rows_of(xpnet("predict", labelled, "--model", save_network(1), words))[1:]
-    shares = np.asarray(rows)[:, columns].astype(float)
-    assert len(shares) == 40
-    np.testing.assert_allclose(shares.sum(axis=1), 1.0, rtol=1e-6)
-
-
-@pytest.mark.parametrize("words", [("--top", "2"), ("--proba",)], ids=" ".join)
-def test_probabilities_of_no_images(xpnet, words):
-    result = xpnet("predict", "--rows", "0", *words)
-    assert (result.code, len(result.out.splitlines())) == (0, 1)
-
-
-@pytest.mark.parametrize("option", ["--reproducible", "--hash"])
-def test_reproducible_probabilities(xpnet, option):
-    result = xpnet("predict", "--rows", "50", "--proba", option)
-    found = np.asarray([line.split(",")[1:] for line in result.out.splitlines()[1:]], np.float32)
-    expected = predict_proba(reproducible(load("sample")), sample()[0][:50])
-    np.testing.assert_array_equal(found, expected)
-    assert ("hash " in result.err) == (option == "--hash")
-
-
-@pytest.mark.parametrize(
-    ("words", "more"),
-    [((), []), (("--top", "3"), ["probabilities"]), (("--proba",), ["probabilities"])],
-    ids=["labels", "top", "proba"],
-)
-def test_arrays(xpnet, tmp_path, words, more):
-    path = tmp_path / "predicted.npz"
-    result = xpnet("predict", *words, "-o", path, "--batch-size", "100")
-    assert result.out.startswith(f"wrote    {path}\n")
-    network, images = load("sample"), sample()[0]
-    ids, expected = predict(network, images), predict_proba(network, images)
-    with np.load(path) as found:
-        assert list(found) == ["labels", *more]
-        labels = found["labels"]
-        if "--top" in words:
-            expected = np.take_along_axis(expected, labels, axis=1)
-            labels = labels[:, 0]
-        np.testing.assert_array_equal(labels, ids)
-        if more:
-            assert found["probabilities"].dtype == np.float32
-            np.testing.assert_allclose(found["probabilities"], expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "meaning",
-    [{"classes": [f"digit {i}" for i in range(10)]}, {"output": "values"}],
-    ids=["labels", "values"],
-)
-def test_arrays_of_other_predictions(xpnet, labelled, save_network, tmp_path, meaning):
-    path, model = tmp_path / "predicted.NPZ", save_network(10, **meaning)
-    xpnet("predict", labelled, "--model", model, "-o", path)
-    with np.load(path) as found:
-        name = meaning.get("output", "labels")
-        assert list(found) == [name]
-        np.testing.assert_array_equal(found[name], predict(load(model), read(labelled)[0]))
-
-
-def test_labels_of_an_npz_file_can_be_compared(xpnet, tmp_path):
-    path = tmp_path / "predicted.npz"
-    xpnet("predict", "-o", path)
-    found = json.loads(xpnet("evaluate", "--labels", path, "--json").out)
-    assert (found["correct"], found["total"]) == (1000, 1000)
+    monkeypatch.setattr("sys.stdin", None)
+    assert refused("predict", "-") == (3, "xpnet: standard input is closed\n")

@@ -1,163 +1,89 @@
-"""Results with the same bits on every device: --reproducible and --hash."""
+"""Results do not depend on blocks, on the form of the file, or with --reproducible on a device."""
 
 import json
 
 import numpy as np
 import pytest
 
+import xpnet as package
 from xpnet import Dense, Network, load, result_hash, sample, save
 
 HASH = "9189-73c3-8a45-d0ab"
+N_ROWS = 9000  # more than a block of 8,192 rows
 
 
-@pytest.fixture
-def networks(monkeypatch):
-    """Record the networks that predict and evaluate are given."""
-    found = []
-
-    def outputs_of(network, rows, **_):
-        found.append(network)
-        return np.zeros((len(rows), 10), np.float32)
-
-    monkeypatch.setattr("xpnet.inference.predict.outputs_of", outputs_of)
-    return found
-
-
-@pytest.fixture
-def as_json(xpnet, tmp_path):
-    """Run evaluate or predict; return its JSON object."""
-
-    def run(name, *words):
-        output = ("-o", tmp_path / "labels.csv", "--force") if name == "predict" else ()
-        result = xpnet(name, *words, *output, "--json")
-        assert (result.code, result.err) == (0, "")
-        return json.loads(result.out)
-
-    return run
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """Return 9,000 rows, their labels, and a folder of them in several forms, with a network."""
+    folder = tmp_path_factory.mktemp("measured")
+    random = np.random.default_rng(0)
+    rows = random.normal(0, 1, (N_ROWS, 3)).astype(np.float32)
+    layer = Dense(random.normal(0, 1, (3, 4)).astype(np.float32), np.ones(4, np.float32), "tanh")
+    save(Network([layer]), folder / "model.npz")
+    labels = random.integers(0, 4, N_ROWS).astype(np.uint8)
+    np.savez(folder / "rows.npz", images=rows, labels=labels)
+    np.savez_compressed(folder / "packed.npz", images=rows.reshape(-1, 1, 3), labels=labels)
+    np.savez(folder / "wide.npz", images=rows.astype(np.float64), labels=labels)
+    lines = (",".join(map(str, [*x, y])) for x, y in zip(rows.tolist(), labels, strict=True))
+    (folder / "rows.csv").write_text("\n".join(["a,b,c,label", *lines]) + "\n")
+    return folder, rows, labels
 
 
-@pytest.mark.parametrize("name", ["evaluate", "predict"])
-def test_the_network_is_reproducible(as_json, networks, name):
-    plain, same = as_json(name), as_json(name, "--reproducible")
-    assert (plain["reproducible"], same["reproducible"]) == (False, True)
-    assert [network.is_reproducible for network in networks] == [False, True]
-    assert plain["hash"] is same["hash"] is None
-
-
-@pytest.mark.parametrize("option", ["--reproducible", "--hash"])
-def test_the_results_are_the_usual_ones(xpnet, as_json, option):
-    expected, found = as_json("evaluate"), as_json("evaluate", option)
-    assert found["confusion"] == expected["confusion"]
-    assert (found["total"], found["correct"]) == (1000, 986)
-    assert xpnet("predict", option).out == xpnet("predict").out
-
-
-@pytest.mark.parametrize("name", ["evaluate", "predict"])
-@pytest.mark.parametrize(
-    "words",
-    [(), ("--reproducible",), ("--batch-size", "7"), ("--threads", "2"), ("--precision=float32",)],
-    ids=" ".join,
-)
-def test_one_hash(as_json, name, words):
-    found = as_json(name, "--hash", *words)
-    assert (found["hash"], found["reproducible"]) == (HASH, True)
-
-
-def test_the_hash_of_the_library():
-    assert result_hash(load("sample"), sample()[0]) == HASH
+@pytest.mark.parametrize("batch_size", ["97", "5000", None])
+@pytest.mark.parametrize("name", ["rows.npz", "packed.npz", "wide.npz", "rows.csv"])
+def test_blocks_and_the_form_of_the_file_do_not_matter(xpnet, measured, name, batch_size):
+    folder, rows, labels = measured
+    network = load(folder / "model.npz")
+    words = [folder / name, "--model", folder / "model.npz"]
+    words += [] if batch_size is None else ["--batch-size", batch_size]
+    found = json.loads(xpnet("evaluate", *words, "--reproducible", "--json").out)
+    assert found["hash"] == result_hash(network, rows)
+    assert found["confusion"] == package.evaluate(network, rows, labels).confusion.tolist()
+    result = xpnet("predict", *words, "--reproducible", "--proba")
+    assert result.err == f"xpnet: hash {found['hash']}\n"
+    written = np.asarray([line.split(",") for line in result.out.splitlines()[1:]])
+    assert written[:, 0].tolist() == [str(i + 1) for i in range(N_ROWS)]
+    expected = package.predict_proba(package.reproducible(network), rows)
+    np.testing.assert_array_equal(written[:, 1:].astype(np.float32), expected)
 
 
 @pytest.mark.usefixtures("strict_gpu")
-@pytest.mark.parametrize("name", ["evaluate", "predict"])
-def test_a_device_has_the_same_hash(as_json, name):
-    found = as_json(name, "--hash", "--device", "gpu")
-    assert (found["hash"], found["device"]) == (HASH, "gpu:0")
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_the_hash_is_that_of_the_library(xpnet, tmp_path, device):
+    words = ("--device", device, "--reproducible", "--json")
+    result = xpnet("evaluate", *words)
+    assert json.loads(result.out)["hash"] == HASH == result_hash(load("sample"), sample()[0])
+    result = xpnet("predict", *words, "--rows", "50", "-o", tmp_path / "labels.csv")
+    assert json.loads(result.out)["hash"] == result_hash(load("sample"), sample()[0][:50])
 
 
-@pytest.mark.parametrize("name", ["evaluate", "predict"])
-def test_rows_are_hashed_block_by_block(as_json, tmp_path, save_network, name):
-    images = np.arange(11_000, dtype=np.uint16).astype(np.uint8)[:, None]
-    np.save(tmp_path / "many.npy", images)
-    np.save(tmp_path / "labels.npy", np.zeros(11_000, np.uint8))
-    model = save_network(3, n_in=1)
-    labels = ("--labels", tmp_path / "labels.npy") if name == "evaluate" else ()
-    words = (name, tmp_path / "many.npy", *labels, "--model", model)
-    expected = result_hash(load(model), images)
-    assert as_json(*words, "--hash", "--batch-size", "1000")["hash"] == expected
-    few = as_json(*words, "--hash", "--rows", "5000")["hash"]
-    assert few == result_hash(load(model), images[:5000]) != expected
+def test_no_hash_unless_it_is_asked_for(xpnet):
+    result = xpnet("evaluate", "--reproducible")
+    assert f"\nhash      {HASH}\n" in result.out
+    assert ", reproducible)\n" in result.out
+    usual = xpnet("evaluate").out
+    assert "\nhash " not in usual
+    assert "reproducible" not in usual
+    assert result.out.partition("\nclass")[2] == usual.partition("\nclass")[2]
 
 
-def test_values_of_a_regression(xpnet, labelled, save_network):
-    model = save_network(3, output="values")
-    words = ("predict", labelled, "--model", model)
-    reproducible, hashed = xpnet(*words, "--reproducible"), xpnet(*words, "--hash")
-    assert hashed.out == reproducible.out
-    assert hashed.err == f"xpnet: hash {result_hash(load(model), sample()[0][:40])}\n"
-
-
-def test_values_that_are_not_finite(xpnet, refused, tmp_path):
+def test_values_of_a_regression(xpnet, tmp_path):
     layer = Dense(np.full((1, 2), 3e38, np.float32), np.zeros(2, np.float32))
-    np.save(tmp_path / "rows.npy", np.asarray([[0.5], [2.0], [3.0]], np.float32))
-    words = ("predict", tmp_path / "rows.npy", "--hash", "--model", tmp_path / "model.npz")
-    save(Network([layer], output="values"), tmp_path / "model.npz")
-    assert xpnet(*words).out.splitlines()[2:] == ["2,inf,inf", "3,inf,inf"]
-    save(Network([layer]), tmp_path / "model.npz", force=True)
-    code, line = refused(*words, "-o", tmp_path / "labels.csv")
-    assert (code, "rows.npy: row 1 " in line) == (3, True)
+    np.save(tmp_path / "rows.npy", np.asarray([[0.5], [2.0]], np.float32))
+    network = Network([layer], output="values")
+    save(network, tmp_path / "model.npz")
+    words = ("predict", tmp_path / "rows.npy", "--model", tmp_path / "model.npz")
+    result = xpnet(*words, "--reproducible")
+    assert result.out.splitlines()[2:] == ["2,inf,inf"]
+    expected = result_hash(network, np.asarray([[0.5], [2.0]], np.float32))
+    assert result.err == f"xpnet: hash {expected}\n"
 
 
-def test_a_value_beyond_float32_is_computed(as_json, tmp_path):
-    rows = sample()[0][:5].reshape(5, 784).astype(float)
-    rows[3, 300] = 1e300
-    np.save(tmp_path / "rows.npy", rows)
-    assert as_json("predict", tmp_path / "rows.npy", "--hash")["total"] == 5
-
-
-@pytest.mark.parametrize("name", ["evaluate", "predict", "bench"])
-@pytest.mark.parametrize("option", ["--reproducible", "--hash"])
-def test_half_precision_is_refused_before_data_are_read(refused, name, option):
-    if (name, option) == ("bench", "--hash"):
-        option = "--reproducible"
-    code, line = refused(name, "missing.csv", option, "--precision", "float16")
-    assert code == 2
-    assert line == (
-        f"xpnet: {option}: a reproducible network must be of float32 or float64; got float16: use"
-        " --precision float32, which keeps every parameter\n"
-    )
-
-
-def test_a_file_of_half_precision(refused, xpnet, tmp_path):
-    path = tmp_path / "half.npz"
-    save(load("sample").astype("float16"), path)
-    code, line = refused("evaluate", "--model", path, "--hash")
-    assert (code, "got float16: use --precision float32" in line) == (2, True)
-    assert xpnet("evaluate", "--model", path, "--hash", "--precision", "float32").code == 0
-
-
-@pytest.mark.usefixtures("strict_gpu")
-def test_a_device_without_float64_is_refused(refused, monkeypatch):
-    monkeypatch.setattr("xpnet.networks.reproducible.widest_floating", lambda _, xp: xp.float32)
-    code, line = refused("evaluate", "--device", "gpu", "--reproducible")
-    assert code == 2
-    assert line.startswith("xpnet: --reproducible: reproducible results need float64, which array")
-
-
-def test_bench(xpnet):
-    words = ("bench", "--batch-sizes", "500", "--rounds", "1")
-    assert ", reproducible)\n" in xpnet(*words, "--reproducible").out
-    found = [json.loads(xpnet(*words, "--json", *more).out) for more in ((), ("--reproducible",))]
-    assert [x["reproducible"] for x in found] == [False, True]
-
-
-def test_training(xpnet, tmp_path):
-    words = ("train", "sample", "--epochs", "2", "--hidden", "12", "--augment", "1", "--json")
-    first, second = tmp_path / "first.npz", tmp_path / "second.npz"
-    for path, more in ((first, ()), (second, ("--device", "auto"))):
-        result = xpnet(*words, "--reproducible", *more, "-o", path)
-        assert result.code == 0
-    assert first.read_bytes() == second.read_bytes()
-    assert xpnet(*words, "-o", tmp_path / "usual.npz").code == 0
-    usual = load(tmp_path / "usual.npz").layers[0].weight
-    np.testing.assert_allclose(load(first).layers[0].weight, usual, atol=1e-3)
-    assert (load(first).layers[0].weight != usual).any()
+@pytest.mark.parametrize("name", ["evaluate", "predict"])
+def test_half_precision_is_refused_before_data_are_read(xpnet, refused, tmp_path, name):
+    code, line = refused(name, "missing.csv", "--reproducible", "--precision", "float16")
+    assert (code, "must be of float32 or float64; got float16" in line) == (2, True)
+    save(load("sample").astype("float16"), tmp_path / "half.npz")
+    words = (name, "--model", tmp_path / "half.npz", "--rows", "5", "--reproducible")
+    assert refused(*words)[0] == 2
+    assert xpnet(*words, "--precision", "float32").code == 0

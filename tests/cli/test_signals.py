@@ -1,6 +1,7 @@
-"""SIGINT and SIGTERM while a process imports, works and ends."""
+"""SIGINT and SIGTERM while a process imports, works, writes and ends."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,70 +11,40 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from xpnet.cli.main import main
-from xpnet.cli.signals import Signals
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs the signals of POSIX")
 
-CODES = {signal.SIGINT: (130, "xpnet: interrupted\n"), signal.SIGTERM: (143, "xpnet: terminated\n")}
-# Run by Python before all else of the process.
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+NOTES = {signal.SIGINT: "xpnet: interrupted\n", signal.SIGTERM: ""}  # outside of imports
+# Run by Python before all else of the process: it sends itself a signal where an import begins.
 HOOK = """
 import atexit, os, sys
 
 class Sender:
-    # Sends a signal at the beginning of the import of a module.
     def find_spec(self, name, path=None, target=None):
         if name == {module!r}:
-            {send}
-
-class Named:
-    def __set_name__(self, *_):
-        os.kill(os.getpid(), {number})
+            print(*os.listdir(), flush=True)
+            os.kill(os.getpid(), {number})
 
 sys.meta_path.insert(0, Sender())
 if {module!r} == "atexit":
-    atexit.register(os.kill, os.getpid(), {number})
     atexit.register(os.kill, os.getpid(), {number})
 """
 # Without a fork, which other libraries in the process of the tests may not survive.
 FIRST = """
 import os, signal, sys
-
-for number in signal.SIGINT, signal.SIGTERM:
-    signal.signal(number, signal.{action})
+signal.signal(signal.SIGINT, signal.{0}), signal.signal(signal.SIGTERM, signal.{0})
 os.execv(sys.argv[1], sys.argv[1:])
 """
-# Points in the end of a process: while it waits for threads, and when its handlers are gone.
-LAST_POINTS = {
-    "threads": """
-import os, threading, time
-
-def send():
-    threading.main_thread().join()
-    os.kill(os.getpid(), {number})
-    time.sleep(0.2)
-
-threading.Thread(target=send).start()
-""",
-    "modules": """
-import os, sys
-
-class Last:
-    def __del__(self, kill=os.kill, number=os.getpid()):
-        kill(number, {number})
-
-sys.last_of_all = Last()
-""",
-}
 SCRIPT = "import sys; from xpnet.__main__ import main; sys.exit(main())"
-WAYS = {"module": ["-m", "xpnet"], "script": ["-c", SCRIPT]}
 
 
 @contextmanager
-def start(*words, action="SIG_DFL", **options):
-    """Start Python with these actions of its signals; those of the tests may be ignored."""
+def start(*words, action="SIG_DFL", way=("-m", "xpnet"), **options):
+    """Start the command with these actions of its signals; those of the tests may be ignored."""
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    first = [sys.executable, "-I", "-S", "-c", FIRST.format(action=action)]
-    command = [*first, sys.executable, "-X", "dev", "-W", "error", *words]
+    first = [sys.executable, "-I", "-S", "-c", FIRST.format(action)]
+    command = [*first, sys.executable, "-P", "-X", "dev", "-W", "error", *way, *words]
     with subprocess.Popen(command, **{"text": True, **streams, **options}) as process:
         try:
             yield process
@@ -82,155 +53,115 @@ def start(*words, action="SIG_DFL", **options):
 
 
 def run(*words, **options):
-    """Run Python to its end; return its exit code and what it wrote."""
+    """Run the command to its end; return its exit code and what it wrote."""
     with start(*words, **options) as process:
         out, err = process.communicate(timeout=60)
     return process.returncode, out, err
 
 
 @pytest.fixture
-def with_hook(tmp_path):
-    """Return an environment in which a process sends itself a signal."""
+def hooked(tmp_path):
+    """Return a function: options of a process that sends itself a signal, in an empty folder."""
 
-    def write(module, number, send="Named().__set_name__()"):
-        hook = HOOK.format(module=module, number=int(number), send=send)
-        (tmp_path / "sitecustomize.py").write_text(hook)
-        paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
-        return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    def write(module, number):
+        (tmp_path / "hook").mkdir()
+        hook = HOOK.format(module=module, number=int(number))
+        (tmp_path / "hook" / "sitecustomize.py").write_text(hook)
+        (tmp_path / "empty").mkdir()
+        paths = [str(tmp_path / "hook"), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        return {"env": environment, "cwd": tmp_path / "empty"}
 
     return write
 
 
-@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.fixture(params=CODES, ids=lambda number: number.name)
 def number(request):
     found: int = request.param
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("way", [("-m", "xpnet"), ("-c", SCRIPT)], ids=["module", "script"])
 @pytest.mark.parametrize(
-    ("module", "way"),
-    [
-        ("xpnet.cli.main", "module"),
-        ("xpnet.cli.main", "script"),
-        ("argparse", "script"),
-        ("numpy", "module"),
-        ("xpnet.inference.evaluate", "script"),
-        ("xpnet.datasets.arrays", "module"),
-    ],
+    "module", ["xpnet.cli.main", "numpy._core._multiarray_umath", "xpnet.inference.evaluate"]
 )
-def test_a_signal_during_an_import(with_hook, number, module, way):
-    done = run(*WAYS[way], "evaluate", env=with_hook(module, number))
-    code, line = CODES[number]
-    assert done == (code, "", line)
+def test_a_signal_during_an_import(hooked, number, module, way):
+    code, out, err = run("evaluate", way=way, **hooked(module, number))
+    assert (code, out) == (CODES[number], "\n")
+    assert err in {"", NOTES[number]}
 
 
-def test_an_interrupt_that_an_import_turns_into_another_error(with_hook, number):
-    # As Python 3.11 does in a class body.
-    environment = with_hook("xpnet.cli.main", number, send="type('C', (), {'name': Named()})")
-    code, line = CODES[number]
-    assert run("-m", "xpnet", "evaluate", env=environment) == (code, "", line)
+def test_an_import_while_a_file_is_written(hooked, tmp_path, number):
+    found = run("predict", "-o", "out.csv", **hooked("xpnet.datasets.read", number))
+    code, out, err = found
+    assert (code, err) == (CODES[number], NOTES[number])
+    assert re.fullmatch(r"\.xpnet-\w+\.tmp\n", out)
+    assert list((tmp_path / "empty").iterdir()) == []
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_an_interrupt_before_the_handlers(with_hook, way):
-    environment = with_hook("xpnet.cli.signals", signal.SIGINT)
-    assert run(*WAYS[way], "evaluate", env=environment) == (130, "", "")
+@pytest.mark.parametrize(("words", "code"), [("evaluate", 0), ("evaluate --fast", 2)])
+def test_a_signal_at_the_end(hooked, number, words, code):
+    found, out, err = run(*words.split(), **hooked("atexit", number))
+    assert (found, out.startswith("accuracy"), bool(err)) == (code, code == 0, code != 0)
 
 
-@pytest.mark.parametrize(
-    ("number", "words", "code"),
-    [(signal.SIGTERM, ["evaluate"], 0), (signal.SIGINT, ["evaluate", "--fast"], 2)],
-)
-def test_a_signal_at_the_end(with_hook, number, words, code):
-    found, out, err = run("-m", "xpnet", *words, env=with_hook("atexit", number))
-    assert found == code
-    assert out.startswith("accuracy") is (code == 0)
-    assert len(err.splitlines()) == (code != 0)
+@pytest.mark.parametrize("module", ["numpy", "atexit"])
+def test_an_ignored_signal_stays_ignored(hooked, number, module):
+    code, out, err = run("evaluate", **hooked(module, number), action="SIG_IGN")
+    assert (code, "accuracy" in out, err) == (0, True, "")
 
 
-@pytest.mark.parametrize(
-    ("number", "point"), [(signal.SIGINT, "threads"), (signal.SIGTERM, "modules")]
-)
-def test_a_signal_after_the_command(number, point):
-    hook = LAST_POINTS[point].format(number=int(number))
-    code, out, err = run("-c", f"{hook}\n{SCRIPT}", "evaluate", "--fast")
-    assert (code, out) == (2, "")
-    assert len(err.splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    ("number", "module"), [(signal.SIGINT, "numpy"), (signal.SIGTERM, "atexit")]
-)
-def test_an_ignored_signal_stays_ignored(with_hook, number, module):
-    code, out, err = run(
-        *("-m", "xpnet", "evaluate"), env=with_hook(module, number), action="SIG_IGN"
-    )
-    assert (code, err) == (0, "")
-    assert out.startswith("accuracy")
+def send_twice(process, number):
+    """Send a signal as timeout(1) does; return the exit code and the rest of the messages."""
+    process.send_signal(number)
+    process.send_signal(number)
+    return process.wait(timeout=30), process.stderr.read()
 
 
 def test_a_signal_while_a_file_is_written(tmp_path, number, save_network):
     model, output = save_network(2, n_in=1), tmp_path / "out.csv"
-    with start("-m", "xpnet", "predict", "-", "--model", model, "-o", output) as process:
+    with start("predict", "-", "--model", model, "-o", output) as process:
         deadline = time.monotonic() + 30
         while not list(tmp_path.glob(".xpnet-*.tmp")) and time.monotonic() < deadline:
             time.sleep(0.01)
         time.sleep(0.2)  # it waits for images now
-        process.send_signal(number)
-        process.send_signal(number)  # as timeout(1) does
-        code = process.wait(timeout=30)
-        assert (code, process.stderr.read()) == CODES[number]  # type: ignore[union-attr]
+        assert send_twice(process, number) == (CODES[number], NOTES[number])
     assert list(tmp_path.iterdir()) == [model]
 
 
-@pytest.fixture
-def full_pipe():
-    """Give the end of a pipe that holds no more, and whose reader waits."""
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_a_signal_while_a_network_is_trained(tmp_path, number, epoch):
+    output = tmp_path / "model.npz"
+    with start("train", "--epochs", "9999", "-o", output) as process:
+        lines = [process.stderr.readline() for _ in range(epoch)]
+        process.send_signal(number)
+        code = process.wait(timeout=30)
+        lines += process.stderr.read().splitlines()
+    others = [line for line in lines if not line.startswith("epoch ")]
+    assert code == CODES[number]
+    if number == signal.SIGTERM:
+        assert (others, list(tmp_path.iterdir())) == ([], [])
+    else:
+        assert len(others) == 1
+        assert re.search(r"^xpnet: .*; .*model.npz holds the weights of epoch \d+$", others[0])
+        assert list(tmp_path.iterdir()) == [output]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_signal_while_output_waits(number, unbuffered):
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     with suppress(BlockingIOError):
         while True:
             os.write(writer, bytes(512))
     os.set_blocking(writer, True)
-    yield writer
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with start("predict", "--rows", "5", stdout=writer, env=environment) as process:
+        time.sleep(1.5)  # it waits for its reader by now
+        assert send_twice(process, number) == (CODES[number], NOTES[number])
     os.close(reader)
     os.close(writer)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_signal_while_output_waits(number, full_pipe, unbuffered):
-    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
-    words = ["-m", "xpnet", "predict", "--rows", "5"]
-    with start(*words, stdout=full_pipe, env=environment) as process:
-        time.sleep(1.5)  # it waits for its reader by now
-        process.send_signal(number)
-        code = process.wait(timeout=30)
-        assert (code, process.stderr.read()) == CODES[number]  # type: ignore[union-attr]
-
-
-def test_a_signal_that_comes_twice(monkeypatch, number):
-    signals, times = Signals(), iter([20.0, 20.9, 21.1, 22.0])
-    monkeypatch.setattr("time.monotonic", lambda: next(times))
-    for _ in range(2):  # the second time it is of a user who lost patience
-        with pytest.raises(KeyboardInterrupt):
-            signals._handle(number, None)  # noqa: SLF001 (what the system calls)
-        signals._handle(number, None)  # noqa: SLF001
-    assert signals.received == number
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemError("an exception set")], ids=repr)
-def test_an_interrupt_and_an_error_that_a_library_makes_of_it(capsys, monkeypatch, number, error):
-    def fail(*_, **__):
-        signals.received = number
-        raise error
-
-    signals = Signals()
-    monkeypatch.setattr("xpnet.inference.predict.outputs_of", fail)
-    code, line = CODES[number]
-    assert main(["evaluate"], signals=signals) == code
-    assert capsys.readouterr().err == line
 
 
 def test_handlers_of_a_caller_stay(capsys):
@@ -238,26 +169,3 @@ def test_handlers_of_a_caller_stay(capsys):
     assert main(["evaluate", "--rows", "5"]) == 0
     assert [signal.getsignal(number) for number in CODES] == before
     assert "accuracy" in capsys.readouterr().out
-
-
-EXECUTED = """
-import builtins, os, signal, sys
-execute = builtins.exec
-
-def with_signal(source, *more, **options):
-    if isinstance(source, str) and "xpnet.cli.report" in sys.modules:
-        builtins.exec = execute
-        source = "import os, signal; os.kill(os.getpid(), signal.SIGINT)\\n" + source
-    return execute(source, *more, **options)
-
-builtins.exec = with_signal
-"""
-
-
-def test_an_interrupt_of_code_that_is_made_of_text(tmp_path):
-    """Python marks it as unhandled, and ends by the signal what has handled it."""
-    (tmp_path / "sitecustomize.py").write_text(EXECUTED)
-    paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    code, out, err = run("-m", "xpnet", "evaluate", "sample", env=environment)
-    assert (code, out, err) == (130, "", "xpnet: interrupted\n")

@@ -29,9 +29,8 @@ WRITES = bool(os.environ.get("XPNET_WRITE_TRANSCRIPTS"))
 MASKS = [
     (r"numpy \S+, HARDWARE", "numpy VERSION, HARDWARE"),
     (r"\([\d,]+ bytes\)", "(SIZE bytes)"),
-    (r"(start-up|loading|computing) [\d.]+", r"\1 SECONDS"),
+    (r"(loading|computing) [\d.]+", r"\1 SECONDS"),
     (r", [\d.]+ s$", ", SECONDS"),
-    (r"^speed +[\d,]+ images per second\n", ""),  # only on a slow machine
     (r"loss( +)\d+\.\d+", r"loss\1NUMBER"),
     (r"accuracy( +)\d\.\d+( on|,|$)", r"accuracy\1NUMBER\2"),
     (r"held-out images, \d\.\d+ on", "held-out images, NUMBER on"),
@@ -152,24 +151,3 @@ def test_a_command_line(xpnet, folder, path, line):
         assert result.err.startswith("xpnet: ")
         assert len(result.err.splitlines()[-1]) <= 400
         assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
-
-
-PROCESSORS = [
-    "Intel(R) Core(TM) i7-8550U CPU @ 1.80GHz",
-    "Common KVM processor (x64), 2 threads; rev. 3, float32",
-    "",  # as on ARM, where Linux gives no name
-]
-
-
-@pytest.mark.usefixtures("folder", "machine")
-@pytest.mark.parametrize("processor", PROCESSORS)
-def test_any_name_of_a_processor_is_masked(xpnet, monkeypatch, processor):
-    monkeypatch.setattr("xpnet.arrays.cpu.processors.processor_name", lambda: f"2 x {processor}")
-    cases = read_cases(TRANSCRIPTS / "results.txt")
-    for line in (
-        "xpnet evaluate --rows 5 --device auto",
-        "xpnet train --rows 40 --epochs 2 -o x.npz",
-        "xpnet parity --rows 50",
-        "xpnet bench labelled.csv --batch-sizes 32 --threads 1",
-    ):
-        assert transcript(xpnet, line)[0].rstrip("\n") == cases[line].rstrip("\n")

@@ -37,7 +37,7 @@ def test_predict_writes_the_same_bytes(command, tmp_path):
     assert (gpu.code, gpu.err, gpu.out) == (0, "", cpu.out)
     output = ("-o", tmp_path / "labels.csv", "--force")
     for name, more in (("evaluate", ()), ("predict", output)):
-        words = (name, *more, "--hash", "--json", "--device")
+        words = (name, *more, "--reproducible", "--json", "--device")
         found = {json.loads(command(*words, word).out)["hash"] for word in ("cpu", "gpu")}
         assert len(found) == 1
 

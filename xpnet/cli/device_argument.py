@@ -3,8 +3,6 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from xpnet.cli.exit_codes import DEVICE
-
 if TYPE_CHECKING:
     from xpnet.arrays.device import Device
 
@@ -28,9 +26,8 @@ def add_device_argument(parser: argparse.ArgumentParser, *, default: str = "cpu"
         type=device_word,
         default=default,
         metavar="DEVICE",
-        help="cpu (NumPy); gpu or gpu:N (CuPy); auto (a usable GPU, or the CPU); or another library"
-        " and its device, such as torch:cuda, jax:cpu or dpnp; an unusable one is an error, there"
-        " is no fallback (default: %(default)s)",
+        help="cpu (NumPy); gpu or gpu:N (CuPy); auto (a usable GPU, or the CPU); or another"
+        " library, such as jax or torch:cuda; no fallback (default: %(default)s)",
     )
 
 
@@ -50,7 +47,7 @@ def device_from_args(args: argparse.Namespace, /) -> "Device":
         return Device(args.device)
     except DeviceError as error:
         parser = argparse.ArgumentParser()  # its name is that of the script
-        parser.exit(DEVICE, f"{parser.prog}: error: {error}\n")
+        parser.exit(5, f"{parser.prog}: error: {error}\n")
 
 
 def device_word(word: str) -> str:

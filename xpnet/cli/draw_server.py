@@ -2,55 +2,46 @@
 
 import json
 import os
-import secrets
-from collections.abc import Callable, Mapping
-from contextvars import copy_context
 from html import escape
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingTCPServer
-from threading import Lock
 from typing import Any
 
+import numpy as np
+
+from xpnet.arrays.namespace import without_warnings
+from xpnet.inference.predict import predict_proba
+from xpnet.networks.network import Network
+
 _PAGE = Path(__file__).with_name("draw.html")
-# The browser itself forbids the page to load or send anything elsewhere.
-_POLICY = (
-    "default-src 'none'; script-src 'nonce-{0}'; style-src 'nonce-{0}'; img-src data:;"
-    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+# The browser lets the page load and send nothing elsewhere.
+_POLICY = "default-src 'unsafe-inline'; img-src data:; connect-src 'self'; frame-ancestors 'none'"
 
 
 class DrawServer(ThreadingTCPServer):
-    """Server on a port of 127.0.0.1; 0 is a free one.
-
-    `facts` are for the page, `n_bytes` is the size of an image, and `classify` returns its
-    probabilities. The page shows the errors of `classify`.
-    """
+    """Server on a port of 127.0.0.1, or on a free one for 0; `facts` are for the page."""
 
     daemon_threads, request_queue_size = True, 128
     allow_reuse_address = os.name != "nt"  # on Windows, two servers would share a port
 
-    def __init__(
-        self,
-        port: int,
-        facts: Mapping[str, Any],
-        n_bytes: int,
-        classify: Callable[[bytes], list[float]],
-    ) -> None:
+    def __init__(self, port: int, facts: dict[str, Any], network: Network) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         number = self.server_address[1]
         suffix = "" if number == 80 else f":{number}"  # as browsers write it
         self.hosts = (f"127.0.0.1{suffix}", f"localhost{suffix}")
         self.address = f"http://{self.hosts[0]}/"
         self.page = _PAGE.read_text("utf-8").replace("FACTS", escape(json.dumps(facts)))
-        self.n_bytes, self._classify = n_bytes, classify
-        # The settings of NumPy's warnings are those of a context.
-        self._context, self._lock = copy_context(), Lock()
+        self.network = network
 
     def classify(self, image: bytes) -> list[float]:
-        """Return the probabilities of an image, one image at a time."""
-        with self._lock:
-            return self._context.run(self._classify, image)
+        """Return the probabilities of an image; raise ValueError for NaN."""
+        with without_warnings():  # each thread has NumPy's defaults
+            (shares,) = predict_proba(self.network, np.frombuffer(image, np.uint8)[None])
+        if not np.isfinite(shares).all():
+            msg = "The network gives NaN or infinity for this picture."
+            raise ValueError(msg)
+        return list(map(float, shares))
 
     def handle_error(self, *_: object) -> None:
         """Ignore the error of a connection, which a browser may close at any time."""
@@ -62,66 +53,47 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 10.0  # seconds of waiting for a client
 
     def do_GET(self) -> None:
-        if self._is_valid("/"):
-            nonce = secrets.token_urlsafe(16)
-            page = self.server.page.replace("NONCE", nonce)
-            self._send(200, "text/html", page, _POLICY.format(nonce))
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
+        if self._is_for("/"):
+            self._send(200, "text/html", self.server.page)
 
     def do_POST(self) -> None:
-        if not self._is_valid("/predict"):
+        size = self.server.network.n_in
+        if not self._is_for("/predict"):
             return
-        kind, n_bytes = "application/octet-stream", self.server.n_bytes
-        size = self.headers["Content-Length"]
-        is_image = self.headers.get_content_type() == kind and size == str(n_bytes)
-        image = self.rfile.read(n_bytes) if is_image else b""
-        if len(image) != n_bytes:
-            self.send_error(400, f"send one image: {n_bytes} bytes of {kind}")
+        if self.headers["Content-Length"] != str(size):
+            self._send(400, "text/plain", f"send one image of {size} bytes")
             return
         try:
-            text = json.dumps(self.server.classify(image))
+            shares = self.server.classify(self.rfile.read(size))
         except Exception as error:  # noqa: BLE001 (shown on the page)
-            self.send_error(500, str(error) or type(error).__name__)
+            self._send(500, "text/plain", str(error) or type(error).__name__)
         else:
-            self._send(200, "application/json", text)
+            self._send(200, "application/json", json.dumps(shares))
 
-    def _is_valid(self, path: str) -> bool:
+    def _is_for(self, path: str) -> bool:
         """Return whether the page of this server requests a path; otherwise send an error.
 
         Pages of other sites have another origin, or another host with the address 127.0.0.1.
         """
-        host, *others = self.headers.get_all("Host", [""])
-        own = [f"http://{host}"]
-        origins = self.headers.get_all("Origin", [] if self.command == "POST" else own)
-        if others or host not in self.server.hosts or origins != own:
-            self.send_error(403, f"open {self.server.address} instead")
+        hosts = self.headers.get_all("Host", [])
+        own = [f"http://{host}" for host in hosts]
+        origins = self.headers.get_all("Origin", own if self.command == "GET" else [])
+        is_own = len(hosts) == 1 and hosts[0] in self.server.hosts and origins == own
+        if not is_own:
+            self._send(403, "text/plain", f"open {self.server.address} instead")
         elif self.path != path:
-            self.send_error(404)
-        else:
-            return True
-        return False
+            self._send(404, "text/plain", "not found")
+        return is_own and self.path == path
 
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        self._send(code, "text/plain", message or explain or self.responses[code][0])
-
-    def _send(self, code: int, kind: str, text: str, policy: str = "default-src 'none'") -> None:
+    def _send(self, code: int, kind: str, text: str) -> None:
         body = text.encode("utf-8", "replace")
-        headers = {
-            "Content-Type": f"{kind}; charset=utf-8",
-            "Content-Length": str(len(body)),
-            "Content-Security-Policy": policy,
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "no-store",
-            "Referrer-Policy": "same-origin",
-        }
         self.send_response(code)
-        for name, value in headers.items():
-            self.send_header(name, value)
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Security-Policy", _POLICY)
+        self.send_header("X-Content-Type-Options", "nosniff")
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""

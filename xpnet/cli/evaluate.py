@@ -1,81 +1,74 @@
-"""``xpnet evaluate``: accuracy and speed of a network on labelled images."""
+"""``xpnet evaluate``: accuracy of a network on labelled images."""
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from math import inf, isnan
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.arguments import (
-    UsageError,
-    add_common_arguments,
-    add_output_arguments,
-    check_output,
-    from_args,
-)
-from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, computation_errors
-from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
-from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
-from xpnet.cli.predicted import predicted_ids
-from xpnet.cli.report import Outcome, Stopwatch, added_text, as_printed, work_facts, work_rows
-from xpnet.cli.scaled_rows import data_text, stream_rows
+from xpnet.cli.data import data_text, in_file, named, open_rows
+from xpnet.cli.model import added_text, open_model
+from xpnet.cli.options import BATCH_SIZE, DATA, JSON, MODEL, picture
+from xpnet.cli.report import Clock, Outcome, plural, work_facts, work_rows
 from xpnet.cli.streams import print_note
-from xpnet.files.errors import DataError
+from xpnet.files.errors import printable
 
 if TYPE_CHECKING:
-    from xpnet.files.hashes import RowsFingerprint
     from xpnet.inference.evaluate import Evaluation
-    from xpnet.networks.network import Network
+
+HELP = (
+    "Classify images and compare with their labels. The images that the network was trained on are"
+    " recognised by a hash of the first 1,000."
+)
+EXAMPLES = ("evaluate", "evaluate train.csv --model model.safetensors --device gpu")
+_PLOT = picture("--plot FILE", "draw the confusion matrix")
+OPTIONS = [*DATA, *MODEL, BATCH_SIZE, *_PLOT, JSON]
 
 # Of more classes, the table shows those of lowest recall.
 _MOST_CLASSES, _MOST_LETTERS = 12, 30
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the subparsers of argparse."""
-    parser = commands.add_parser(
-        "evaluate",
-        help="classify images and compare with their labels",
-        description="Classify images and compare with their labels, in all and class by class."
-        " The images that the network was trained on are recognised by a hash of the first 1,000.",
-        examples=("evaluate", "evaluate train.csv --model model.safetensors --device gpu"),
-    )
-    add_data_arguments(parser)
-    add_device_arguments(parser, reproducible=True, hashes=True)
-    add_model_arguments(parser)
-    text = "draw the confusion matrix: .png, .svg or .pdf"
-    add_output_arguments(parser, text, "--plot FILE")
-    add_common_arguments(parser, run)
-
-
-def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
+def run(
+    data: str = "sample",
+    *,
+    plot: str | None = None,
+    batch_size: int | None = None,
+    reproducible: bool = False,
+    force: bool = False,
+    **given: Any,
+) -> Outcome:
     """Run the command."""
-    from xpnet.files.hashes import RowsFingerprint
+    import numpy as np
 
-    data, options = Data.from_args(args, args.path), from_args(DeviceOptions, args)
-    plot, force = args.plot, args.force
-    if plot is not None:
-        check_output(plot, force=force, kind="picture")
-    model, device = open_model(ModelOptions.from_args(args), options, stopwatch)
+    from xpnet.files.hashes import ResultHash, RowsFingerprint
+    from xpnet.inference.evaluate import count_pairs, evaluation_of
+
+    clock, fingerprint, digest = Clock(), RowsFingerprint(), ResultHash() if reproducible else None
+    with clock.loading():
+        model, device = open_model(reproducible=reproducible, **given)
     if model.network.output == "values":
         msg = f"{model.name} is a regression, which has no accuracy; use predict"
-        raise UsageError(msg)
-    fingerprint = RowsFingerprint()
-    network, result, hash_text, read = _compare(data, model, options, stopwatch, fingerprint)
-    total = result.total
-    if not total:
-        print_note(f"{data.path} holds no images: no accuracy")
-    is_training_data = network.metadata.get("trained_on") == fingerprint.text()
+        raise ValueError(msg)
+    counts: Any = np.zeros(model.network.n_classes**2, np.int64)
+    with open_rows(data, model, clock, "evaluating", given, batch_size=batch_size) as rows:
+        network = rows.network
+        for images, labels, ids in rows.predicted(batch_size, digest):
+            fingerprint.update(images)
+            with in_file(given.get("labels", data)):
+                counts += count_pairs(network, ids, named(data, labels, network))
+    result = evaluation_of(network, counts)
+    if not result.total:
+        print_note(f"{data} holds no images: no accuracy")
     facts = {
         "accuracy": result.accuracy,
         "correct": result.correct,
-        "total": total,
-        "hash": hash_text,
-        "data": data.path,
-        **read,
-        "is_training_data": is_training_data or None,  # other data may contain some of them
+        "total": result.total,
+        "hash": digest and digest.text(),
+        "data": data,
+        **rows.facts,
+        # Other data may contain some of them.
+        "is_training_data": _is_training_data(network.metadata, data, fingerprint.text()) or None,
         "model": model.name,
         "inputs": added_text(model, network),
-        **work_facts(network, device, options, stopwatch, n_images=total),
+        **work_facts(network, device, clock),
         **class_facts(result, network.classes or range(network.n_classes)),
     }
     if plot is not None:
@@ -83,53 +76,24 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         from xpnet.pictures.results import draw_confusion
 
         save_figure(draw_confusion(result.confusion, facts["classes"]), plot, force=force)
-    accuracy = f"{result.accuracy:.4f} ({result.correct:,} of {total:,})".replace("nan", "n/a")
-    known = "these are the training images of this network: its accuracy on others is lower"
-    rows = {
-        "accuracy": accuracy,
-        "data": data_text(read, total),
-        "note": known if is_training_data else None,
-        "hash": hash_text,
+    known = "these are training images of this network: its accuracy on others is lower"
+    accuracy = f"{result.accuracy:.4f} ({result.correct:,} of {result.total:,})"
+    table = {
+        "accuracy": accuracy.replace("nan", "n/a"),
+        "data": data_text(rows.facts, result.total),
+        "note": known if facts["is_training_data"] else None,
+        "hash": facts["hash"],
         "inputs": facts["inputs"],
-        **work_rows(facts),
+        **work_rows(facts, *["reproducible"] * reproducible),
         "wrote": plot,
     }
-    return Outcome(facts, rows, class_lines(facts) if total else ())
+    return Outcome(facts, table, class_lines(facts) if result.total else ())
 
 
-def _compare(
-    data: Data,
-    model: Model,
-    options: DeviceOptions,
-    stopwatch: Stopwatch,
-    fingerprint: "RowsFingerprint",
-) -> "tuple[Network, Evaluation, str | None, dict[str, Any]]":
-    """Return the network for the images of DATA, the result, the hash of --hash, what was read."""
-    import numpy as np
-
-    from xpnet.files.hashes import ResultHash
-    from xpnet.inference.evaluate import count_pairs, evaluation_of
-
-    size = options.used_batch_size(model.network)
-    digest = ResultHash() if options.hash else None
-    counts: Any = np.zeros(model.network.n_classes**2, np.int64)
-    opened = stream_rows(data, model, options.batching(), "evaluating", stopwatch)
-    with computation_errors(data.path, size), opened as (network, blocks, read):
-        loaded = stopwatch.measure_items(blocks, "loading")
-        with stopwatch.measure("computing"):
-            for rows, labels, ids in predicted_ids(network, loaded, options, digest):
-                fingerprint.update(rows)
-                names = expected(data, network, labels)
-                counts += as_data_error(data.labels_path, count_pairs, network, ids, names)
-    return network, evaluation_of(network, counts), digest.text() if digest else None, read
-
-
-def expected(data: Data, network: "Network", labels: Any) -> Any:
-    """Return the labels of DATA; raise DataError if there are none."""
-    if labels is None:
-        what = "no labels to compare with; give --labels FILE, or use predict"
-        raise DataError(what, file=data.path)
-    return data.named(labels, network)
+def _is_training_data(metadata: Mapping[str, str], data: str, fingerprint: str) -> bool:
+    """Return whether a network was trained on these images; the sample is a part of MNIST's."""
+    is_part = data == "sample" and metadata.get("data_set") == "mnist"
+    return is_part or metadata.get("trained_on") == fingerprint
 
 
 def class_facts(result: "Evaluation", names: Sequence[str | int]) -> dict[str, Any]:
@@ -169,11 +133,10 @@ def class_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     ]
     if n_more := len(others) - len(facts["confused"]):
         rest = sum(sorted(others)[:n_more])
-        places = f"{n_more:,} other pair{'s' * (n_more > 1)}"
-        yield f"... and {rest:,} more in {places} (--json prints all)"
+        yield f"... and {rest:,} more in {plural(n_more, 'other pair')} (--json prints all)"
 
 
 def _short(name: str | int) -> str:
-    """Return the name of a class as standard output can show it, shortened."""
-    text = as_printed(str(name))
+    """Return the name of a class without control characters, shortened."""
+    text = printable(str(name))
     return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 3]}..."

@@ -1,93 +1,88 @@
 """A command line run from its words to its exit code."""
 
 import argparse
+import errno
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
-from xpnet.cli import exit_codes
-from xpnet.cli.arguments import UsageError, check_distinct_files, missing_file_hint
-from xpnet.cli.data_arguments import is_memory_error
+from xpnet.cli.files import check_outputs
 from xpnet.cli.parser import parse
-from xpnet.cli.report import Stopwatch, print_outcome
-from xpnet.cli.signals import Signals
-from xpnet.cli.streams import (
-    data_warnings_as_notes,
-    flush_output,
-    print_note,
-    standard_output,
-    write_error_text,
-)
-from xpnet.files.errors import DataError, WeightsError
-from xpnet.files.optional import MissingPackageError
+from xpnet.cli.report import print_outcome
+from xpnet.cli.streams import check_standard_output, print_error_text, print_note, warnings_as_notes
+
+__all__ = ["INTERRUPTED", "main"]
+
+_INTERNAL, _OUT_OF_MEMORY, INTERRUPTED = 70, 71, 130
 
 
-def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit code, one of those in ``xpnet --help``.
 
     An error is one line of at most 400 characters on standard error; ``--debug`` shows the
-    traceback. `signals` are installed by the caller.
+    traceback.
     """
-    args, code = argparse.Namespace(debug=False), exit_codes.DONE
-    signals = signals or Signals()
+    args, code = argparse.Namespace(), 0
     try:
-        try:
-            args = parse(sys.argv[1:] if argv is None else argv)
-            with standard_output():  # if it is closed, fail before any work
-                pass
-            check_distinct_files(args)
-            from xpnet.arrays.namespace import without_warnings
+        check_standard_output()  # before any work
+        args = parse(sys.argv[1:] if words is None else words)
+        given = {name: x for name, x in vars(args).items() if name not in {"run", "debug"}}
+        check_outputs(given.values(), force=given.get("force", False))
+        from xpnet.arrays.namespace import without_warnings
 
-            # Commands themselves report results that are not finite.
-            with data_warnings_as_notes(), without_warnings():
-                outcome = args.run(args, Stopwatch())
-                code = outcome.code
-                print_outcome(outcome, as_json=getattr(args, "json", False))
-        except SystemExit as leaving:  # after --help, --version or a usage error
-            code = int(leaving.code or 0)
-        flush_output()
+        with warnings_as_notes(), without_warnings():
+            outcome = args.run(**given)
+            code = outcome.code
+            print_outcome(outcome, as_json=given.get("json", False))
     except BrokenPipeError:  # the reader has closed the pipe, as head(1) does
-        return code
-    except KeyboardInterrupt:
-        code = signals.exit_code
-        print_note(signals.message)
-    except Exception as caught:  # noqa: BLE001 (described, or shown with its traceback)
-        code, message = _code_and_message(caught, str(getattr(args, "device", "")))
-        if code == exit_codes.INTERNAL and signals.received is not None:
-            # A library may turn an interrupt into another error, such as an ImportError.
-            code = signals.exit_code
-            print_note(signals.message)
-        elif args.debug or code == exit_codes.INTERNAL:
-            write_error_text(traceback.format_exc())
+        pass
+    except KeyboardInterrupt as interrupt:
+        print_note(str(interrupt) or "interrupted")
+        code = INTERRUPTED
+    except SystemExit as leaving:  # after --help, a usage error, or SIGTERM
+        code = int(leaving.code or 0)
+    except Exception as error:  # noqa: BLE001 (described, or shown with its traceback)
+        asked: list[Any] = [getattr(args, "device", None), *getattr(args, "devices", [])]
+        code, message = _code_and_message(error, [word for word in asked if word])
+        if code == _INTERNAL or getattr(args, "debug", False):
+            print_error_text(traceback.format_exc().rstrip())
         else:
             print_note(message)
     return code
 
 
-def _code_and_message(error: Exception, device: str) -> tuple[int, str]:
-    """Return the exit code and the message of an error; INTERNAL if the user cannot fix it."""
+def _code_and_message(error: Exception, devices: Sequence[str]) -> tuple[int, str]:
+    """Return the exit code and the message of an error of a command for these devices."""
     from xpnet.arrays.device_errors import DeviceError
     from xpnet.arrays.gpu import cause_of, is_from_cupy
+    from xpnet.files.errors import DataError, WeightsError
+    from xpnet.files.optional import MissingPackageError
+    from xpnet.training.run import RunawayError
 
     if is_from_cupy(error):
-        index = device.rpartition(":")[2]
-        error = cause_of(error, int(index) if index.isdigit() else 0)
+        indices = [int(x) for x in (word.rpartition(":")[2] for word in devices) if x.isdigit()]
+        error = cause_of(error, max(indices, default=0))
     message = str(error)
-    # Before a MemoryError, which a DeviceError may be as well.
-    if isinstance(error, DeviceError):
-        return exit_codes.DEVICE, message
     if isinstance(error, OSError):
         message = error.strerror or message
-        if error.filename is not None:
-            message = f"{error.filename}: {message}"
-        if isinstance(error, FileNotFoundError):
-            message += missing_file_hint(str(error.filename), ["sample"])
-    if is_memory_error(error):
-        text = f"out of memory: {message}" if message else "out of memory"
-        return exit_codes.OUT_OF_MEMORY, "; ".join([text, *getattr(error, "__notes__", [])])
-    if isinstance(error, UsageError | FileExistsError | MissingPackageError):
-        return exit_codes.USAGE, message
-    if isinstance(error, DataError | OSError):
-        return exit_codes.DATA, message
-    is_known = isinstance(error, WeightsError)
-    return exit_codes.WEIGHTS if is_known else exit_codes.INTERNAL, message
+        message = f"{error.filename}: {message}" if error.filename is not None else message
+    # A DeviceError may be a MemoryError, and the others but OSError are ValueErrors.
+    if isinstance(error, DeviceError):
+        return 5, message
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return _OUT_OF_MEMORY, f"out of memory: {message}".removesuffix(": ")
+    if isinstance(error, WeightsError):
+        return 4, message
+    if isinstance(error, FileExistsError | MissingPackageError):
+        return 2, message
+    if isinstance(error, DataError | OSError | RunawayError):
+        return 3, message
+    is_usage = isinstance(error, TypeError | ValueError) and _is_raised_by_xpnet(error)
+    return 2 if is_usage else _INTERNAL, message
+
+
+def _is_raised_by_xpnet(error: Exception) -> bool:
+    """Return whether the function that raised an error is one of xpnet's."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).startswith("xpnet.")

@@ -1,172 +1,180 @@
 """``xpnet parity``: agreement of devices and libraries, within error bounds or to the bit."""
 
-import argparse
-from functools import partial
-from itertools import chain
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli import exit_codes
-from xpnet.cli.arguments import (
-    UsageError,
-    add_common_arguments,
-    add_option,
-    check_output,
-    file_name,
-    from_args,
-)
-from xpnet.cli.data_arguments import Data, add_data_arguments, computation_errors
-from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
-from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
-from xpnet.cli.parity_candidates import (
-    ParityInputs,
-    ParityOptions,
-    open_candidates,
-    record_certificate,
-)
-from xpnet.cli.parity_report import report_facts, report_lines
-from xpnet.cli.report import Outcome, Stopwatch, added_text, network_text
-from xpnet.cli.scaled_rows import stream_rows
+from xpnet.cli.data import in_file, open_rows
+from xpnet.cli.files import InputFile, OutputFile
+from xpnet.cli.model import added_text, open_model, suited
+from xpnet.cli.options import FORCE, JSON, MODEL, UNLABELLED, Option, words
+from xpnet.cli.parity_report import report_facts, report_lines, report_rows
+from xpnet.cli.report import Clock, Outcome, device_facts, network_text
 from xpnet.cli.streams import print_note
-from xpnet.files.errors import DataError
+from xpnet.files.errors import DataError, WeightsError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xpnet.cli.parity_candidates import Candidate
+    from xpnet.arrays.device import Device
     from xpnet.networks.network import Network
 
-_ROWS = 10_000
+    # A network, or recorded results of its stages; and where it was computed.
+    Candidate = tuple[Any, dict[str, str]]
+
+HELP = (
+    "Compare devices and libraries, against derived bounds or to the bit. Each layer is compared"
+    " with float64, for the first 10,000 images or --rows, within bounds of the rounding errors;"
+    " with --reproducible, bits are. Exit code 1: a result is out of bound, too few have a bound,"
+    " or a bit differs."
+)
+EXAMPLES = ("parity --devices cpu,gpu", "parity train.csv --model model.onnx --devices cpu,jax")
+_AGAINST = "another file of this network; ONNX Runtime computes ONNX; may be repeated"
+OPTIONS = [*UNLABELLED, *MODEL]
+OPTIONS += [
+    Option("--devices LIST", words, "such as cpu,gpu or cpu,torch:cpu,dpnp (default: --device)"),
+    Option("--against MODEL", InputFile, _AGAINST, {"action": "append"}),
+    Option("--record FILE", OutputFile, "write the results of --device to FILE, a certificate"),
+    Option("--check FILE", InputFile, "compare the results in a certificate as well"),
+    *(FORCE, JSON),
+]
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the subparsers of argparse."""
-    parser = commands.add_parser(
-        "parity",
-        help="compare devices and libraries, against derived bounds or to the bit",
-        description="Compare the results of devices and libraries, layer by layer, with the same"
-        " network in float64, against derived bounds of the rounding errors; or, with"
-        " --reproducible, bit by bit. Exit code 1: a result is out of bound, too few results have a"
-        " bound, or a bit differs.",
-        examples=(
-            "parity --devices cpu,gpu",
-            "parity train.csv --model model.onnx --devices cpu,torch:cpu,jax",
-        ),
-    )
-    add_data_arguments(parser, rows=_ROWS, labels=False)
-    add_device_arguments(parser, batch_size=False, threads=False, reproducible=True)
-    add_model_arguments(parser)
-    add = partial(add_option, parser)
-    parser.set_defaults(devices=[], against=[])
-    text = "devices to compare, such as cpu,gpu or cpu,torch:cpu,dpnp (default: that of --device)"
-    add("--devices LIST", _words, text)
-    text = "another file of the same network to compare as well, by its outputs if its layers have"
-    text += " other widths; ONNX Runtime computes an ONNX file; may be repeated"
-    add("--against MODEL", file_name, text, action="append")
-    what = parser.add_mutually_exclusive_group()
-    text = "write the results of --device to a certificate, such as gpu.npz"
-    add_option(what, "--record FILE", file_name, text)
-    text = "compare the results in a certificate, too; to the bit, if they are reproducible"
-    add_option(what, "--check FILE", file_name, text)
-    parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
-    add_common_arguments(parser, run)
-
-
-def _words(text: str) -> list[str]:
-    """Return the words of a list such as "cpu,gpu"; an argparse type."""
-    words = [word.strip() for word in text.split(",")]
-    if not all(words):
-        msg = f"must be words with commas between them; got {text!r}"
-        raise argparse.ArgumentTypeError(msg)
-    return list(dict.fromkeys(words))
-
-
-def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
+def run(
+    data: str = "sample",
+    *,
+    rows: int = 10_000,
+    devices: Sequence[str] = (),
+    against: Sequence[str] = (),
+    record: str | None = None,
+    check: str | None = None,
+    force: bool = False,
+    **given: Any,
+) -> Outcome:
     """Run the command."""
+    import numpy as np
+
+    from xpnet.arrays.device import Device
+    from xpnet.networks.input_range import warn_of_range
     from xpnet.networks.reproducible import reproducible
+    from xpnet.parity.certificate import record as write
     from xpnet.parity.onnx_outputs import ABSOLUTE_ERROR
     from xpnet.parity.report import compare
 
-    data, place = Data.from_args(args, args.path), from_args(DeviceOptions, args)
-    options, model_options = from_args(ParityOptions, args), ModelOptions.from_args(args)
-    _check_options(options, place)
-    with computation_errors(data.path):
-        model, device = open_model(model_options, place, stopwatch)
-        if place.device == "auto":
-            print_note(device.reason)
-        network, rows = _read_rows(data, model, stopwatch)
-        facts = {
-            "data": data.path,
-            "model": model.name,
-            "inputs": added_text(model, network),
-            "network": network_text(network),
-        }
-        recorded = _read_certificate(options, place, network, rows)
-        if recorded is not None and recorded[1]["arithmetic"] == "reproducible":
-            network = reproducible(network)
-        n_added = len(network.preprocessing) - len(model.network.preprocessing)
-        inputs = ParityInputs(network, n_added, rows, device, model_options, place)
-        if options.record is None:
-            candidates = open_candidates(options, inputs, recorded)
-        else:
-            candidates = record_certificate(options.record, inputs, force=options.force)
-        where = {name: where for name, (_, where) in candidates.items()}
-        absolute = {
-            name: ABSOLUTE_ERROR
-            for name, facts_of in where.items()
-            if facts_of["library"] == "onnxruntime" and not network.is_reproducible
-        }
-        stopwatch.switch("computing")
-        report = compare(
-            network,
-            rows,
-            {name: candidate for name, (candidate, _) in candidates.items()},
-            absolute_errors=absolute,
-        )
-    written = [] if options.record is None else [f"wrote {options.record}"]
-    return Outcome(
-        {**facts, **report_facts(report, where), "seconds": stopwatch.seconds()},
-        lines=chain(report_lines(facts, report, where), written),
-        code=exit_codes.DONE if report.is_in_bound else exit_codes.OUT_OF_BOUND,
-    )
-
-
-def _check_options(options: ParityOptions, place: DeviceOptions) -> None:
-    """Raise, before any work, an error for options that exclude each other, or an output file."""
-    compared = {"devices": place.devices, "against": options.against}
-    for name, given in compared.items():
-        if options.record is not None and given:
+    for name, others in {"devices": devices, "against": against, "check": check}.items():
+        if record is not None and others:
             msg = f"--{name} does not go with --record, which writes the results of --device"
-            raise UsageError(msg)
-    if options.record is not None:
-        check_output(options.record, force=options.force)
+            raise ValueError(msg)
+    clock, candidates = Clock(), dict[str, "Candidate"]()
+    with clock.loading():
+        places = [Device(word) for word in devices]
+        model, device = open_model(**given)
+    opened = open_rows(data, model, clock, "reading", given, rows=rows, want_labels=False)
+    with opened as found:
+        network, images = found.network, np.concatenate([block for block, _ in found.blocks])
+    if not len(images):
+        msg = "no images to compare with"
+        raise DataError(msg, file=data)
+    warn_of_range(network, images)
+    n_added = len(network.preprocessing) - len(model.network.preprocessing)
+    if check is not None:
+        stages, origin = _read_certificate(check, network, images)
+        candidates[f"{origin['device']}, recorded"] = stages, origin
+        network = reproducible(network) if origin["arithmetic"] == "reproducible" else network
+    with in_file(data):
+        if record is not None:
+            candidates[device.name] = write(record, network, images, device=device, force=force)
+        else:
+            for place in places or [device]:
+                candidates[place.name] = _on_device(network.to(place), place)
+        for path in against:
+            more: dict[str, Any] = {"n_added": n_added, "precision": given.get("precision")}
+            candidates[path] = _of_file(path, network, images, device, **more)
+        results = {name: x for name, (x, _) in candidates.items()}
+        origins = {name: origin for name, (_, origin) in candidates.items()}
+        runtime = [name for name, origin in origins.items() if origin["library"] == "onnxruntime"]
+        errors = dict.fromkeys(runtime, ABSOLUTE_ERROR)
+        report = compare(network, images, results, absolute_errors=errors)
+    facts = {
+        "data": data,
+        "model": model.name,
+        "inputs": added_text(model, network),
+        "network": network_text(network),
+        **report_facts(report, origins),
+        "seconds": clock.seconds(),
+    }
+    lines = [*report_lines(report, origins), *[f"wrote {record}"] * (record is not None)]
+    return Outcome(facts, report_rows(facts, report), lines, 0 if report.is_in_bound else 1)
 
 
-def _read_certificate(
-    options: ParityOptions, place: DeviceOptions, network: "Network", rows: "NDArray[Any]"
-) -> "Candidate | None":
-    """Return the results of --check, if they go with the options; None without --check."""
+def _read_certificate(path: str, network: "Network", rows: "NDArray[Any]") -> "Candidate":
+    """Return the results of --check, and where they were computed."""
     from xpnet.parity.certificate import read_record
 
-    path = options.check
-    if path is None:
-        return None
-    stages, facts = read_record(path, network, rows)
-    if facts["arithmetic"] == "reproducible":
-        if not place.reproducible:
-            print_note(f"{path} holds reproducible results: bits are compared")
-    elif place.reproducible:
+    stages, origin = read_record(path, network, rows)
+    is_reproducible = origin["arithmetic"] == "reproducible"
+    if network.is_reproducible and not is_reproducible:
         what = "recorded without --reproducible; record it again with --reproducible"
         raise DataError(what, file=path)
-    return stages, facts
+    if is_reproducible and not network.is_reproducible:
+        print_note(f"{path} holds reproducible results: bits are compared")
+    return stages, origin
 
 
-def _read_rows(data: Data, model: Model, stopwatch: Stopwatch) -> "tuple[Network, NDArray[Any]]":
+def _on_device(network: "Network", device: "Device") -> "Candidate":
+    from xpnet.arrays.namespace import dtype_name
+
+    return network, device_facts(device) | {"compute_type": dtype_name(network.dtype)}
+
+
+def _of_file(
+    path: str,
+    network: "Network",
+    rows: "NDArray[Any]",
+    device: "Device",
+    *,
+    n_added: int,
+    precision: str | None,
+) -> "Candidate":
+    """Return the network of a file; of an ONNX file, the outputs by ONNX Runtime.
+
+    The first `n_added` steps of the network are not in the file of --model.
+    """
+    from xpnet.formats.onnx import ExactFileError
+    from xpnet.parity.candidates import check_candidate
+
+    try:
+        # The options for what a file of another program lacks are those of --model's file alone.
+        model, _ = open_model(model=path, device=device.name, precision=precision)
+    except ExactFileError:
+        return _by_onnx_runtime(path, network, rows, n_added)
+    candidate = suited(model, rows)
+    try:
+        check_candidate(network, candidate)
+    except ValueError as error:
+        what = f"not the same network: {error}"
+        raise WeightsError(what, file=path) from error
+    if Path(path).suffix.lower() != ".onnx":
+        return _on_device(candidate, device)
+    # A file of another program lacks the steps for bytes; one of xpnet has all that it needs.
+    n_lacking = len(network.preprocessing) - len(model.network.preprocessing)
+    return _by_onnx_runtime(path, network, rows, 0 if model.is_own else max(n_lacking, 0))
+
+
+def _by_onnx_runtime(
+    path: str, network: "Network", rows: "NDArray[Any]", n_lacking: int
+) -> "Candidate":
+    """Return the outputs of an ONNX file that lacks the first steps of the network."""
     import numpy as np
 
-    opened = stream_rows(data, model, {}, "reading", stopwatch, want_labels=False)
-    with opened as (network, blocks, _):
-        rows = np.concatenate([rows for rows, _ in blocks])
-    if not len(rows):
-        what = "no images to compare with"
-        raise DataError(what, file=data.path)
-    return network, rows
+    from xpnet.arrays.cpu.processors import processor_name
+    from xpnet.networks.preprocessing import preprocessed
+    from xpnet.parity.onnx_outputs import onnx_outputs
+
+    if n_lacking:
+        rows = preprocessed(network.preprocessing[:n_lacking], rows, np.dtype(np.float64), np)
+    outputs = onnx_outputs(path, rows, network.n_out, is_exact=network.is_reproducible)
+    import onnxruntime
+
+    facts = {"device": "cpu", "library": "onnxruntime", "library_version": onnxruntime.__version__}
+    return [outputs], {**facts, "hardware": processor_name(), "compute_type": outputs.dtype.name}

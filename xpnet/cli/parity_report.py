@@ -3,19 +3,19 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.report import table
+from xpnet.cli.report import plural
 
 if TYPE_CHECKING:
-    from xpnet.parity.report import Agreement, Report, StageAgreement
+    from xpnet.parity.report import Report, StageAgreement
 
-    Facts = Mapping[str, str]
+    Facts = Mapping[str, Any]
 
 # From here on a number of ULP is written in powers of ten.
 _LONG = 1e6
 
 
-def report_facts(report: "Report", where: "Mapping[str, Facts]") -> dict[str, Any]:
-    """Return a report, and where each candidate was computed, as numbers and strings by name."""
+def report_facts(report: "Report", origins: "Mapping[str, Facts]") -> dict[str, Any]:
+    """Return a report, and where each candidate was computed."""
     return {
         "verdict": report.verdict,
         "rows": report.n_rows,
@@ -27,20 +27,17 @@ def report_facts(report: "Report", where: "Mapping[str, Facts]") -> dict[str, An
         "disagree": report.n_disagree,
         "hash": report.result_hash,
         "candidates": {
-            name: {**where[name], **_candidate_facts(found)}
+            name: {
+                **origins[name],
+                "in_bound": found.is_judged and found.first_out is None,
+                "judged": found.is_judged,
+                "first_out": found.first_out,
+                "differ": found.n_differ,
+                "unjudged": found.n_unjudged,
+                "stages": list(map(_stage_facts, found.stages)),
+            }
             for name, found in report.candidates.items()
         },
-    }
-
-
-def _candidate_facts(found: "Agreement") -> dict[str, Any]:
-    return {
-        "in_bound": found.is_judged and found.first_out is None,
-        "judged": found.is_judged,
-        "first_out": found.first_out,
-        "differ": found.n_differ,
-        "unjudged": found.n_unjudged,
-        "stages": list(map(_stage_facts, found.stages)),
     }
 
 
@@ -59,46 +56,38 @@ def _stage_facts(stage: "StageAgreement") -> dict[str, Any]:
     }
 
 
-def report_lines(
-    facts: "Mapping[str, str | None]", report: "Report", where: "Mapping[str, Facts]"
-) -> Iterator[str]:
-    """Yield the lines of a report."""
+def report_rows(facts: "Facts", report: "Report") -> dict[str, str | None]:
+    """Return the verdict and the circumstances as rows."""
     if report.result_hash is not None:
         rule = f"0: the same bits as reproducible results of NumPy in {report.dtype}"
     else:
         rule = f"{report.dtype}: no correct result is out of bound, confidence {report.confidence}"
-    rows = {
+    return {
         "verdict": report.verdict,
         "predictions": _predictions(report),
         "inputs": facts["inputs"],
         "network": facts["network"],
-        "data": f"{facts['data']}, {report.n_rows:,} rows",
+        "data": f"{facts['data']}, {plural(report.n_rows, 'row')}",
         "bounds": rule,
         "hash": report.result_hash,
     }
-    yield from table(rows)
+
+
+def report_lines(report: "Report", origins: "Mapping[str, Facts]") -> Iterator[str]:
+    """Yield a table of stages for each candidate."""
     for name, found in report.candidates.items():
-        yield ""
-        yield origin_text(name, where[name])
-        yield from _stage_lines(found)
-
-
-def origin_text(name: str, origin: "Facts") -> str:
-    """Return the name of a candidate, and where it was computed."""
-    library = f"{origin['library']} {origin['library_version']}"
-    hardware = origin.get("hardware") or f"device {origin['device']}"
-    recorded = f", {origin['recorded']}" if "recorded" in origin else ""
-    return f"{name} ({library}, {hardware}, {origin['compute_type']}{recorded})"
-
-
-def _stage_lines(found: "Agreement") -> Iterator[str]:
-    width = max(len(stage.name) for stage in found.stages)
-    yield f"  {'':{width}}  difference         ULP    of bound  layer alone"
-    for stage in found.stages:
-        ulp = f"{stage.ulp:,.1f}" if stage.ulp < _LONG else f"{stage.ulp:.3g}"
-        alone = f"{stage.alone.share:.3g}" if stage.alone else ""
-        numbers = f"{stage.difference:10.3g}  {ulp:>10}  {stage.share:10.3g}  {alone:>11}"
-        yield f"  {stage.name:{width}}  {numbers}  {_remark(stage)}".rstrip()
+        origin = origins[name]
+        library = f"{origin['library']} {origin['library_version']}"
+        hardware = origin.get("hardware") or f"device {origin['device']}"
+        facts = [library, hardware, origin["compute_type"], origin.get("recorded")]
+        yield from ("", f"{name} ({', '.join(filter(None, facts))})")
+        width = max(len(stage.name) for stage in found.stages)
+        yield f"  {'':{width}}  difference         ULP    of bound  layer alone"
+        for stage in found.stages:
+            ulp = f"{stage.ulp:,.1f}" if stage.ulp < _LONG else f"{stage.ulp:.3g}"
+            alone = f"{stage.alone.share:.3g}" if stage.alone else ""
+            numbers = f"{stage.difference:10.3g}  {ulp:>10}  {stage.share:10.3g}  {alone:>11}"
+            yield f"  {stage.name:{width}}  {numbers}  {_remark(stage)}".rstrip()
 
 
 def _remark(stage: "StageAgreement") -> str:

@@ -1,41 +1,32 @@
 """``xpnet plot``: curves of activation functions."""
 
-import argparse
 from collections.abc import Sequence
-from typing import Any
 
-from xpnet.cli.arguments import add_common_arguments, add_output_arguments, check_output
-from xpnet.cli.report import Outcome, Stopwatch, terminal
+from xpnet.cli.options import Option, picture
+from xpnet.cli.report import Outcome
+from xpnet.cli.streams import terminal
 
-
-def add_parser(commands: Any) -> None:
-    """Add the command to the subparsers of argparse."""
-    from xpnet.functions.activations import ACTIVATIONS
-
-    known = sorted(name for name, row in ACTIVATIONS.items() if row.is_elementwise)
-    parser = commands.add_parser(
-        "plot",
-        help="draw activation functions and their derivatives",
-        description="Draw activation functions and their derivatives from -5 to 5: in the terminal,"
-        " or with -o FILE as a picture, which needs matplotlib.",
-        examples=("plot step sigmoid relu", "plot gelu silu -o curves.svg"),
-    )
-    text = f"any of {', '.join(known)} (default: the book's three)"
-    parser.add_argument("functions", nargs="*", choices=known, metavar="FUNCTION", help=text)
-    add_output_arguments(parser, "a .png, .svg or .pdf file (default: text in the terminal)")
-    add_common_arguments(parser, run, json=False)
+HELP = (
+    "Draw activation functions and their derivatives. They are drawn from -5 to 5; without -o, as"
+    " text in the terminal."
+)
+EXAMPLES = ("plot step sigmoid relu", "plot gelu silu -o curves.svg")
+_FUNCTIONS = "names of activations, such as tanh (default: the book's step, sigmoid and relu)"
+OPTIONS = [Option("FUNCTION", str, _FUNCTIONS, {"dest": "functions", "nargs": "*"})]
+OPTIONS += picture("-o --output FILE", "write a picture")
 
 
-def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
+def run(
+    functions: Sequence[str] = (), *, output: str | None = None, force: bool = False, **_: object
+) -> Outcome:
     """Run the command."""
     from xpnet.pictures.activation_curves import BOOK, plot
     from xpnet.pictures.figures import save_figure
 
-    if args.output is None:
-        return Outcome(lines=_as_text(args.functions or BOOK))
-    check_output(args.output, force=args.force, kind="picture")
-    save_figure(plot(*args.functions), args.output, force=args.force)
-    return Outcome(lines=[f"wrote {args.output}"])
+    if output is None:
+        return Outcome(lines=_as_text(functions or BOOK))
+    save_figure(plot(*functions), output, force=force)
+    return Outcome(rows={"wrote": output})
 
 
 def _as_text(names: Sequence[str]) -> list[str]:

@@ -1,145 +1,110 @@
 """``xpnet show``: images with their labels and predictions."""
 
-import argparse
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.arguments import (
-    UsageError,
-    add_common_arguments,
-    add_output_arguments,
-    check_output,
-    from_args,
-)
-from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, computation_errors
-from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
-from xpnet.cli.evaluate import expected
-from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
-from xpnet.cli.report import Outcome, Stopwatch, added_text, terminal
-from xpnet.cli.scaled_rows import with_range
-from xpnet.cli.streams import print_note
-from xpnet.cli.training_options import is_table
+from xpnet.cli.data import in_file, is_table, named, open_rows
+from xpnet.cli.model import Model, added_text, open_model
+from xpnet.cli.options import BATCH_SIZE, DATA, MODEL, Option, picture
+from xpnet.cli.report import Clock, Outcome, plural
+from xpnet.cli.streams import print_note, terminal
 from xpnet.files.errors import DataError
 
 if TYPE_CHECKING:
-    from xpnet.networks.network import Network
+    from collections.abc import Mapping
 
-# The arguments of `xpnet.show`, and a summary.
-_Shown: TypeAlias = tuple[Sequence[Any], str]
-
-
-def add_parser(commands: Any) -> None:
-    """Add the command to the subparsers of argparse."""
-    parser = commands.add_parser(
-        "show",
-        help="draw images with their labels and predictions",
-        description="Draw images with their labels, and with the predictions that differ from them:"
-        " in the terminal, or with -o FILE as a picture, which needs matplotlib.",
-        examples=("show --rows 5", "show train.csv --mistakes -o mistakes.png"),
-    )
-    add_data_arguments(parser, rows_text="show N images (default: 25; 10 in the terminal)")
-    text = "show wrong predictions only, of all images, those of the highest probability first"
-    parser.add_argument("--mistakes", action="store_true", help=text)
-    add_device_arguments(parser)
-    add_model_arguments(parser)
-    add_output_arguments(parser, "a .png, .svg or .pdf file (default: text in the terminal)")
-    add_common_arguments(parser, run, json=False)
+HELP = "Draw images with their labels and predictions. Without -o, they are text in the terminal."
+EXAMPLES = ("show --rows 5", "show train.csv --mistakes -o mistakes.png")
+_ROWS = Option("--rows N", int, "show N images (default: 25; 10 in the terminal)")
+_MISTAKES = "show wrong predictions, the most probable of all images first"
+OPTIONS = [_ROWS if option.words == _ROWS.words else option for option in DATA]
+OPTIONS += [*MODEL, BATCH_SIZE, Option("--mistakes", None, _MISTAKES)]
+OPTIONS += picture("-o --output FILE", "write a picture")
 
 
-def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
+def run(
+    data: str = "sample",
+    *,
+    output: str | None = None,
+    rows: int | None = None,
+    mistakes: bool = False,
+    batch_size: int | None = None,
+    force: bool = False,
+    **given: Any,
+) -> Outcome:
     """Run the command."""
-    data, options = Data.from_args(args, args.path), from_args(DeviceOptions, args)
-    if args.output is not None:
-        check_output(args.output, force=args.force, kind="picture")
-    if data.rows == 0:
-        msg = "--rows must be at least 1 to show images; got 0"
-        raise UsageError(msg)
-    if data.rows is None:
-        data = data.with_options(rows=25 if args.output else 10)
-    model, device = open_model(ModelOptions.from_args(args), options, stopwatch)
-    if options.device == "auto":
-        print_note(device.reason)
-    if args.mistakes and model.network.output == "values":
-        msg = f"{model.name} is a regression, which has no classes to mistake; omit --mistakes"
-        raise UsageError(msg)
-    choose = _mistakes if args.mistakes else _first_images
-    given, summary = choose(data, model, options)
-    is_foreign = model.name == "sample" != data.path
-    summary += "; predicted by the embedded network for digits" * is_foreign
+    from xpnet.inference.rows import check_integer
     from xpnet.pictures.images import captions_of, show, text_images
 
-    if args.output is None:
-        heading = [summary, ""] * (args.mistakes or is_foreign)
-        captions = [lines for lines, _ in captions_of(*given)]
-        return Outcome(lines=[*heading, *text_images(given[0], captions, **terminal())])
+    n_shown = (10 if output is None else 25) if rows is None else rows
+    check_integer("rows", n_shown)
+    model, _ = open_model(**given)
+    if mistakes and model.network.output == "values":
+        msg = f"{model.name} is a regression, which has no classes to mistake; omit --mistakes"
+        raise ValueError(msg)
+    given |= {"rows": None if mistakes else n_shown}
+    columns, n_read = _columns(data, model, given, batch_size, mistakes=mistakes)
+    images, *others = columns
+    if not n_read:
+        print_note(f"{data} holds no images: nothing to show")
+    summary = plural(n_read, "image")
+    if mistakes:
+        order = (-others[-1]).argsort(kind="stable")[:n_shown]
+        summary = f"{plural(len(images), 'mistake')} among {summary}"
+        summary += f"; {len(order)} shown, the most probable first" * (len(order) > 0)
+        images, *others = (column[order] for column in columns)
+    is_foreign = model.name == "sample" != data
+    summary += "; predicted by the embedded network for digits" * is_foreign
+    if output is None:
+        heading = [summary, ""] * (mistakes or is_foreign)
+        captions = [lines for lines, _ in captions_of(images, *others)]
+        return Outcome(lines=[*heading, *text_images(images, captions, **terminal())])
     from xpnet.pictures.figures import save_figure
 
-    try:
-        figure = show(*given)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    save_figure(figure, args.output, force=args.force)
-    return Outcome(lines=[f"wrote {args.output} ({summary})"])
+    save_figure(show(images, *others), output, force=force)
+    return Outcome(rows={"wrote": f"{output} ({summary})"})
 
 
-def _first_images(data: Data, model: Model, options: DeviceOptions) -> _Shown:
-    """Return the first images of DATA with their labels and predictions."""
-    from xpnet.inference.class_labels import as_class_ids
+def _columns(
+    path: str,
+    model: Model,
+    given: "Mapping[str, Any]",
+    batch_size: int | None,
+    *,
+    mistakes: bool,
+) -> tuple[list[Any], int]:
+    """Return images, labels, predictions and, of mistakes, probabilities; and how many were read.
 
-    network, images, labels, ids = _predicted(data, model, options)
-    names = _class_names(network)
-    if network.classes and labels is not None:
-        with suppress(ValueError):  # labels that are no classes are shown as they are
-            labels = names[as_class_ids(network, data.named(labels, network))]
-    predictions = None if network.output == "values" else names[ids]
-    return [images, labels, predictions], f"{len(ids):,} image" + "s" * (len(ids) != 1)
-
-
-def _mistakes(data: Data, model: Model, options: DeviceOptions) -> _Shown:
-    """Return the wrong predictions among all images of DATA that have the highest probability."""
+    A column is None if there is none.
+    """
     import numpy as np
 
     from xpnet.inference.class_labels import as_class_ids
     from xpnet.inference.predict import predict_proba
-
-    every = data.with_options(rows=None)
-    network, images, labels, ids = _predicted(every, model, options)
-    labels = expected(data, network, labels)
-    classes = as_data_error(data.labels_path, as_class_ids, network, labels)
-    wrong = np.flatnonzero(ids != classes)
-    shares = predict_proba(network, images[wrong], **options.batching())
-    shares = shares[range(len(wrong)), ids[wrong]]
-    order = np.argsort(-shares, kind="stable")[: data.rows]
-    shown, names = wrong[order], _class_names(network)
-    summary = f"{len(wrong):,} mistake{'s' * (len(wrong) != 1)} among {len(ids):,} images"
-    summary += f"; {len(shown)} shown, the most probable first" * (len(wrong) > 0)
-    return [images[shown], names[classes[shown]], names[ids[shown]], shares[order]], summary
-
-
-def _predicted(data: Data, model: Model, options: DeviceOptions) -> "tuple[Network, Any, Any, Any]":
-    """Return the network for the images of DATA, the images, their labels and predictions."""
-    from xpnet.inference.predict import predict_ids
-    from xpnet.inference.rows import as_rows
     from xpnet.pictures.images import as_images
 
-    images, labels = data.read(features=model.network.n_in)
-    if is_table(images):
-        found = f"{images.shape[1]} numbers in each row"
-        what = f"no pictures to show, but {found}; use predict or evaluate"
-        raise DataError(what, file=data.path)
-    network = with_range(model, images)
-    if (added := added_text(model, network)) is not None:
-        print_note(f"inputs {added}")
-    rows = as_data_error(data.path, as_rows, images, network.n_in)
-    with computation_errors(data.path, options.used_batch_size(network)):
-        ids = predict_ids(network, rows, **options.batching())
-    if not len(ids):
-        print_note(f"{data.path} holds no images: nothing to show")
-    return network, as_data_error(data.path, as_images, images), labels, ids
-
-
-def _class_names(network: "Network") -> Any:
-    import numpy as np
-
-    return np.asarray(network.classes or range(network.n_classes))
+    parts, n_read = [], 0
+    with open_rows(path, model, Clock(), "predicting", given, batch_size=batch_size) as rows:
+        network, shape = rows.network, rows.facts["row_shape"]
+        if (added := added_text(model, network)) is not None:
+            print_note(f"inputs {added}")
+        names = np.asarray(network.classes or range(network.n_classes))
+        for flat, given_labels, ids in rows.predicted(batch_size):
+            images = flat.reshape(-1, *shape)
+            if is_table(images):
+                what = plural(shape[0], "number")
+                msg = f"no pictures to show, but {what} in each row; use predict or evaluate"
+                raise DataError(msg, file=path)
+            labels = None
+            if given_labels is not None or mistakes:
+                labels = named(path, given_labels, network)
+            columns, n_read = [as_images(images), labels, ids], n_read + len(ids)
+            if mistakes:
+                with in_file(given.get("labels", path)):
+                    wrong = np.flatnonzero(ids != as_class_ids(network, labels))
+                columns, n_wrong = [column[wrong] for column in columns], range(len(wrong))
+                shares = predict_proba(network, flat[wrong], batch_size=batch_size)
+                columns.append(shares[n_wrong, columns[2]])
+            columns[2] = None if network.output == "values" else names[columns[2]]
+            parts.append(columns)
+    found = [None if x[0] is None else np.concatenate(x) for x in zip(*parts, strict=True)]
+    return found, n_read

@@ -1,204 +1,261 @@
 """``xpnet train``: training of a network on labelled images."""
 
-import argparse
-from contextlib import contextmanager
+import os
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.arguments import (
-    UsageError,
-    add_common_arguments,
-    from_args,
-)
-from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, computation_errors
-from xpnet.cli.device_argument import add_device_argument
-from xpnet.cli.device_choice import DeviceOptions, open_device
-from xpnet.cli.report import Outcome, Stopwatch, network_text
-from xpnet.cli.scaled_rows import data_facts, data_text
-from xpnet.cli.streams import print_note, progress_bar, write_error_text
-from xpnet.cli.training_options import TrainArguments, add_training_arguments, options_text
-from xpnet.cli.training_setup import (
-    TrainingFiles,
-    fitted,
-    read_examples,
-)
+from xpnet.cli.data import data_facts, data_text, in_file, is_table, named, reading
+from xpnet.cli.files import ModelFile
+from xpnet.cli.options import DATA, DEVICE, JSON, Option, integers, picture, seed_of
+from xpnet.cli.report import Clock, Outcome, network_text, work_facts, work_rows
+from xpnet.cli.streams import print_error_text, print_note
+from xpnet.files.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from xpnet.arrays.device import Device
     from xpnet.networks.network import Network
+    from xpnet.networks.preprocessing import Step
     from xpnet.training.run import Run
 
+HELP = (
+    "Train a network on labelled images. It is a classifier. Raw bytes are scaled to 0..1 by the"
+    " network itself; the scaling is stored with the weights."
+)
+EXAMPLES = (
+    "train train.csv -o model.safetensors",
+    "train sample -o model.npz --hidden 30 --activation relu --plot curve.png",
+)
+OPTIONS = [
+    *DATA,
+    Option(
+        "-o --output MODEL", ModelFile, "a .safetensors, .npz or .onnx file", {"required": True}
+    ),
+    *picture("--plot FILE", "draw loss and accuracy by epoch"),
+    Option("--hidden N,N,...", integers, "widths of the hidden layers (default: 100,100)"),
+    Option("--activation NAME", str, "activation of the hidden layers (default: relu)"),
+    Option("--epochs N", int, "epochs (default: 30)"),
+    Option("--batch-size N", int, "images per step (default: an eighth of all, but 8 to 100)"),
+    Option("--optimizer NAME", str, "adam, adamw, momentum, nesterov or sgd (default: adamw)"),
+    Option(
+        "--learning-rate X", float, "largest learning rate (default: 0.005; sgd and the like: 0.1)"
+    ),
+    Option("--weight-decay X", float, "strength of weight decay (default: 0; adamw: 0.01)"),
+    Option(
+        "--validation SHARE",
+        float,
+        "share of the images held out to choose the best epoch (default: 0.1; of small tables 0)",
+    ),
+    Option("--patience N", int, "stop after N epochs without a better one (default: never)"),
+    Option("--augment N", int, "shift each image at random by up to N pixels"),
+    Option(
+        "--standardize",
+        None,
+        "give each input mean 0 and standard deviation 1: the default for tables",
+    ),
+    Option(
+        "--whiten KIND",
+        str,
+        "make inputs uncorrelated and of equal variance, by pca or zca (default)",
+        {"nargs": "?", "const": "zca", "choices": ("pca", "zca")},
+    ),
+    seed_of("weights and order"),
+    Option(
+        "--reproducible",
+        None,
+        "learn the same bits on every device and library; not with --whiten",
+    ),
+    DEVICE,
+    JSON,
+]
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the subparsers of argparse."""
-    parser = commands.add_parser(
-        "train",
-        help="train a network on labelled images",
-        description="Train a classifier. Raw bytes are scaled to 0..1 by the network itself; the"
-        " scaling is stored with the weights.",
-        examples=(
-            "train train.csv -o model.safetensors",
-            "train sample -o model.npz --hidden 30 --activation relu --plot curve.png",
-        ),
-    )
-    add_data_arguments(parser, split="train")
-    add_training_arguments(parser)
-    add_device_argument(parser)
-    add_common_arguments(parser, run)
+_USUAL_SHARE, _FEW_ROWS = 0.1, 500
 
 
-def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
+def run(
+    data: str = "sample",
+    *,
+    output: str,
+    plot: str | None = None,
+    optimizer: str = "adamw",
+    weight_decay: float | None = None,
+    validation: float | None = None,
+    device: str = "cpu",
+    reproducible: bool = False,
+    force: bool = False,
+    **given: Any,
+) -> Outcome:
     """Run the command."""
-    from xpnet.formats.load_save import serialized
-    from xpnet.networks.column_names import with_input_names
-    from xpnet.networks.reproducible import reproducible
-    from xpnet.training.run import MOST_MEASURED, RunawayError, TrainingInterrupted
+    from xpnet.arrays.device import Device
+    from xpnet.formats.load_save import save, serialized
+    from xpnet.networks.reproducible import reproducible as made_reproducible
+    from xpnet.training.optimizers import as_optimizer
+    from xpnet.training.run import RunawayError, TrainingInterrupted
     from xpnet.training.train import train
 
-    data, options = Data.from_args(args, args.path), from_args(TrainArguments, args)
-    files, place = from_args(TrainingFiles, args), DeviceOptions(args.device)
-    files.check()
-    device = open_device(place, stopwatch)  # its errors come first
-    stopwatch.switch("loading")
-    images, labels, found = read_examples(data)
-    n_images = len(images)
-    options = options.completed(images)
-    start = with_input_names(_untrained(data, options, images, labels), found.names)
+    if "whiten" in given and (reproducible or "standardize" in given):
+        other = "--reproducible" if reproducible else "--standardize"
+        msg = f"--whiten does not go with {other}"
+        raise ValueError(msg)
+    clock, place = Clock(), Device(device)  # its errors come before those of data
+    if device == "auto":
+        print_note(place.reason)
+    with clock.loading():
+        images, labels, read = _examples(data, given)
+    if validation is None:  # a few rows would choose an epoch by chance
+        validation = 0.0 if is_table(images) and len(images) < _FEW_ROWS else _USUAL_SHARE
+    examples = images, labels, read
+    start = _untrained(data, given, examples, validation)
+    serialized(start, output)  # the format may not be able to hold the network
+    start = start.to(place)
+    start = made_reproducible(start) if reproducible else start
+    method: Any = as_optimizer(optimizer)
+    if weight_decay is not None:
+        method = replace(method, weight_decay=weight_decay)
+    names = ("epochs", "batch_size", "learning_rate", "patience", "augment", "seed")
+    options = {name: given[name] for name in names if name in given}
+    options |= {"optimizer": method, "validation": validation}
     try:
-        serialized(start, files.output)  # the format may not be able to hold the network
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    labels = data.named(labels, start)
-    with stopwatch.measure("loading" if device.library == "numpy" else "device"):
-        start = start.to(device)
-    start = reproducible(start) if options.reproducible else start
-    try:
-        with (
-            stopwatch.measure("computing"),
-            computation_errors(data.path, options.batch_size),
-            _progress(options) as on_epoch,
-        ):
-            trained = train(start, images, labels, **options.keywords(), on_epoch=on_epoch)
+        with in_file(data):
+            trained = train(
+                start, images, named(data, labels, start), **options, on_epoch=_print_epoch
+            )
     except (RunawayError, TrainingInterrupted) as error:
-        message = f"{error}{files.write_best(error.run)}"
-        if isinstance(error, TrainingInterrupted):
-            print_note(message)
-            raise
-        raise UsageError(message) from error
-    files.write(trained)
-    n_learned = n_images - options.n_held_out(n_images)
-    part = f"{MOST_MEASURED:,} of " if n_learned > MOST_MEASURED else ""
-    measured = f"{part}the training images"
-    read = {"total": n_images, **data_facts(found, images)}
-    return _outcome(files.output, device, trained, options, stopwatch, read=read, measured=measured)
+        message = f"{error}{_write_best(error.run, output)}"
+        raise type(error)(message) from error
+    save(trained.network, output, force=force)
+    if plot is not None:
+        from xpnet.pictures.figures import save_figure
+        from xpnet.pictures.results import draw_learning
+
+        figure = draw_learning(trained.history, title=network_text(trained.network))
+        save_figure(figure, plot, force=force)
+    work = work_facts(trained.network, place, clock)
+    facts = {"output": output, **read, **_result(trained), **work}
+    return Outcome(facts, _rows(facts) | {"wrote": ", ".join(filter(None, (output, plot)))})
 
 
-def _untrained(data: Data, options: TrainArguments, images: Any, labels: Any) -> "Network":
-    """Return a network with random parameters; raise, before the training, errors of options."""
+def _examples(data: str, given: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
+    """Return the images and labels of DATA, and what was read; raise DataError without labels."""
+    from xpnet.datasets.read import joined, open_rows
+
+    with open_rows(data, reading(given, default_split="train")) as found:
+        images, labels = joined(list(found.blocks))
+    what = None
+    if labels is None:
+        what = "no labels to learn from; give --labels FILE, or for a table --label NAME"
+    elif not len(images):
+        what = "no images to learn from"
+    if what is not None:
+        raise DataError(what, file=given.get("labels", data))
+    facts = {"total": len(images), **data_facts(found, images), "inputs": found.names}
+    return images, labels, facts
+
+
+def _untrained(
+    data: str,
+    given: Mapping[str, Any],
+    examples: tuple[Any, Any, dict[str, Any]],
+    validation: float,
+) -> "Network":
+    """Return a network with random parameters; its metadata tell of the images."""
     import numpy as np
 
     from xpnet.datasets.fetch import DATA_SETS
     from xpnet.files.hashes import RowsFingerprint
     from xpnet.inference.class_labels import with_label_names
+    from xpnet.networks.column_names import with_input_names
     from xpnet.networks.initializers import init_network
-    from xpnet.training.augmentation import image_shape
 
-    if options.augment:
-        try:
-            image_shape(images.shape, options.augment)
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-    if options.reproducible and options.preprocessing:
-        option = "whiten" if options.preprocessing in {"pca", "zca"} else options.preprocessing
-        msg = f"--{option} does not go with --reproducible: its result depends on the machine"
-        raise UsageError(msg)
-    if options.patience and not options.n_held_out(len(images)):
-        msg = "--patience needs held-out images: --validation must be larger"
-        raise UsageError(msg)
-    names = DATA_SETS[data.path].classes if data.path in DATA_SETS else None
-    n_classes = options.classes or max(len(names or np.unique(labels)), 2)
-    sizes = prod(images.shape[1:]), *options.hidden, n_classes
-    try:
-        network = init_network(sizes, seed=options.seed, activation=options.activation)
-    except MemoryError as error:
-        msg = f"--hidden: the layers do not fit: {error}"
-        raise MemoryError(msg) from error
+    images, labels, read = examples
+    names = DATA_SETS[data].classes if data in DATA_SETS else None
+    sizes = prod(images.shape[1:]), *given.get("hidden", (100, 100))
+    sizes += (max(len(names or np.unique(labels)), 2),)
+    options = {name: given[name] for name in ("activation", "seed") if name in given}
+    network = init_network(sizes, **options)
     fingerprint = RowsFingerprint()
     fingerprint.update(images)
-    network = replace(network, metadata={"trained_on": fingerprint.text()})
-    if names is None:
-        network = as_data_error(data.labels_path, with_label_names, network, labels)
-    steps = fitted(data.path, images, options)
-    changed = partial(replace, preprocessing=steps, classes=names or network.classes)
-    return as_data_error(data.path, changed, network)
+    metadata = {"trained_on": fingerprint.text()}
+    if data in DATA_SETS and read["split"] == "train":
+        metadata["data_set"] = data
+    network = replace(network, metadata=metadata, classes=names)
+    with in_file(given.get("labels", data)):
+        network = with_label_names(network, labels)
+    try:
+        network = replace(network, preprocessing=_preprocessing(given, images, validation))
+    except ValueError as error:  # numbers of the file are too large or too small
+        raise DataError(str(error), file=data) from error
+    return with_input_names(network, read.pop("inputs"))
 
 
-@contextmanager
-def _progress(options: TrainArguments) -> "Iterator[Callable[[Run], None]]":
-    """Yield a function that shows an epoch: a line, and on a terminal a bar of epochs.
+def _preprocessing(given: Mapping[str, Any], images: Any, validation: float) -> "tuple[Step, ...]":
+    """Return the preprocessing, which is fitted to the images that are not held out."""
+    import numpy as np
 
-    The heading comes with the first epoch: an error of the data, before it, remains one line.
-    """
-    lines = [f"training with {options_text(options.printed())}"]
-    with progress_bar(unit=" epochs", total=options.epochs) as bar:
+    from xpnet.networks.preprocessing import Scale, Standardize, Whiten
+    from xpnet.training.examples import split
 
-        def show(run: "Run") -> None:
-            lines.append(str(run.history[-1]).replace(":", f"/{options.epochs}:", 1))
-            text = "\n".join(lines)
-            lines.clear()
-            if bar is None:
-                write_error_text(f"{text}\n")
-            else:
-                bar.write(text, file=bar.fp)
-                bar.update()
-
-        yield show
+    method, is_standardized = given.get("whiten"), "standardize" in given
+    if method is None and not is_standardized and is_table(images):
+        print_note("the columns of the table are standardized, as by --standardize")
+        is_standardized = True
+    if method is None and not is_standardized:
+        return (Scale(1 / 255),) if images.dtype.kind == "u" else ()
+    kept, _ = split(len(images), validation, given.get("seed", 0))
+    if not len(kept):  # an impossible share, about which `train` has an error
+        kept = np.arange(len(images))
+    fit = Standardize.fit if method is None else partial(Whiten.fit, method=method)
+    return (fit(images.reshape(len(images), -1)[kept]),)
 
 
-def _outcome(
-    output: str,
-    device: "Device",
-    trained: "Run",
-    options: TrainArguments,
-    stopwatch: Stopwatch,
-    *,
-    read: dict[str, Any],
-    measured: str,
-) -> Outcome:
+def _print_epoch(run: "Run") -> None:
+    print_error_text(str(run.history[-1]))
+
+
+def _write_best(stopped: "Run", output: str) -> str:
+    """Write the best network of a training that was stopped to a new file; return a message."""
+    from xpnet.formats.load_save import save
+
+    if stopped.best is None:
+        return ""
+    if os.path.lexists(output):
+        return f"; {output} is kept as before"
+    save(stopped.network, output)
+    return f"; {output} holds the weights of epoch {stopped.best.number}"
+
+
+def _result(trained: "Run") -> dict[str, Any]:
+    """Return the scores of the best epoch, and all epochs."""
+    from dataclasses import asdict
+
     best: Any = trained.best  # not None: there is at least one epoch
-    accuracy = best.validation_accuracy
-    facts = {
-        "output": output,
-        **read,
-        "options": options.printed(),
-        "network": network_text(trained.network),
+    return {
         "loss": best.loss,
         "accuracy": best.accuracy,
         "validation_loss": best.validation_loss,
-        "validation_accuracy": accuracy,
+        "validation_accuracy": best.validation_accuracy,
         "baseline": trained.baseline,
         "best_epoch": best.number,
         "epochs": len(trained.history),
-        "device": device.name,
-        "library": device.library,
-        "device_reason": device.reason,
-        "seconds": stopwatch.seconds(),
+        "history": [asdict(epoch) for epoch in trained.history],
     }
-    epoch, learned = f"{best.number} of {facts['epochs']}", f"{best.accuracy:.4f} on {measured}"
+
+
+def _rows(facts: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the facts of a training as rows of a table."""
+    from xpnet.training.run import MOST_MEASURED
+
+    epoch, accuracy = f"{facts['best_epoch']} of {facts['epochs']}", facts["validation_accuracy"]
+    part = f"{MOST_MEASURED:,} of " if facts["total"] > MOST_MEASURED else ""
+    learned = f"{facts['accuracy']:.4f} on {part}the training images"
     if accuracy is not None:
         epoch += ", the best on held-out images"
         learned = f"{accuracy:.4f} on held-out images, {learned}"
-    rows = {
-        "accuracy": f"{learned} (the most frequent class: {trained.baseline:.3f})",
-        "data": data_text(read, read["total"]),
-        "loss": f"{best.loss:.4f} nats on the training images",
+    return {
+        "accuracy": f"{learned} (the most frequent class: {facts['baseline']:.3f})",
+        "data": data_text(facts, facts["total"]),
+        "loss": f"{facts['loss']:.4f} nats on the training images",
         "epoch": epoch,
-        "wrote": output,
-        "network": facts["network"],
-        "device": f"{device.name} ({device.library}, {device.hardware}; {device.reason})",
+        **work_rows(facts),
     }
-    return Outcome(facts, rows)

@@ -1,0 +1,170 @@
+"""Devices, precisions and batch sizes; array-api-strict, whose arrays NumPy cannot read, is a GPU.
+
+And the option of devices in other programs.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from xpnet import Dense, Network, add_device_argument, device_from_args, save
+from xpnet.arrays.libraries import KNOWN
+from xpnet.inference import predict
+
+COMMANDS = {
+    "evaluate": "evaluate --rows 20",
+    "predict": "predict --rows 20 --force -o labels.csv",
+    "parity": "parity --rows 20",
+    "bench": "bench --rows 20 --batch-sizes 20",
+    "train": "train --rows 20 --epochs 1 --force -o model.npz",
+    "show": "show --rows 1",
+}
+
+
+@pytest.fixture(autouse=True)
+def in_folder(tmp_path, monkeypatch):
+    """Go into an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+def facts_of(result):
+    assert (result.code, result.err.replace("xpnet: auto", "")) == (0, result.err[11:])
+    return json.loads(result.out)
+
+
+@pytest.mark.usefixtures("strict_gpu")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_auto_is_a_usable_gpu_and_a_note_tells_so(xpnet, name):
+    result = xpnet(*COMMANDS[name].split(), "--device", "auto")
+    note, *epochs = result.err.splitlines()
+    assert (result.code, note) == (0, "xpnet: auto chose gpu: GPU 0 is usable")
+    assert len(epochs) == (name == "train")
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_device_that_is_not_usable(xpnet, refused, name):
+    words = COMMANDS[name].split()
+    code, line = refused(*words, "--device", "gpu")
+    assert (code, "cupy is not installed; pip install it" in line) == (5, True)
+    result = xpnet(*words, "--device", "auto")
+    assert result.code == 0
+    note = "xpnet: auto chose cpu: cupy is not installed; pip install it"
+    assert result.err.splitlines()[0] == note
+
+
+@pytest.mark.usefixtures("strict_gpu")
+@pytest.mark.parametrize("batch_size", ["7", "1000"])
+def test_a_gpu_gives_the_same_results(xpnet, batch_size):
+    words = ("--batch-size", batch_size, "--device")
+    host, device = (facts_of(xpnet("evaluate", "--json", *words, x)) for x in ("cpu", "gpu"))
+    assert (host["device"], device["device"]) == ("cpu", "gpu:0")
+    assert host["confusion"] == device["confusion"]
+    host, device = (xpnet("predict", *words, x).out for x in ("cpu", "gpu"))
+    assert host == device
+    assert len(host.splitlines()) == 1001
+
+
+@pytest.mark.parametrize("precision", [None, "float16", "float64"])
+@pytest.mark.parametrize("name", ["evaluate", "predict", "parity", "bench"])
+def test_the_precision_is_the_dtype(xpnet, name, precision):
+    words = () if precision is None else ("--precision", precision)
+    facts, expected = facts_of(xpnet(*COMMANDS[name].split(), *words, "--json")), precision
+    assert facts["network"].endswith(f"; {expected or 'float32'}, numpy")
+    if name == "parity":
+        (candidate,) = facts["candidates"].values()
+        assert candidate["compute_type"] == (expected or "float32")
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float33"])
+def test_a_precision_that_is_none(refused, precision):
+    code, line = refused("evaluate", "--precision", precision)
+    assert (code, precision in line) == (2, True)
+
+
+def test_bfloat16(xpnet, monkeypatch):
+    """Torch's CPU computes in it, which NumPy lacks."""
+    torch = pytest.importorskip("torch", reason="only torch has bfloat16")
+    gpu = replace(KNOWN["torch"], name="cupy", open=lambda _: torch.device("cpu"))
+    monkeypatch.setitem(KNOWN, "cupy", gpu)
+    words = ("--precision", "bfloat16", "--device", "gpu")
+    exact, found = (facts_of(xpnet("evaluate", *more, "--json")) for more in ((), words))
+    assert found["network"].endswith("; bfloat16, torch")
+    assert abs(found["correct"] - exact["correct"]) <= 2
+    save(Network([Dense(np.zeros((784, 2)), [0.5, 300.5])], output="values"), "values.npz")
+    values = xpnet("predict", *words, "--rows", "1", "--model", "values.npz").out
+    assert values.splitlines()[1] == "1,0.5,300.0"
+
+
+@pytest.mark.parametrize("name", ["evaluate", "predict"])
+def test_the_batch_size_is_used(xpnet, monkeypatch, name):
+    sizes, original = [], predict.outputs_of
+
+    def spy(network, rows, batch_size):
+        sizes.append(batch_size)
+        return original(network, rows, batch_size)
+
+    monkeypatch.setattr(predict, "outputs_of", spy)
+    assert xpnet(name, "--batch-size", "7").code == xpnet(name).code == 0
+    assert sizes == [7, None]
+
+
+@pytest.mark.parametrize("is_own", [True, False], ids=["own", "foreign"])
+def test_the_batch_size_does_not_matter(xpnet, is_own):
+    """Neither for the results nor for the notes, even if only late rows have most bytes."""
+    rows = np.zeros((9000, 64), np.uint8)
+    rows[0, 0] = 2
+    rows[np.arange(8500, 9000), np.arange(500) % 64] = 255
+    np.save("rows.npy", rows)
+    weight, bias = np.eye(64, 65, dtype="f4"), np.zeros(65, "f4")
+    bias[64] = 100.0  # a class of its own, where bytes are divided
+    np.savez("model.npz", W1=weight, b1=bias)
+    if is_own:
+        save(Network([Dense(weight, bias)]), "model.npz", force=True)
+    words = ("predict", "rows.npy", "--model", "model.npz", "--batch-size")
+    first, *others = (xpnet(*words, str(n)) for n in (20_000, 8999, 4096, 7))
+    assert others == [first] * 3
+    assert (first.code, first.err.count("\n")) == (0, 1)
+    labels = [int(line.split(",")[1]) for line in first.out.splitlines()[1:]]
+    assert labels == [64] * 8500 + [i % 64 if is_own else 64 for i in range(500)]
+
+
+# The option in other programs
+
+
+def parse(*words):
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_device_argument(parser)
+    return parser.parse_args(words)
+
+
+@pytest.mark.parametrize("word", ["gpu", "gpu:3", "cuda", "auto"])
+def test_the_argument_gives_the_word(word):
+    assert parse("--device", word).device == word
+    assert parse().device == "cpu"
+
+
+def test_the_argument_rejects_other_words():
+    with pytest.raises(argparse.ArgumentError, match=r"must be cpu, gpu, .*got 'gpu:x'"):
+        parse("--device", "gpu:x")
+
+
+@pytest.mark.usefixtures("strict_gpu")
+def test_arguments_open_the_device():
+    assert device_from_args(parse()).name == "cpu"
+    assert device_from_args(parse("--device", "gpu:1")).name == "gpu:1"
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_without_a_gpu_a_script_ends_with_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["/home/me/script.py"])
+    with pytest.raises(SystemExit) as ending:
+        device_from_args(parse("--device", "gpu"))
+    assert ending.value.code == 5
+    line = "script.py: error: cupy is not installed; pip install it\n"
+    assert capsys.readouterr() == ("", line)
+    assert device_from_args(parse("--device", "auto")).name == "cpu"

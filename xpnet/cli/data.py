@@ -1,0 +1,169 @@
+"""The rows of DATA for the network of --model, in blocks, and what was read."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from itertools import chain
+from math import isqrt, prod
+from typing import TYPE_CHECKING, Any
+
+from xpnet.cli.model import suited
+from xpnet.cli.report import plural
+from xpnet.cli.streams import progress_bar
+from xpnet.files.errors import DataError, quoted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from xpnet.cli.model import Model
+    from xpnet.cli.report import Clock
+    from xpnet.datasets.blocks import Block, RowBlocks
+    from xpnet.datasets.read_options import ReadOptions
+    from xpnet.files.hashes import ResultHash
+    from xpnet.networks.network import Network
+
+__all__ = ["Rows", "data_facts", "data_text", "in_file", "is_table", "named"]
+__all__ += ["open_rows", "reading"]
+
+# Eight chunks on the host, which threads take: four take 7 times as long on a machine with other
+# work (60,000 digits in 0.12 s instead of 0.9, two cores of a Xeon).
+_BLOCK_ROWS = 8192
+
+
+def reading(given: Mapping[str, Any], **more: Any) -> "ReadOptions":
+    """Return those of the given options that are for reading DATA, and more."""
+    from xpnet.datasets.read_options import ReadOptions
+
+    names = {field.name for field in fields(ReadOptions)} & given.keys()
+    return ReadOptions(**{"default_split": "test", **{x: given[x] for x in names}, **more})
+
+
+@contextmanager
+def in_file(path: str) -> Iterator[None]:
+    """Name the file in errors about its rows and labels."""
+    try:
+        yield
+    except DataError as error:
+        if error.file is not None:
+            raise
+        raise DataError(str(error), file=path) from error
+
+
+class Rows:
+    """Rows of DATA: the network that takes them, `blocks` of rows and labels, and their `facts`."""
+
+    def __init__(
+        self, network: "Network", blocks: "Iterator[Block]", facts: dict[str, Any]
+    ) -> None:
+        self.network, self.blocks, self.facts = network, blocks, facts
+
+    def predicted(
+        self, batch_size: int | None, digest: "ResultHash | None" = None
+    ) -> Iterator[tuple[Any, Any, Any]]:
+        """Yield blocks of rows, their labels, and their class ids or values; hash the outputs."""
+        from xpnet.inference.predict import check_ids, class_ids, outputs_of
+        from xpnet.networks.input_range import warn_of_range
+
+        n_done = 0
+        for rows, labels in self.blocks:
+            warn_of_range(self.network, rows)
+            y = outputs_of(self.network, rows, batch_size)
+            if digest is not None:
+                digest.update(y)
+            ids = class_ids(self.network, y)
+            check_ids(self.network, rows, ids, n_done)
+            yield rows, labels, ids
+            n_done += len(rows)
+
+
+@contextmanager
+def open_rows(
+    path: str,
+    model: "Model",
+    clock: "Clock",
+    task: str,
+    given: Mapping[str, Any],
+    *,
+    batch_size: int | None = None,
+    **more: Any,
+) -> Iterator[Rows]:
+    """Open DATA for a network: blocks of whole batches, with `task` at the progress bar.
+
+    `given` are the options of the command, `more` are further ones for reading.
+    """
+    from xpnet.datasets.read import open_rows as opened
+    from xpnet.inference.chunks import chunk_rows
+    from xpnet.inference.rows import as_rows
+    from xpnet.networks.column_names import positions
+
+    n_batch, n_in = chunk_rows(model.network, batch_size), model.network.n_in
+    block_rows = n_batch * -(-_BLOCK_ROWS // n_batch)
+    options = reading(given, features=n_in, block_rows=block_rows, **more)
+    with in_file(path), opened(path, options) as found, progress_bar(task, options.rows) as bar:
+        order = positions(model.network, found.names)
+        with clock.loading():
+            first = next(found.blocks)
+        blocks = chain([first], found.blocks)
+
+        def in_order() -> "Iterator[Block]":
+            while True:
+                with clock.loading():
+                    block = next(blocks, None)
+                if block is None:
+                    return
+                rows = as_rows(block[0], n_in)
+                yield rows if order is None else rows[:, order], block[1]
+                bar.update(len(rows))
+
+        yield Rows(suited(model, first[0]), in_order(), data_facts(found, first[0]))
+
+
+def data_facts(found: "RowBlocks", images: "NDArray[Any]") -> dict[str, Any]:
+    """Return what was read: images like these, and where their labels are."""
+    return {
+        "row_shape": list(images.shape[1:]),
+        "dtype": images.dtype.name,
+        "label": found.label,
+        "left_out": list(found.left_out),
+        "split": found.split,
+    }
+
+
+def data_text(facts: Mapping[str, Any], n: int) -> str:
+    """Return the facts of `data_facts` about `n` rows as text."""
+    shape = " x ".join(map(str, facts["row_shape"]))
+    left_out = ", ".join(map(quoted, facts["left_out"]))
+    parts = (
+        f"{plural(n, 'row')} of {shape} numbers, {facts['dtype']}",
+        facts["split"] and f"the {facts['split']} part",
+        facts["label"] and f"label {facts['label']}",
+        left_out and f"left out {left_out}",
+    )
+    return "; ".join(filter(None, parts))
+
+
+def named(path: str, labels: Any, network: "Network") -> Any:
+    """Return the labels of DATA, as names if it is a word for images whose classes have names.
+
+    For a network without names they remain numbers. Raise DataError if there are no labels.
+    """
+    import numpy as np
+
+    from xpnet.datasets.fetch import DATA_SETS
+
+    if labels is None:
+        what = "no labels to compare with; give --labels FILE, or use predict"
+        raise DataError(what, file=path)
+    known = DATA_SETS.get(path)
+    if network.classes is None or known is None or known.classes is None:
+        return labels
+    return np.asarray(known.classes)[labels]
+
+
+def is_table(images: "NDArray[Any]") -> bool:
+    """Return whether rows are floating-point numbers, but not the pixels of a picture."""
+    from xpnet.networks.input_range import FEWEST_PIXELS
+
+    n = prod(images.shape[1:])
+    is_square = images.ndim > 2 or isqrt(n) ** 2 == n
+    return images.dtype.kind == "f" and not (n >= FEWEST_PIXELS and is_square)
