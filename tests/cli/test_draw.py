@@ -55,6 +55,7 @@ def test_names_are_escaped_and_remain_as_they_are(server):
     status, page = send(server, Origin=[])
     assert (status, facts_of(page)["names"]) == (200, NAMES)
     assert page.count("</script>") == 1
+    assert server.server_address[0] == "127.0.0.1"
 
 
 @pytest.mark.parametrize("own", [0, 1], ids=["127.0.0.1", "localhost"])
@@ -137,7 +138,6 @@ def test_the_page_of_a_file_is_opened(xpnet, save_network, monkeypatch, is_open)
         note * (not is_open),
     )
     assert opened == [address]
-    assert address.startswith("http://127.0.0.1:")
     assert (facts["side"], facts["names"]) == (8, NAMES[:3])
 
 
@@ -150,7 +150,10 @@ def test_the_page_of_a_file_is_opened(xpnet, save_network, monkeypatch, is_open)
     ],
     ids=["small", "no square", "regression"],
 )
-def test_networks_without_pictures_or_classes(refused, save_network, n_in, options, text):
+def test_networks_without_pictures_or_classes(
+    refused, save_network, monkeypatch, *, n_in, options, text
+):
+    monkeypatch.setattr(DrawServer, "serve_forever", lambda _: None)
     path = save_network(3, n_in, **options)
     assert refused("draw", "--no-browser", "--model", path) == (2, f"xpnet: {text.format(path)}\n")
 
