@@ -67,18 +67,6 @@ def test_no_hash_unless_it_is_asked_for(xpnet):
     assert result.out.partition("\nclass")[2] == usual.partition("\nclass")[2]
 
 
-def test_values_of_a_regression(xpnet, tmp_path):
-    layer = Dense(np.full((1, 2), 3e38, np.float32), np.zeros(2, np.float32))
-    np.save(tmp_path / "rows.npy", np.asarray([[0.5], [2.0]], np.float32))
-    network = Network([layer], output="values")
-    save(network, tmp_path / "model.npz")
-    words = ("predict", tmp_path / "rows.npy", "--model", tmp_path / "model.npz")
-    result = xpnet(*words, "--reproducible")
-    assert result.out.splitlines()[2:] == ["2,inf,inf"]
-    expected = result_hash(network, np.asarray([[0.5], [2.0]], np.float32))
-    assert result.err == f"xpnet: hash {expected}\n"
-
-
 @pytest.mark.parametrize("name", ["evaluate", "predict"])
 def test_half_precision_is_refused_before_data_are_read(xpnet, refused, tmp_path, name):
     code, line = refused(name, "missing.csv", "--reproducible", "--precision", "float16")
