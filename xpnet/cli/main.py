@@ -61,8 +61,11 @@ def _code_and_message(error: Exception, devices: Sequence[str]) -> tuple[int, st
     from xpnet.training.run import RunawayError
 
     if is_from_cupy(error):
-        indices = [int(x) for x in (word.rpartition(":")[2] for word in devices) if x.isdigit()]
-        error = cause_of(error, max(indices, default=0))
+        parts = (word.partition(":") for word in devices)
+        indices = {
+            index or "0" for library, _, index in parts if library in {"gpu", "cuda", "cupy"}
+        }
+        error = cause_of(error, " or ".join(sorted(indices)) or 0)
     message = str(error)
     if isinstance(error, OSError):
         message = error.strerror or message

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 HELP = (
     "Compare devices and libraries, against derived bounds or to the bit. Each layer is compared"
     " with float64, for the first 10,000 images or --rows, within bounds of the rounding errors;"
-    " with --reproducible, bits are. Exit code 1: a result is out of bound, too few have a bound,"
-    " or a bit differs."
+    " with --reproducible, bits are. Exit code 1: out of bound, too few bounds, or another bit."
 )
 EXAMPLES = ("parity --devices cpu,gpu", "parity train.csv --model model.onnx --devices cpu,jax")
 _AGAINST = "another file of this network; ONNX Runtime computes ONNX; may be repeated"
@@ -124,7 +123,8 @@ def _read_certificate(path: str, network: "Network", rows: "NDArray[Any]") -> "C
 def _on_device(network: "Network", device: "Device") -> "Candidate":
     from xpnet.arrays.namespace import dtype_name
 
-    return network, device_facts(device) | {"compute_type": dtype_name(network.dtype)}
+    facts = device_facts(device) | {"compute_type": dtype_name(network.dtype)}
+    return network, {name: fact for name, fact in facts.items() if name != "device_reason"}
 
 
 def _of_file(
