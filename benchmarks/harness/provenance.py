@@ -94,12 +94,12 @@ def gpu_facts() -> dict[str, Any]:
     command = [sys.executable, "-m", "xpnet", "doctor", "--device", "gpu", "--json"]
     # Exit code 5 means that the GPU is unusable, which is a result here.
     done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 (our own)
-    found = json.loads(done.stdout)["facts"]
+    found = json.loads(done.stdout)["devices"]["gpu"]
     file = Path("/sys/module/nvidia/version")
     return {
         "card": found.get("hardware", "none"),
         "driver": file.read_text("utf-8").strip() if file.exists() else "unknown",
-        "cupy": found.get("version", "missing"),
+        "cupy": found.get("library_version", "missing"),
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import fields
 
 import pytest
 
-from xpnet.cli import model
+from xpnet.cli import data, model
 from xpnet.cli.parser import build_parser, parse
 from xpnet.datasets.read_options import ReadOptions
 
@@ -69,8 +69,10 @@ def names_that_are_taken(command):
     called = {node.id for node in nodes if isinstance(node, ast.Name)}
     if "open_model" in called:
         names |= inspect.signature(model.open_model).parameters.keys()
-    if called & {"open_rows", "reading"}:
+    if "reading" in called:
         names |= {field.name for field in fields(ReadOptions)}
+    if "open_rows" in called and command != data.open_rows:
+        names |= names_that_are_taken(data.open_rows)
     return names
 
 

@@ -38,7 +38,7 @@ COMMANDS = {
     "bench": ("bench --rows 5 --batch-sizes 5", {"speeds", "device", "network"}),
     "inspect": ("inspect sample", {"layers", "parameters"}),
     "convert": ("convert sample x.onnx", {"target", "layers"}),
-    "doctor": ("doctor --device cpu", {"device", "usable", "facts"}),
+    "doctor": ("doctor --device cpu", {"devices", "facts"}),
 }
 
 

@@ -86,7 +86,7 @@ def test_json(xpnet, output):
 @pytest.mark.parametrize("word", [
     "--force", "--seed=1", "--augment=1", "--augment=2", "--epochs=1", "--batch-size=9",
     "--rows=39", "--learning-rate=0.01", "--validation=0", "--activation=tanh", "--hidden=100,50",
-    "--whiten", "--optimizer=momentum", "--optimizer=adam", "--weight-decay=0.1", "--whiten=pca",
+    "--optimizer=momentum", "--optimizer=adam", "--weight-decay=0.1",
     "--standardize", "--reproducible",
 ])  # fmt: skip
 def test_every_option_matters(xpnet, output, usual, word):
@@ -104,8 +104,6 @@ def test_preprocessing_is_fitted_to_what_is_learned_from(xpnet, output):
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [
-        ("--standardize --whiten", 2, "--whiten does not go with --standardize"),
-        ("--reproducible --whiten", 2, "--whiten does not go with --reproducible"),
         ("--validation 0 --patience 2", 2, "`patience` needs held-out images"),
         ("--float", 3, "leave out --label, --drop and --float"),
         ("--delimiter ;", 3, "leave out --header and --delimiter"),

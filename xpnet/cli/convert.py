@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from xpnet.cli.files import InputFile, ModelFile
 from xpnet.cli.inspect import format_of, network_facts, network_rows
-from xpnet.cli.model import Model, in_range, read_file
+from xpnet.cli.model import Model, read_file
 from xpnet.cli.options import FILE, FORCE, JSON, Option
 from xpnet.cli.report import Outcome
 
@@ -55,12 +55,12 @@ def run(
 
 def _for_bytes(model: Model) -> "Network":
     """Return the network to write, which takes bytes by --input-range."""
-    from xpnet.formats.input_range import RANGES
+    from xpnet.formats.input_range import RANGES, with_input_range
     from xpnet.networks.input_range import FEWEST_PIXELS, takes_bytes
 
     network = model.network
     if model.input_range is not None:
-        return in_range(network, model.input_range)
+        return with_input_range(network, model.input_range)
     if network.n_in >= FEWEST_PIXELS and not (model.is_own or takes_bytes(network)):
         words = f"{', '.join(RANGES)}, or MEAN,STD of pixels in 0..1"
         msg = f"{model.name} does not tell the range of its inputs: give --input-range {words}"

@@ -2,21 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from itertools import chain
 from math import isqrt, prod
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.model import suited
-from xpnet.cli.report import plural
-from xpnet.cli.streams import progress_bar
+from xpnet.cli.model import added_text, open_model, suited
+from xpnet.cli.report import Clock, plural, work_facts, work_rows
+from xpnet.cli.streams import print_note, progress_bar
 from xpnet.files.errors import DataError, quoted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from xpnet.arrays.device import Device
     from xpnet.cli.model import Model
-    from xpnet.cli.report import Clock
     from xpnet.datasets.blocks import Block, RowBlocks
     from xpnet.datasets.read_options import ReadOptions
     from xpnet.files.hashes import ResultHash
@@ -49,73 +49,101 @@ def in_file(path: str) -> Iterator[None]:
         raise DataError(str(error), file=path) from error
 
 
+@dataclass(eq=False)
 class Rows:
-    """Rows of DATA: the network that takes them, `blocks` of rows and labels, and their `facts`."""
+    """The rows of DATA, the network of --model for them, and the clock of both."""
 
-    def __init__(
-        self, network: "Network", blocks: "Iterator[Block]", facts: dict[str, Any]
-    ) -> None:
-        self.network, self.blocks, self.facts = network, blocks, facts
+    data: str
+    model: "Model"
+    device: "Device"
+    clock: Clock
+    batch_size: int | None
+    network: "Network"  # with the steps that the rows need
+    read: dict[str, Any]  # as by `data_facts`
+    source: "Iterator[Block]"
+    bar: Any  # of the progress
+    digest: "ResultHash | None"  # of the outputs, if they are reproducible
+    n: int = 0  # rows so far
 
-    def predicted(
-        self, batch_size: int | None, digest: "ResultHash | None" = None
-    ) -> Iterator[tuple[Any, Any, Any]]:
-        """Yield blocks of rows, their labels, and their class ids or values; hash the outputs."""
+    def blocks(self) -> "Iterator[Block]":
+        """Yield blocks of rows and their labels."""
+        while True:
+            with self.clock.loading():
+                block = next(self.source, None)
+            if block is None:
+                return
+            yield block
+            self.n += len(block[0])
+            self.bar.update(len(block[0]))
+
+    def predicted(self) -> Iterator[tuple[Any, Any, Any]]:
+        """Yield blocks of rows, their labels, and their class ids or values."""
         from xpnet.inference.predict import check_ids, class_ids, outputs_of
         from xpnet.networks.input_range import warn_of_range
 
-        n_done = 0
-        for rows, labels in self.blocks:
+        for rows, labels in self.blocks():
             warn_of_range(self.network, rows)
-            y = outputs_of(self.network, rows, batch_size)
-            if digest is not None:
-                digest.update(y)
+            y = outputs_of(self.network, rows, self.batch_size)
+            if self.digest is not None:
+                self.digest.update(y)
             ids = class_ids(self.network, y)
-            check_ids(self.network, rows, ids, n_done)
+            check_ids(self.network, rows, ids, self.n)
             yield rows, labels, ids
-            n_done += len(rows)
+        if not self.n:
+            print_note(f"{self.data} holds no images")
+
+    def facts(self) -> dict[str, Any]:
+        """Return what was computed, where, and in which time."""
+        return {
+            "data": self.data,
+            **self.read,
+            "model": self.model.name,
+            "inputs": added_text(self.model, self.network),
+            "hash": self.digest and self.digest.text(),
+            **work_facts(self.network, self.device, self.clock),
+        }
+
+    def table(self, facts: Mapping[str, Any]) -> dict[str, str | None]:
+        """Return the facts of `facts` as rows of a table."""
+        rows = {
+            "data": data_text(self.read, self.n),
+            "inputs": facts["inputs"],
+            "hash": facts["hash"],
+        }
+        return rows | work_rows(facts)
 
 
 @contextmanager
-def open_rows(
-    path: str,
-    model: "Model",
-    clock: "Clock",
-    task: str,
-    given: Mapping[str, Any],
-    *,
-    batch_size: int | None = None,
-    **more: Any,
-) -> Iterator[Rows]:
-    """Open DATA for a network: blocks of whole batches, with `task` at the progress bar.
+def open_rows(data: str, task: str, given: Mapping[str, Any], **more: Any) -> Iterator[Rows]:
+    """Open DATA for the network of --model: blocks of whole batches, with `task` at a progress bar.
 
     `given` are the options of the command, `more` are further ones for reading.
     """
     from xpnet.datasets.read import open_rows as opened
+    from xpnet.files.hashes import ResultHash
     from xpnet.inference.chunks import chunk_rows
     from xpnet.inference.rows import as_rows
     from xpnet.networks.column_names import positions
 
-    n_batch, n_in = chunk_rows(model.network, batch_size), model.network.n_in
+    clock, batch_size = Clock(), given.get("batch_size")
+    with clock.loading():
+        model, device = open_model(**given)
+    n_batch = chunk_rows(model.network, batch_size)
     block_rows = n_batch * -(-_BLOCK_ROWS // n_batch)
-    options = reading(given, features=n_in, block_rows=block_rows, **more)
-    with in_file(path), opened(path, options) as found, progress_bar(task, options.rows) as bar:
+    options = reading(given, features=model.network.n_in, block_rows=block_rows, **more)
+    with in_file(data), opened(data, options) as found, progress_bar(task, options.rows) as bar:
         order = positions(model.network, found.names)
         with clock.loading():
             first = next(found.blocks)
-        blocks = chain([first], found.blocks)
 
         def in_order() -> "Iterator[Block]":
-            while True:
-                with clock.loading():
-                    block = next(blocks, None)
-                if block is None:
-                    return
-                rows = as_rows(block[0], n_in)
-                yield rows if order is None else rows[:, order], block[1]
-                bar.update(len(rows))
+            for images, labels in chain([first], found.blocks):
+                rows = as_rows(images, model.network.n_in)
+                yield rows if order is None else rows[:, order], labels
 
-        yield Rows(suited(model, first[0]), in_order(), data_facts(found, first[0]))
+        network, read = suited(model, first[0]), data_facts(found, first[0])
+        digest = ResultHash() if network.is_reproducible else None
+        yield Rows(data, model, device, clock, batch_size, network, read, in_order(), bar, digest)
 
 
 def data_facts(found: "RowBlocks", images: "NDArray[Any]") -> dict[str, Any]:

@@ -4,11 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import inf, isnan
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.data import data_text, in_file, named, open_rows
-from xpnet.cli.model import added_text, open_model
+from xpnet.cli.data import in_file, named, open_rows
 from xpnet.cli.options import BATCH_SIZE, DATA, JSON, MODEL, picture
-from xpnet.cli.report import Clock, Outcome, plural, work_facts, work_rows
-from xpnet.cli.streams import print_note
+from xpnet.cli.report import Outcome, plural
 from xpnet.files.errors import printable
 
 if TYPE_CHECKING:
@@ -27,48 +25,33 @@ _MOST_CLASSES, _MOST_LETTERS = 12, 30
 
 
 def run(
-    data: str = "sample",
-    *,
-    plot: str | None = None,
-    batch_size: int | None = None,
-    reproducible: bool = False,
-    force: bool = False,
-    **given: Any,
+    data: str = "sample", *, plot: str | None = None, force: bool = False, **given: Any
 ) -> Outcome:
     """Run the command."""
     import numpy as np
 
-    from xpnet.files.hashes import ResultHash, RowsFingerprint
+    from xpnet.files.hashes import RowsFingerprint
     from xpnet.inference.evaluate import count_pairs, evaluation_of
 
-    clock, fingerprint, digest = Clock(), RowsFingerprint(), ResultHash() if reproducible else None
-    with clock.loading():
-        model, device = open_model(reproducible=reproducible, **given)
-    if model.network.output == "values":
-        msg = f"{model.name} is a regression, which has no accuracy; use predict"
-        raise ValueError(msg)
-    counts: Any = np.zeros(model.network.n_classes**2, np.int64)
-    with open_rows(data, model, clock, "evaluating", given, batch_size=batch_size) as rows:
+    fingerprint = RowsFingerprint()
+    with open_rows(data, "evaluating", given) as rows:
         network = rows.network
-        for images, labels, ids in rows.predicted(batch_size, digest):
+        if network.output == "values":
+            msg = f"{rows.model.name} is a regression, which has no accuracy; use predict"
+            raise ValueError(msg)
+        counts: Any = np.zeros(network.n_classes**2, np.int64)
+        for images, labels, ids in rows.predicted():
             fingerprint.update(images)
             with in_file(given.get("labels", data)):
                 counts += count_pairs(network, ids, named(data, labels, network))
     result = evaluation_of(network, counts)
-    if not result.total:
-        print_note(f"{data} holds no images: no accuracy")
     facts = {
         "accuracy": result.accuracy,
         "correct": result.correct,
         "total": result.total,
-        "hash": digest and digest.text(),
-        "data": data,
-        **rows.facts,
         # Other data may contain some of them.
         "is_training_data": _is_training_data(network.metadata, data, fingerprint.text()) or None,
-        "model": model.name,
-        "inputs": added_text(model, network),
-        **work_facts(network, device, clock),
+        **rows.facts(),
         **class_facts(result, network.classes or range(network.n_classes)),
     }
     if plot is not None:
@@ -80,11 +63,8 @@ def run(
     accuracy = f"{result.accuracy:.4f} ({result.correct:,} of {result.total:,})"
     table = {
         "accuracy": accuracy.replace("nan", "n/a"),
-        "data": data_text(rows.facts, result.total),
         "note": known if facts["is_training_data"] else None,
-        "hash": facts["hash"],
-        "inputs": facts["inputs"],
-        **work_rows(facts, *["reproducible"] * reproducible),
+        **rows.table(facts),
         "wrote": plot,
     }
     return Outcome(facts, table, class_lines(facts) if result.total else ())

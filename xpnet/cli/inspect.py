@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.files import InputFile
-from xpnet.cli.model import in_range, read_file
+from xpnet.cli.model import read_file
 from xpnet.cli.options import FILE, JSON, Option
 from xpnet.cli.report import Outcome
 
@@ -29,11 +29,12 @@ def run(
     **_: object,
 ) -> Outcome:
     """Run the command."""
+    from xpnet.formats.input_range import with_input_range
     from xpnet.formats.load_save import SAMPLE_PATH
 
     network = read_file(model, activation).network
     if input_range is not None:
-        network = in_range(network, input_range)
+        network = with_input_range(network, input_range)
     n_bytes = (SAMPLE_PATH if model == "sample" else Path(model)).stat().st_size
     name, facts = format_of(model), network_facts(network)
     rows = {"file": f"{model} ({n_bytes:,} bytes)", "format": name, **network_rows(facts)}

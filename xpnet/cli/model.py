@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from xpnet.arrays.device import Device
     from xpnet.networks.network import Network
 
-__all__ = ["Model", "added_text", "in_range", "open_model", "read_file", "suited"]
+__all__ = ["Model", "added_text", "open_device", "open_model", "read_file", "suited"]
 
 _BOOK_SIZES = (784, 50, 100, 10)
 
@@ -43,12 +43,9 @@ def open_model(
 
     Other options are ignored.
     """
-    from xpnet.arrays.device import Device
     from xpnet.networks.reproducible import reproducible as made_reproducible
 
-    place = Device(device)  # its errors come first
-    if device == "auto":
-        print_note(place.reason)
+    place = open_device(device)  # its errors come first
     if model == "random":
         found = Model(_untrained(seed or 0), model, input_range=input_range)
     elif seed is not None:
@@ -64,6 +61,16 @@ def open_model(
         network = network.astype(precision)
     network = made_reproducible(network) if reproducible else network
     return replace(found, network=network), place
+
+
+def open_device(word: str) -> "Device":
+    """Return the device of --device; print why if it was chosen."""
+    from xpnet.arrays.device import Device
+
+    device = Device(word)
+    if word == "auto":
+        print_note(device.reason)
+    return device
 
 
 def _untrained(seed: int) -> "Network":
@@ -96,22 +103,16 @@ def suited(model: Model, images: "NDArray[Any]") -> "Network":
     These are the steps of --input-range. Without the option, bytes are divided by 255 for a network
     of another program, unless it takes bytes, or has so few inputs that they are measurements.
     """
+    from xpnet.formats.input_range import with_input_range
     from xpnet.networks.input_range import FEWEST_PIXELS, takes_bytes
     from xpnet.networks.preprocessing import Scale
 
     network, are_bytes = model.network, images.dtype.name == "uint8"
     if model.input_range is not None:
-        return in_range(network, model.input_range, are_bytes=are_bytes)
+        return with_input_range(network, model.input_range, are_bytes=are_bytes)
     if are_bytes and not (model.is_own or takes_bytes(network) or network.n_in < FEWEST_PIXELS):
         return replace(network, preprocessing=(Scale(1 / 255), *network.preprocessing))
     return network
-
-
-def in_range(network: "Network", input_range: str, *, are_bytes: bool = True) -> "Network":
-    """Return the network with the steps of --input-range."""
-    from xpnet.formats.input_range import with_input_range
-
-    return with_input_range(network, input_range, are_bytes=are_bytes)
 
 
 def added_text(model: Model, network: "Network") -> str | None:

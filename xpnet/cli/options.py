@@ -12,17 +12,8 @@ from typing import Any, NamedTuple
 from xpnet.cli.device_argument import add_device_argument
 from xpnet.cli.files import InputFile, PictureFile
 
-__all__ = ["BATCH_SIZE", "DATA", "DEBUG", "DEVICE", "FILE", "FORCE", "JSON", "MODEL"]
-__all__ += [
-    "PRECISION",
-    "REPRODUCIBLE",
-    "UNLABELLED",
-    "Option",
-    "integers",
-    "picture",
-    "seed_of",
-    "words",
-]
+__all__ = ["BATCH_SIZE", "DATA", "DEBUG", "DEVICE", "FILE", "FORCE", "JSON", "MODEL", "UNLABELLED"]
+__all__ += ["Option", "integers", "picture", "seed_of", "words"]
 
 
 class Option(NamedTuple):
@@ -72,16 +63,14 @@ def integers(text: str) -> list[int]:
     return [int(word) for word in text.split(",")]
 
 
-LABELS = Option(
-    "--labels FILE", InputFile, "file of the labels (default: DATA itself, or the file beside it)"
-)
+LABELS = Option("--labels FILE", InputFile, "labels (default: DATA itself, or the file beside it)")
 DATA = [
     Option(
         "DATA",
         InputFile,
-        "CSV, IDX, npz or npy file, gzipped or not; picture; folder of IDX files, of pictures or of"
-        " a folder per class; - for standard input; or sample, the embedded digits (default), mnist"
-        " or fashion-mnist, downloaded once",
+        "CSV, IDX, npz or npy file, gzipped or not; picture; folder of IDX files or pictures, or a"
+        " folder per class; - for standard input; sample, the embedded digits (default); mnist or"
+        " fashion-mnist, downloaded once",
         {"dest": "data", "nargs": "?", "default": "sample"},
     ),
     Option("--rows N", int, "read the first N images only"),
@@ -94,7 +83,7 @@ DATA = [
     Option(
         "--float",
         None,
-        "any numbers in a CSV file, not bytes: the default below 64 in a row",
+        "CSV files of any numbers: the default for less than 64",
         {"dest": "floating"},
     ),
     Option("--size N", int, "resize pictures to N x N pixels, such as --size 28"),
@@ -107,17 +96,12 @@ DATA = [
 ]
 UNLABELLED = [option for option in DATA if option is not LABELS]
 FILE = [
-    Option(
-        "--activation NAME",
-        word_or_words,
-        "of hidden layers, or of each (relu,tanh,identity), if the file lacks it",
-    ),
+    Option("--activation NAME", word_or_words, "of hidden layers, or of all: relu,tanh,identity"),
     Option(
         "--input-range RANGE",
         str,
-        "pixels that a network of another program takes: 0..1, bytes / 255 (default, unless the"
-        " file tells of bytes); 0..255, bytes; MEAN,STD in 0..1, such as 0.1307,0.3081; or none,"
-        " other numbers than pixels",
+        "what a network of another program takes: 0..1, bytes / 255 (default, unless the file tells"
+        " of bytes); 0..255, bytes; MEAN,STD of pixels in 0..1; or none, other numbers than pixels",
     ),
 ]
 
@@ -128,16 +112,8 @@ def seed_of(what: str) -> Option:
 
 
 DEVICE = Option("--device DEVICE", None, "that of `add_device_argument`")
-PRECISION = Option(
-    "--precision DTYPE",
-    str,
-    "dtype: float16, bfloat16, float32 or float64 (default: the file's)",
-)
-REPRODUCIBLE = Option(
-    "--reproducible",
-    None,
-    "compute the same bits on every device and library; results have a hash",
-)
+_PRECISION = "float16, bfloat16, float32 or float64 (default: the file's)"
+_REPRODUCIBLE = "compute the same bits on every device and library; results have a hash"
 MODEL = [
     Option(
         "--model MODEL",
@@ -147,7 +123,9 @@ MODEL = [
     ),
     seed_of("--model random"),
     *FILE,
-    *(DEVICE, PRECISION, REPRODUCIBLE),
+    DEVICE,
+    Option("--precision DTYPE", str, _PRECISION),
+    Option("--reproducible", None, _REPRODUCIBLE),
 ]
 BATCH_SIZE = Option("--batch-size N", int, "images at a time (default: chosen for the device)")
 FORCE = Option("--force", None, "replace a file that exists, but none that is read")

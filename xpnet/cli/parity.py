@@ -9,7 +9,7 @@ from xpnet.cli.files import InputFile, OutputFile
 from xpnet.cli.model import added_text, open_model, suited
 from xpnet.cli.options import FORCE, JSON, MODEL, UNLABELLED, Option, words
 from xpnet.cli.parity_report import report_facts, report_lines, report_rows
-from xpnet.cli.report import Clock, Outcome, device_facts, network_text
+from xpnet.cli.report import Outcome, device_facts, network_text
 from xpnet.cli.streams import print_note
 from xpnet.files.errors import DataError, WeightsError
 
@@ -64,13 +64,10 @@ def run(
         if record is not None and others:
             msg = f"--{name} does not go with --record, which writes the results of --device"
             raise ValueError(msg)
-    clock, candidates = Clock(), dict[str, "Candidate"]()
-    with clock.loading():
-        places = [Device(word) for word in devices]
-        model, device = open_model(**given)
-    opened = open_rows(data, model, clock, "reading", given, rows=rows, want_labels=False)
-    with opened as found:
-        network, images = found.network, np.concatenate([block for block, _ in found.blocks])
+    places, candidates = [Device(word) for word in devices], dict[str, "Candidate"]()
+    with open_rows(data, "reading", given, rows=rows, want_labels=False) as found:
+        model, network, device = found.model, found.network, found.device
+        images = np.concatenate([block for block, _ in found.blocks()])
     if not len(images):
         msg = "no images to compare with"
         raise DataError(msg, file=data)
@@ -100,7 +97,7 @@ def run(
         "inputs": added_text(model, network),
         "network": network_text(network),
         **report_facts(report, origins),
-        "seconds": clock.seconds(),
+        "seconds": found.clock.seconds(),
     }
     lines = [*report_lines(report, origins), *[f"wrote {record}"] * (record is not None)]
     return Outcome(facts, report_rows(facts, report), lines, 0 if report.is_in_bound else 1)

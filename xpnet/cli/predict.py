@@ -9,11 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.data import data_text, open_rows, reading
+from xpnet.cli.data import open_rows, reading
 from xpnet.cli.files import CsvFile
-from xpnet.cli.model import added_text, open_model
 from xpnet.cli.options import BATCH_SIZE, FORCE, JSON, MODEL, UNLABELLED, Option
-from xpnet.cli.report import Clock, Outcome, work_facts, work_rows
+from xpnet.cli.report import Outcome
 from xpnet.cli.streams import print_note, standard_output
 from xpnet.files.errors import printable
 from xpnet.files.writing import atomic_write
@@ -47,58 +46,27 @@ def run(
     *,
     output: str = "-",
     proba: bool = False,
-    batch_size: int | None = None,
-    reproducible: bool = False,
     force: bool = False,
     **given: Any,
 ) -> Outcome:
     """Run the command."""
-    from xpnet.files.hashes import ResultHash
-
     is_printed = output in {"-", "/dev/stdout"}
     if is_printed and given.get("json"):
         msg = "--json needs -o FILE: standard output cannot hold both"
         raise ValueError(msg)
-    clock, digest = Clock(), ResultHash() if reproducible else None
-    with clock.loading():
-        model, device = open_model(reproducible=reproducible, **given)
-    opened = open_rows(
-        data, model, clock, "predicting", given, batch_size=batch_size, want_labels=False
-    )
     stdout = nullcontext(SimpleNamespace(write=_print))
     target = stdout if is_printed else atomic_write(output, force=force)
+    opened = open_rows(data, "predicting", given, want_labels=False)
     with target as file, opened as rows:
-        network, names = rows.network, _names(data, given, model.network.n_in)
-        total = _write(
-            file,
-            names,
-            _column_names(network, proba=proba),
-            _lines(rows, batch_size, digest, proba=proba),
-        )
-    if not total:
-        print_note(f"{data} holds no images: no predictions")
-    said = {"inputs": added_text(model, network), "hash": digest and digest.text()}
-    if is_printed:
-        for name, text in said.items():
-            if text is not None:
-                print_note(f"{name} {text}")
-        return Outcome()
-    facts = {
-        "output": output,
-        "total": total,
-        **rows.facts,
-        "data": data,
-        "model": model.name,
-        **said,
-        **work_facts(network, device, clock),
-    }
-    table = {
-        "wrote": output,
-        "data": data_text(rows.facts, total),
-        **said,
-        **work_rows(facts, *["reproducible"] * reproducible),
-    }
-    return Outcome(facts, table)
+        names = _names(data, given, rows.network.n_in)
+        _write(file, names, _column_names(rows.network, proba=proba), _lines(rows, proba=proba))
+    facts = {"output": output, "total": rows.n, **rows.facts()}
+    if not is_printed:
+        return Outcome(facts, {"wrote": output, **rows.table(facts)})
+    for name in ("inputs", "hash"):
+        if facts[name] is not None:
+            print_note(f"{name} {facts[name]}")
+    return Outcome()
 
 
 def _names(data: str, given: Mapping[str, Any], n_in: int) -> tuple[str, Iterator[Any]]:
@@ -121,39 +89,31 @@ def _column_names(network: "Network", *, proba: bool) -> list[Any]:
     return list(network.classes or range(network.n_classes)) if proba else ["Label"]
 
 
-def _lines(
-    rows: "Rows", batch_size: int | None, digest: Any, *, proba: bool
-) -> Iterator[list[list[Any]]]:
+def _lines(rows: "Rows", *, proba: bool) -> Iterator[list[list[Any]]]:
     """Yield the fields after the first of each row, block by block."""
     from xpnet.inference.class_labels import labels_of
     from xpnet.inference.predict import predict_proba
 
     network = rows.network
-    for images, _, ids in rows.predicted(batch_size, digest):
+    for images, _, ids in rows.predicted():
         if proba:  # computing twice takes less time than writing
-            shares = predict_proba(network, images, batch_size=batch_size)
+            shares = predict_proba(network, images, batch_size=rows.batch_size)
             yield shares.astype(str).tolist()  # no more digits than the dtype needs
             continue
         labels = ids if network.classes is None else labels_of(network, ids)
         yield (labels if labels.ndim > 1 else labels[:, None]).tolist()
 
 
-def _write(file: Any, names: tuple[str, Iterator[Any]], columns: list[Any], blocks: Any) -> int:
-    """Write block by block; return the number of rows.
-
-    An error in the first block leaves no output, not even a header.
-    """
-    text, total = StringIO(), 0
+def _write(file: Any, names: tuple[str, Iterator[Any]], columns: list[Any], blocks: Any) -> None:
+    """Write block by block; an error in the first block leaves no output, not even a header."""
+    text, (first, entries) = StringIO(), names
     writer = csv.writer(text, lineterminator="\n")
-    first, entries = names
     writer.writerow([first, *columns])
     for lines in blocks:
-        total += len(lines)
         writer.writerows([next(entries), *line] for line in lines)
         file.write(text.getvalue().encode(errors="surrogateescape"))  # as in the names of files
         text.seek(0)
         text.truncate()
-    return total
 
 
 def _print(content: bytes) -> None:

@@ -76,21 +76,25 @@ def device_facts(device: "Device") -> dict[str, str]:
 
 def work_facts(network: "Network", device: "Device", clock: "Clock") -> dict[str, Any]:
     """Return what was computed, where, and in which time."""
-    facts = {"network": network_text(network), **device_facts(device)}
-    return facts | {"seconds": clock.seconds()}
+    return {
+        "network": network_text(network),
+        "reproducible": network.is_reproducible,
+        **device_facts(device),
+        "seconds": clock.seconds(),
+    }
 
 
-def work_rows(facts: Mapping[str, Any], *more: str) -> dict[str, str]:
-    """Return the facts of `work_facts`, and `more` about the computation, as rows of a table."""
+def work_rows(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the facts of `work_facts` as rows of a table."""
     seconds = ", ".join(f"{name} {number:.3f}" for name, number in facts["seconds"].items())
-    device = device_text(facts, *more)
+    about = device_text(facts) + ", reproducible" * facts["reproducible"]
+    device = f"{facts['device']} ({about})"
     return {"network": facts["network"], "device": device, "seconds": seconds}
 
 
-def device_text(facts: Mapping[str, Any], *more: str) -> str:
-    """Return the facts of `device_facts`, and `more` about the computation, as text."""
-    library = f"{facts['library']} {facts['library_version']}"
-    return f"{facts['device']} ({', '.join([library, facts['hardware'], *more])})"
+def device_text(facts: Mapping[str, Any]) -> str:
+    """Return the library and the hardware of `device_facts` as text."""
+    return f"{facts['library']} {facts['library_version']}, {facts['hardware']}"
 
 
 def network_text(network: "Network") -> str:

@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
-from functools import partial
+from dataclasses import asdict, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.data import data_facts, data_text, in_file, is_table, named, reading
 from xpnet.cli.files import ModelFile
+from xpnet.cli.model import open_device
 from xpnet.cli.options import DATA, DEVICE, JSON, Option, integers, picture, seed_of
 from xpnet.cli.report import Clock, Outcome, network_text, work_facts, work_rows
 from xpnet.cli.streams import print_error_text, print_note
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
     from xpnet.networks.preprocessing import Step
     from xpnet.training.run import Run
 
-HELP = (
-    "Train a network on labelled images. It is a classifier. Raw bytes are scaled to 0..1 by the"
-    " network itself; the scaling is stored with the weights."
-)
+HELP = "Train a classifier on labelled images. Raw bytes are scaled to 0..1 by the network itself."
 EXAMPLES = (
     "train train.csv -o model.safetensors",
     "train sample -o model.npz --hidden 30 --activation relu --plot curve.png",
@@ -30,7 +27,10 @@ EXAMPLES = (
 OPTIONS = [
     *DATA,
     Option(
-        "-o --output MODEL", ModelFile, "a .safetensors, .npz or .onnx file", {"required": True}
+        "-o --output MODEL",
+        ModelFile,
+        "file to write: .safetensors, .npz or .onnx",
+        {"required": True},
     ),
     *picture("--plot FILE", "draw loss and accuracy by epoch"),
     Option("--hidden N,N,...", integers, "widths of the hidden layers (default: 100,100)"),
@@ -38,36 +38,15 @@ OPTIONS = [
     Option("--epochs N", int, "epochs (default: 30)"),
     Option("--batch-size N", int, "images per step (default: an eighth of all, but 8 to 100)"),
     Option("--optimizer NAME", str, "adam, adamw, momentum, nesterov or sgd (default: adamw)"),
-    Option(
-        "--learning-rate X", float, "largest learning rate (default: 0.005; sgd and the like: 0.1)"
-    ),
+    Option("--learning-rate X", float, "the largest one (default: 0.005; sgd and the like: 0.1)"),
     Option("--weight-decay X", float, "strength of weight decay (default: 0; adamw: 0.01)"),
-    Option(
-        "--validation SHARE",
-        float,
-        "share of the images held out to choose the best epoch (default: 0.1; of small tables 0)",
-    ),
+    Option("--validation SHARE", float, "held out to choose an epoch (default: 0.1; few rows: 0)"),
     Option("--patience N", int, "stop after N epochs without a better one (default: never)"),
     Option("--augment N", int, "shift each image at random by up to N pixels"),
-    Option(
-        "--standardize",
-        None,
-        "give each input mean 0 and standard deviation 1: the default for tables",
-    ),
-    Option(
-        "--whiten KIND",
-        str,
-        "make inputs uncorrelated and of equal variance, by pca or zca (default)",
-        {"nargs": "?", "const": "zca", "choices": ("pca", "zca")},
-    ),
+    Option("--standardize", None, "give inputs mean 0 and deviation 1: the default for tables"),
     seed_of("weights and order"),
-    Option(
-        "--reproducible",
-        None,
-        "learn the same bits on every device and library; not with --whiten",
-    ),
-    DEVICE,
-    JSON,
+    Option("--reproducible", None, "learn the same bits on every device and library"),
+    *(DEVICE, JSON),
 ]
 
 _USUAL_SHARE, _FEW_ROWS = 0.1, 500
@@ -78,49 +57,37 @@ def run(
     *,
     output: str,
     plot: str | None = None,
-    optimizer: str = "adamw",
-    weight_decay: float | None = None,
-    validation: float | None = None,
     device: str = "cpu",
     reproducible: bool = False,
     force: bool = False,
     **given: Any,
 ) -> Outcome:
     """Run the command."""
-    from xpnet.arrays.device import Device
     from xpnet.formats.load_save import save, serialized
     from xpnet.networks.reproducible import reproducible as made_reproducible
     from xpnet.training.optimizers import as_optimizer
     from xpnet.training.run import RunawayError, TrainingInterrupted
     from xpnet.training.train import train
 
-    if "whiten" in given and (reproducible or "standardize" in given):
-        other = "--reproducible" if reproducible else "--standardize"
-        msg = f"--whiten does not go with {other}"
-        raise ValueError(msg)
-    clock, place = Clock(), Device(device)  # its errors come before those of data
-    if device == "auto":
-        print_note(place.reason)
+    clock, place = Clock(), open_device(device)  # its errors come before those of data
     with clock.loading():
         images, labels, read = _examples(data, given)
-    if validation is None:  # a few rows would choose an epoch by chance
-        validation = 0.0 if is_table(images) and len(images) < _FEW_ROWS else _USUAL_SHARE
-    examples = images, labels, read
-    start = _untrained(data, given, examples, validation)
+    if "validation" not in given:  # a few rows would choose an epoch by chance
+        is_small = is_table(images) and len(images) < _FEW_ROWS
+        given["validation"] = 0.0 if is_small else _USUAL_SHARE
+    start = _untrained(data, given, images, labels, read)
     serialized(start, output)  # the format may not be able to hold the network
     start = start.to(place)
     start = made_reproducible(start) if reproducible else start
-    method: Any = as_optimizer(optimizer)
-    if weight_decay is not None:
-        method = replace(method, weight_decay=weight_decay)
-    names = ("epochs", "batch_size", "learning_rate", "patience", "augment", "seed")
+    names = ("epochs", "batch_size", "learning_rate", "patience", "augment", "seed", "validation")
     options = {name: given[name] for name in names if name in given}
-    options |= {"optimizer": method, "validation": validation}
+    method: Any = as_optimizer(given.get("optimizer", "adamw"))
+    if "weight_decay" in given:
+        method = replace(method, weight_decay=given["weight_decay"])
+    options |= {"optimizer": method, "on_epoch": lambda run: print_error_text(str(run.history[-1]))}
     try:
         with in_file(data):
-            trained = train(
-                start, images, named(data, labels, start), **options, on_epoch=_print_epoch
-            )
+            trained = train(start, images, named(data, labels, start), **options)
     except (RunawayError, TrainingInterrupted) as error:
         message = f"{error}{_write_best(error.run, output)}"
         raise type(error)(message) from error
@@ -142,22 +109,17 @@ def _examples(data: str, given: Mapping[str, Any]) -> tuple[Any, Any, dict[str, 
 
     with open_rows(data, reading(given, default_split="train")) as found:
         images, labels = joined(list(found.blocks))
-    what = None
-    if labels is None:
-        what = "no labels to learn from; give --labels FILE, or for a table --label NAME"
-    elif not len(images):
+    if labels is None or not len(images):
         what = "no images to learn from"
-    if what is not None:
+        if labels is None:
+            what = "no labels to learn from; give --labels FILE, or for a table --label NAME"
         raise DataError(what, file=given.get("labels", data))
     facts = {"total": len(images), **data_facts(found, images), "inputs": found.names}
     return images, labels, facts
 
 
 def _untrained(
-    data: str,
-    given: Mapping[str, Any],
-    examples: tuple[Any, Any, dict[str, Any]],
-    validation: float,
+    data: str, given: Mapping[str, Any], images: Any, labels: Any, read: dict[str, Any]
 ) -> "Network":
     """Return a network with random parameters; its metadata tell of the images."""
     import numpy as np
@@ -168,49 +130,41 @@ def _untrained(
     from xpnet.networks.column_names import with_input_names
     from xpnet.networks.initializers import init_network
 
-    images, labels, read = examples
     names = DATA_SETS[data].classes if data in DATA_SETS else None
-    sizes = prod(images.shape[1:]), *given.get("hidden", (100, 100))
-    sizes += (max(len(names or np.unique(labels)), 2),)
+    n_classes = max(len(names or np.unique(labels)), 2)
+    sizes = prod(images.shape[1:]), *given.get("hidden", (100, 100)), n_classes
     options = {name: given[name] for name in ("activation", "seed") if name in given}
-    network = init_network(sizes, **options)
+    network = init_network(sizes, classes=names, **options)
+    with in_file(given.get("labels", data)):
+        network = with_label_names(network, labels)
     fingerprint = RowsFingerprint()
     fingerprint.update(images)
     metadata = {"trained_on": fingerprint.text()}
     if data in DATA_SETS and read["split"] == "train":
         metadata["data_set"] = data
-    network = replace(network, metadata=metadata, classes=names)
-    with in_file(given.get("labels", data)):
-        network = with_label_names(network, labels)
     try:
-        network = replace(network, preprocessing=_preprocessing(given, images, validation))
+        steps = _preprocessing(given, images)
+        network = replace(network, metadata=metadata, preprocessing=steps)
     except ValueError as error:  # numbers of the file are too large or too small
         raise DataError(str(error), file=data) from error
     return with_input_names(network, read.pop("inputs"))
 
 
-def _preprocessing(given: Mapping[str, Any], images: Any, validation: float) -> "tuple[Step, ...]":
+def _preprocessing(given: Mapping[str, Any], images: Any) -> "tuple[Step, ...]":
     """Return the preprocessing, which is fitted to the images that are not held out."""
     import numpy as np
 
-    from xpnet.networks.preprocessing import Scale, Standardize, Whiten
+    from xpnet.networks.preprocessing import Scale, Standardize
     from xpnet.training.examples import split
 
-    method, is_standardized = given.get("whiten"), "standardize" in given
-    if method is None and not is_standardized and is_table(images):
+    if "standardize" not in given:
+        if not is_table(images):
+            return (Scale(1 / 255),) if images.dtype.kind == "u" else ()
         print_note("the columns of the table are standardized, as by --standardize")
-        is_standardized = True
-    if method is None and not is_standardized:
-        return (Scale(1 / 255),) if images.dtype.kind == "u" else ()
-    kept, _ = split(len(images), validation, given.get("seed", 0))
+    kept, _ = split(len(images), given["validation"], given.get("seed", 0))
     if not len(kept):  # an impossible share, about which `train` has an error
         kept = np.arange(len(images))
-    fit = Standardize.fit if method is None else partial(Whiten.fit, method=method)
-    return (fit(images.reshape(len(images), -1)[kept]),)
-
-
-def _print_epoch(run: "Run") -> None:
-    print_error_text(str(run.history[-1]))
+    return (Standardize.fit(images.reshape(len(images), -1)[kept]),)
 
 
 def _write_best(stopped: "Run", output: str) -> str:
@@ -227,14 +181,10 @@ def _write_best(stopped: "Run", output: str) -> str:
 
 def _result(trained: "Run") -> dict[str, Any]:
     """Return the scores of the best epoch, and all epochs."""
-    from dataclasses import asdict
-
     best: Any = trained.best  # not None: there is at least one epoch
+    scores = ("loss", "accuracy", "validation_loss", "validation_accuracy")
     return {
-        "loss": best.loss,
-        "accuracy": best.accuracy,
-        "validation_loss": best.validation_loss,
-        "validation_accuracy": best.validation_accuracy,
+        **{name: getattr(best, name) for name in scores},
         "baseline": trained.baseline,
         "best_epoch": best.number,
         "epochs": len(trained.history),
