@@ -39,3 +39,6 @@ def test_quotes_are_short(length, expected):
 def test_a_mistyped_word_gets_a_hint():
     assert nearest_hint("relo", ["relu6", "tanh", "ReLU"]) == "; did you mean ReLU?"
     assert nearest_hint("gauss", ["tanh", "ReLU"]) == ""
+    assert nearest_hint("whiten", ["hidden"]) == ""
+    assert nearest_hint("batch", ["match", "batch-size"]) == "; did you mean batch-size?"
+    assert nearest_hint("", ["tanh"]) == ""

@@ -49,12 +49,17 @@ def quoted(text: str) -> str:
     return f"'{printable(text if len(text) <= 60 else f'{text[:57]}...')}'"
 
 
+_SIMILAR = 0.7  # below it, "whiten" is near to "hidden"
+
+
 def nearest_hint(word: str, known: Iterable[str], *, key: Callable[[str], str] = str.lower) -> str:
     """Return "; did you mean relu?" or "" for a mistyped word; results of `key` are compared."""
     from difflib import get_close_matches
 
-    names = {key(name): name for name in known}
-    return "".join(f"; did you mean {names[x]}?" for x in get_close_matches(key(word), names, 1))
+    names, word = {key(name): name for name in known}, key(word)
+    begun = [name for name in names if word and name.startswith(word)]
+    found = begun or get_close_matches(word, names, 1, _SIMILAR)
+    return "".join(f"; did you mean {names[x]}?" for x in found[:1])
 
 
 def printable(text: str) -> str:
