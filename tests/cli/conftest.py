@@ -9,12 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from xpnet import Dense, Network, Scale, sample, save
+from xpnet import Dense, Network, Scale, load, sample, save
 from xpnet.arrays.libraries import KNOWN
-from xpnet.arrays.library import Library
 from xpnet.cli.main import main
-
-N_DIGITS = 40
 
 
 @dataclass(frozen=True)
@@ -28,6 +25,7 @@ class Result:
 
 Command = Callable[..., Result]
 Refusal = Callable[..., tuple[int, str]]
+Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 @pytest.fixture
@@ -57,12 +55,10 @@ def refused(xpnet: Command) -> Refusal:
 
     def run(*words: str | Path) -> tuple[int, str]:
         result = xpnet(*words)
-        assert result.out == ""
-        assert result.err.startswith("xpnet: ")
-        assert result.err.endswith("\n")
-        assert len(result.err.splitlines()) == 1
-        assert len(result.err.rstrip("\n")) <= 400
-        assert "Traceback" not in result.err
+        (line,) = result.err.splitlines()
+        assert (result.out, line[:7], result.err) == ("", "xpnet: ", f"{line}\n")
+        assert len(line) <= 400
+        assert "Traceback" not in line
         return result.code, result.err
 
     return run
@@ -72,50 +68,46 @@ def refused(xpnet: Command) -> Refusal:
 def strict_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Open array-api-strict's device1 where a GPU is asked for."""
     strict = pytest.importorskip("array_api_strict")
-    monkeypatch.setitem(KNOWN, "cupy", stand_in("array-api-strict", strict.Device("device1")))
-
-
-def stand_in(library: str, device: Any) -> Library:
-    """Return a library's entry, in which this device is every GPU."""
-    return replace(KNOWN[library], name="cupy", open=lambda _: device)
-
-
-def as_csv(images: NDArray[np.uint8], labels: NDArray[np.uint8] | None = None) -> str:
-    """Return digits as Kaggle writes them: label first, a header."""
-    rows = images.reshape(len(images), -1)
-    names = [f"pixel{i}" for i in range(rows.shape[1])]
-    if labels is not None:
-        rows, names = np.column_stack((labels, rows)), ["label", *names]
-    lines = [",".join(names), *(",".join(map(str, row)) for row in rows.tolist())]
-    return "\n".join(lines) + "\n"
-
-
-@pytest.fixture(scope="session", name="as_csv")
-def as_csv_fixture() -> Callable[..., str]:
-    """Return the function that writes digits as CSV."""
-    return as_csv
+    gpu = replace(KNOWN["array-api-strict"], name="cupy", open=lambda _: strict.Device("device1"))
+    monkeypatch.setitem(KNOWN, "cupy", gpu)
 
 
 @pytest.fixture(scope="session")
-def digits() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def digits() -> Digits:
     """Return the first of the embedded digits."""
     images, labels = sample()
-    return images[:N_DIGITS], labels[:N_DIGITS]
+    return images[:40], labels[:40]
 
 
 @pytest.fixture
-def labelled(digits: tuple[NDArray[np.uint8], NDArray[np.uint8]], tmp_path: Path) -> Path:
-    """Return a CSV file of digits with labels."""
+def labelled(digits: Digits, tmp_path: Path) -> Path:
+    """Return a CSV file of digits as Kaggle writes them: a header, label first."""
+    images, labels = digits
+    rows = np.column_stack((labels, images.reshape(len(images), -1)))
+    names = ["label", *(f"pixel{i}" for i in range(rows.shape[1] - 1))]
+    lines = [",".join(map(str, row)) for row in (names, *rows.tolist())]
     path = tmp_path / "labelled.csv"
-    path.write_text(as_csv(*digits))
+    path.write_text("\n".join(lines) + "\n")
     return path
 
 
 @pytest.fixture
-def unlabelled(digits: tuple[NDArray[np.uint8], NDArray[np.uint8]], tmp_path: Path) -> Path:
-    """Return a CSV file of the same digits without labels."""
-    path = tmp_path / "unlabelled.csv"
-    path.write_text(as_csv(digits[0]))
+def unlabelled(labelled: Path) -> Path:
+    """Turn `labelled` into a CSV file of the same digits without labels."""
+    rows = [line.partition(",")[2] for line in labelled.read_text().splitlines()]
+    path = labelled.rename(labelled.with_name("unlabelled.csv"))
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    """Write the embedded network as another program does, for pixels in 0..1; return its file."""
+    arrays: dict[str, Any] = {}
+    for i, layer in enumerate(load("sample").layers, start=1):
+        arrays |= {f"W{i}": layer.weight, f"b{i}": layer.bias}
+    path = tmp_path / "book.npz"
+    np.savez(path, **arrays)
     return path
 
 

@@ -1,108 +1,42 @@
 """Bad data: one line that names the file and the place, an exit code of 3, and no output."""
 
 import gzip
-import io
 import os
-import struct
 from dataclasses import replace
 from threading import Thread
 
 import numpy as np
 import pytest
+from array_files import idx, npz
 
-import xpnet as package
-from xpnet import Dense, Network, Scale, load, save
+from xpnet import Dense, Network, Scale, load, predict, sample, save
 
-IMAGES, LABELS = (array[:20] for array in package.sample())
-PIXELS = [f"pixel{i}" for i in range(784)]
-HEADER = ",".join(["label", *PIXELS])
+IMAGES, LABELS = (array[:20] for array in sample())
+HEADER = ",".join(["label", *(f"pixel{i}" for i in range(784))])
 ROWS = [",".join(map(str, row)) for row in np.column_stack((LABELS, IMAGES.reshape(20, 784)))]
 
 
-def text(*lines, end="\n"):
-    return "".join(line + end for line in lines).encode()
-
-
-def table(*, header=HEADER, rows=ROWS):
-    return text(header, *rows)
+def csv(*rows):
+    return "".join(f"{row}\n" for row in (HEADER, *rows)).encode()
 
 
 def with_value(value, place=100):
     """Return a table whose line 6 has another value."""
     fields = ROWS[4].split(",")
     fields[place] = value
-    return table(rows=[*ROWS[:4], ",".join(fields), *ROWS[5:]])
+    return csv(*ROWS[:4], ",".join(fields), *ROWS[5:])
 
 
-def idx(array):
-    sizes = struct.pack(f">{array.ndim}I", *array.shape)
-    return b"\0\0\x08" + bytes([array.ndim]) + sizes + array.tobytes()
-
-
-def npz(**arrays):
-    stream = io.BytesIO()
-    np.savez(stream, **arrays)
-    return stream.getvalue()
-
-
-def npz_with(value):
-    """Return images as numbers, of which one in row 13 is another."""
-    rows = IMAGES.astype(np.float64)
-    rows[13, 20, 20] = value
-    return npz(images=rows, labels=LABELS)
-
-
-IDX, NPZ = idx(IMAGES), npz(images=IMAGES, labels=LABELS)
-PACKED = gzip.compress(IDX)
-
-ACCEPTED = {
-    "cr": text(HEADER, *ROWS, end="\r"),
-    "bom-crlf": b"\xef\xbb\xbf" + text(HEADER, *ROWS, "", end="\r\n"),
-    "quoted": table().replace(b",0,", b',"0",'),
-    "no-labels": text(",".join(PIXELS), *(row.partition(",")[2] for row in ROWS)),
-    "gzip": gzip.compress(table()),
-    "npz-column-major": npz(images=np.asfortranarray(IMAGES)),
-    "npz-float64": npz(images=IMAGES.astype("float64")),
-}
 REFUSED = {  # the content, and a part of the message after the name of the file
-    "short-row": (table(rows=[ROWS[0], ROWS[1][:-2]]), ":3: "),
-    "empty-field": (with_value(""), ":6:101: "),
+    "short-row": (csv(ROWS[0], ROWS[1][:-2]), ":3: "),
     "nan": (with_value("nan"), ":6:101: "),
-    "256": (with_value("256"), ":6:101: "),
     "fraction": (with_value("12.5"), "--float"),
-    "trailing-commas": (text(HEADER + ",", *(f"{row}," for row in ROWS)), "--drop 786"),
-    "no-header": (text(*ROWS), "--label"),
-    "header-counts-up": (table(header=",".join(map(str, range(785)))), "--header"),
-    "swapped": (table(header=HEADER.replace("pixel7,pixel8", "pixel8,pixel7")), "--header yes"),
-    "joined": (text(HEADER, *ROWS, HEADER, *ROWS), ":22: "),
-    "comment": (table(rows=[ROWS[0], "# comment", *ROWS[1:]]), ":3: "),
-    "empty": (b"", "empty"),
-    "semicolons": (table().replace(b",", b";"), "--delimiter ';'"),
-    "gzip-truncated": (gzip.compress(table())[:3000], "gzip"),
-    "gzip-checksum": (PACKED[:-8] + b"\0" * 4 + PACKED[-4:], "CRC"),
-    "gzip-bomb": (gzip.compress(IDX + b"\0" * 2**27), "15,696"),
-    "idx-magic": (IDX[:3], "00 00 08"),
-    "idx-truncated": (IDX[:-5], "15,691"),
+    "gzip-truncated": (gzip.compress(csv(*ROWS))[:3000], "gzip"),
+    "gzip-bomb": (gzip.compress(idx(IMAGES) + b"\0" * 2**27), "15,696"),
     "idx-labels": (idx(LABELS), "labels?"),
-    "not-finite": (npz_with(np.nan), "finite"),
-    "overflow": (npz_with(1e300), "row 13 "),
-    "other-width": (npz(images=IMAGES[:, :8, :8], labels=LABELS), "rows of 784 values"),
-    "checksum": (NPZ[:9000] + bytes([NPZ[9000] ^ 1]) + NPZ[9001:], "CRC"),
-    "objects": (npz(images=np.asarray([None, {}])), "Object arrays"),
-    "names": (npz(foo=IMAGES, bar=IMAGES), "foo"),
+    "overflow": (npz(images=np.where(np.arange(20) == 13, 1e300, IMAGES.T).T), "row 13 "),
+    "other-width": (npz(images=IMAGES[:, :8, :8]), "rows of 784 values"),
 }
-
-
-@pytest.fixture(scope="module")
-def predictions():
-    return [f"{n},{label}" for n, label in enumerate(package.predict(load("sample"), IMAGES), 1)]
-
-
-@pytest.mark.parametrize("case", ACCEPTED)
-def test_accepted(xpnet, tmp_path, predictions, case):
-    (tmp_path / "data").write_bytes(ACCEPTED[case])
-    result = xpnet("predict", tmp_path / "data", "--batch-size", "7")
-    assert (result.code, result.out.splitlines()) == (0, ["ImageId,Label", *predictions])
 
 
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
@@ -137,24 +71,23 @@ def test_a_label_that_is_no_class(xpnet, refused, tmp_path, label):
     ids=["fewer", "no class", "one-hot"],
 )
 def test_a_file_of_labels(refused, tmp_path, labels, message):
-    (tmp_path / "images.gz").write_bytes(PACKED)
-    np.save(tmp_path / "labels.npy", labels)
-    words = ("evaluate", tmp_path / "images.gz")
-    code, line = refused(*words, "--labels", tmp_path / "labels.npy")
-    assert (code, str(tmp_path / "labels.npy") in line, message in line) == (3, True, True), line
-    code, line = refused(*words)
-    told = f"xpnet: {words[1]}: no labels to compare with; give --labels FILE"
-    assert (code, line.startswith(told)) == (3, True)
+    images, path = tmp_path / "images.npy", tmp_path / "labels.npy"
+    np.save(images, IMAGES)
+    np.save(path, labels)
+    code, line = refused("evaluate", images, "--labels", path)
+    assert (code, str(path) in line, message in line) == (3, True, True), line
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other pipes")
-def test_a_named_pipe(xpnet, tmp_path, predictions):
+def test_a_named_pipe(xpnet, tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    writer = Thread(target=pipe.write_bytes, args=[table()])
+    writer = Thread(target=pipe.write_bytes, args=[csv(*ROWS)])
     writer.start()
-    assert xpnet("predict", pipe).out.splitlines()[1:] == predictions
+    lines = xpnet("predict", pipe).out.splitlines()
     writer.join()
+    labels = predict(load("sample"), IMAGES)
+    assert lines[1:] == [f"{n},{label}" for n, label in enumerate(labels, 1)]
 
 
 @pytest.mark.parametrize("command", ["evaluate", "predict"])

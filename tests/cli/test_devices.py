@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -17,10 +18,10 @@ from xpnet.inference import predict
 
 COMMANDS = {
     "evaluate": "evaluate --rows 20",
-    "predict": "predict --rows 20 --force -o labels.csv",
+    "predict": "predict --rows 20 -o labels.csv",
     "parity": "parity --rows 20",
     "bench": "bench --rows 20 --batch-sizes 20",
-    "train": "train --rows 20 --epochs 1 --force -o model.npz",
+    "train": "train --rows 20 --epochs 1 -o model.npz",
     "show": "show --rows 1",
 }
 
@@ -47,20 +48,19 @@ def test_auto_is_a_usable_gpu_and_a_note_tells_so(xpnet, name):
 
 @pytest.mark.usefixtures("no_gpu")
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_device_that_is_not_usable(xpnet, refused, name):
+def test_only_auto_falls_back(xpnet, refused, tmp_path, name):
     words = COMMANDS[name].split()
-    code, line = refused(*words, "--device", "gpu")
-    assert (code, "cupy is not installed; pip install it" in line) == (5, True)
+    cause = "cupy is not installed; pip install it"
+    assert refused(*words, "--device", "gpu") == (5, f"xpnet: {cause}\n")
+    assert list(tmp_path.iterdir()) == []
     result = xpnet(*words, "--device", "auto")
     assert result.code == 0
-    note = "xpnet: auto chose cpu: cupy is not installed; pip install it"
-    assert result.err.splitlines()[0] == note
+    assert result.err.splitlines()[0] == f"xpnet: auto chose cpu: {cause}"
 
 
 @pytest.mark.usefixtures("strict_gpu")
-@pytest.mark.parametrize("batch_size", ["7", "1000"])
-def test_a_gpu_gives_the_same_results(xpnet, batch_size):
-    words = ("--batch-size", batch_size, "--device")
+def test_a_gpu_gives_the_same_results(xpnet):
+    words = ("--batch-size", "7", "--device")
     host, device = (facts_of(xpnet("evaluate", "--json", *words, x)) for x in ("cpu", "gpu"))
     assert (host["device"], device["device"]) == ("cpu", "gpu:0")
     assert host["confusion"] == device["confusion"]
@@ -77,10 +77,9 @@ def test_the_precision_is_the_dtype(xpnet, name, precision):
     assert facts["network"].endswith(f"; {precision or 'float32'}, numpy")
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float33"])
-def test_a_precision_that_is_none(refused, precision):
-    code, line = refused("evaluate", "--precision", precision)
-    assert (code, precision in line) == (2, True)
+def test_numpy_lacks_bfloat16(refused):
+    code, line = refused("evaluate", "--precision", "bfloat16")
+    assert (code, "bfloat16" in line) == (2, True)
 
 
 def test_bfloat16(xpnet, monkeypatch):
@@ -99,15 +98,10 @@ def test_bfloat16(xpnet, monkeypatch):
 
 @pytest.mark.parametrize("name", ["evaluate", "predict"])
 def test_the_batch_size_is_used(xpnet, monkeypatch, name):
-    sizes, original = [], predict.outputs_of
-
-    def spy(network, rows, batch_size):
-        sizes.append(batch_size)
-        return original(network, rows, batch_size)
-
+    spy = Mock(wraps=predict.outputs_of)
     monkeypatch.setattr(predict, "outputs_of", spy)
     assert xpnet(name, "--batch-size", "7").code == xpnet(name).code == 0
-    assert sizes == [7, None]
+    assert [call.args[2] for call in spy.call_args_list] == [7, None]
 
 
 @pytest.mark.parametrize("is_own", [True, False], ids=["own", "foreign"])
@@ -139,21 +133,13 @@ def parse(*words):
     return parser.parse_args(words)
 
 
-@pytest.mark.parametrize("word", ["gpu", "gpu:3", "cuda", "auto"])
-def test_the_argument_gives_the_word(word):
-    assert parse("--device", word).device == word
-    assert parse().device == "cpu"
-
-
-def test_the_argument_rejects_other_words():
+@pytest.mark.usefixtures("strict_gpu")
+def test_the_argument_is_a_word_for_a_device():
+    assert device_from_args(parse()).name == parse().device == "cpu"
+    args = parse("--device", "gpu:3")
+    assert device_from_args(args).name == args.device == "gpu:3"
     with pytest.raises(argparse.ArgumentError, match=r"must be cpu, gpu, .*got 'gpu:x'"):
         parse("--device", "gpu:x")
-
-
-@pytest.mark.usefixtures("strict_gpu")
-def test_arguments_open_the_device():
-    assert device_from_args(parse()).name == "cpu"
-    assert device_from_args(parse("--device", "gpu:1")).name == "gpu:1"
 
 
 @pytest.mark.usefixtures("no_gpu")

@@ -22,9 +22,7 @@ def mnist(published, tmp_path, monkeypatch):
 
 def test_the_report(xpnet, mirror, mnist):
     n_bytes = sum(map(len, mirror.files.values()))
-    result = xpnet("fetch", "mnist")
-    assert (result.code, result.err) == (0, "")
-    assert result.out == f"folder  {mnist} ({n_bytes:,} bytes)\n"
+    assert xpnet("fetch", "mnist").out == f"folder  {mnist} ({n_bytes:,} bytes)\n"
     again = json.loads(xpnet("fetch", "mnist", "--json").out)
     assert again == {"name": "mnist", "folder": str(mnist), "bytes": n_bytes}
     assert len(mirror.requests) == len(FILES)
@@ -32,7 +30,6 @@ def test_the_report(xpnet, mirror, mnist):
 
 @pytest.mark.usefixtures("mnist")
 def test_failures(refused, published, monkeypatch):
-    assert refused("fetch", "cifar")[0] == 2
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "pooch", None)
         code, line = refused("fetch", "mnist")

@@ -67,11 +67,9 @@ def test_an_input_is_never_replaced(refused, words, target):
 
 
 def test_standard_input_is_never_replaced(folder):
-    words = ["predict", "-", "-o", LABELS, "--force"]
+    words = [*PROCESS, "predict", "-", "-o", LABELS, "--force"]
     with Path(LABELS).open() as stdin:
-        done = subprocess.run(
-            [*PROCESS, *words], stdin=stdin, capture_output=True, check=False, cwd=folder
-        )
+        done = subprocess.run(words, stdin=stdin, capture_output=True, check=False, cwd=folder)
     line = b"xpnet: labels.csv would be replaced, but it is read as well: name another file\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, b"", line)
 
@@ -82,7 +80,7 @@ COMMANDS = {
     "show": ("show --rows 1 -o", "x.png"),
     "plot": ("plot relu -o", "x.pdf"),
     "train": ("train --rows 50 --epochs 1 -o", "x.safetensors"),
-    "curve": ("train --rows 50 --epochs 1 --force -o y.npz --plot", "x.svg"),
+    "curve": ("train --rows 50 --epochs 1 -o y.npz --plot", "x.svg"),
     "convert": ("convert sample", "x.onnx"),
     "parity": ("parity --rows 5 --record", "x.npz"),
 }
@@ -95,10 +93,8 @@ def test_another_file_is_replaced_with_force(xpnet, refused, tmp_path, monkeypat
     assert xpnet(*words.split(), target).code == 0
     content = Path(target).read_bytes()
     Path(target).write_text("old")
-    if "--force" not in words:
-        line = f"xpnet: {target}: already exists (--force or force=True replaces it)\n"
-        assert refused(*words.split(), target) == (2, line)
-        assert Path(target).read_text() == "old"
+    code, line = refused(*words.split(), target)
+    assert (code, "already exists" in line, Path(target).read_text()) == (2, True, "old")
     assert xpnet(*words.split(), target, "--force").code == 0
     assert len(content) > 9
     assert abs(len(Path(target).read_bytes()) - len(content)) < 99  # seconds, dates
@@ -109,22 +105,17 @@ def test_another_file_is_replaced_with_force(xpnet, refused, tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [
-        ("predict missing -o x.parquet", 2, "-o must end in .csv; got 'x.parquet'"),
         ("predict missing -o x.npz", 2, "-o must end in .csv; got 'x.npz'"),
-        ("train missing -o x.pt", 2, "must end in .safetensors, .npz, .onnx; got 'x.pt'"),
         ("train missing -o x", 2, "must end in .safetensors, .npz, .onnx; got 'x'"),
         ("train missing -o x.npz --plot x.npz", 2, ".png, .svg, .pdf; got 'x.npz'"),
         ("convert missing x.pkl", 2, "must end in .safetensors, .npz, .onnx; got 'x.pkl'"),
-        ("evaluate missing --plot x.jpg", 2, ".png, .svg, .pdf; got 'x.jpg'"),
-        ("show missing -o x", 2, ".png, .svg, .pdf; got 'x'"),
-        ("predict missing -o=", 2, "must be the name of a file; got ''"),
-        ("predict missing -o nowhere/x.csv", 3, "nowhere/x.csv: cannot be written: no such folder"),
+        ("show missing -o x.jpg", 2, ".png, .svg, .pdf; got 'x.jpg'"),
         ("predict missing -o pictures", 3, "pictures: Is a directory"),
         ("evaluate missing --plot labels.csv/x.png", 3, "cannot be written: no such folder"),
     ],
 )
 def test_an_output_that_cannot_be_written_is_told_before_any_work(refused, words, code, text):
-    found, line = refused(*[*words.removesuffix("=").split(), *[""] * words.endswith("=")])
+    found, line = refused(*words.split())
     assert (found, text in line) == (code, True)
 
 
@@ -135,15 +126,6 @@ def test_a_device_needs_no_force(xpnet, tmp_path, monkeypatch):
     assert xpnet("predict", "--rows", "3", "-o", "/dev/stdout") == printed
     assert xpnet("predict", "--rows", "3", "-o", os.devnull).out.startswith("wrote ")
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.usefixtures("utf8_names")
-@pytest.mark.parametrize("name", ["a b.csv", "\N{SNOWMAN}.csv", "quote'.csv", "-.csv", "x" * 200])
-def test_unusual_file_names(xpnet, tmp_path, labelled, name):
-    path = labelled.rename(tmp_path / name)
-    output = tmp_path / f"out {name}"
-    assert xpnet("predict", path, "-o", output).code == 0
-    assert output.read_text().startswith("ImageId,Label\n1,0\n")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems want names of Unicode")

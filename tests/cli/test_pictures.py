@@ -1,51 +1,127 @@
-"""Curves of ``xpnet plot``, and pictures as files of the commands that draw."""
+"""``xpnet show`` and ``xpnet plot``: images and curves, as pictures and as text."""
 
+import io
 import sys
+from unittest.mock import Mock
 
+import numpy as np
 import pytest
 
-COMMANDS = {
-    "plot": ("plot", "step", "sigmoid", "-o"),
-    "show": ("show", "--rows", "9", "-o"),
-    "evaluate": ("evaluate", "--rows", "9", "--plot"),
-    "train": ("train", "--rows", "9", "--epochs", "1", "-o", "model.npz", "--plot"),
-}
+from xpnet import init_network, load, predict, predict_proba, sample, save
+from xpnet.pictures import images
+
+NAMES = [f"name {i}" for i in range(10)]
 
 
-def test_curves_in_the_terminal(xpnet):
+@pytest.fixture
+def drawn(monkeypatch):
+    """Return a spy, whose arguments are those of `xpnet.show`."""
+    spy = Mock(wraps=images.show)
+    monkeypatch.setattr(images, "show", spy)
+    return spy
+
+
+@pytest.mark.parametrize(
+    ("meaning", "words", "n"),
+    [({"classes": NAMES}, [], 25), ({"output": "values"}, ["--rows", "4"], 4)],
+    ids=["names", "values"],
+)
+def test_the_first_images(xpnet, tmp_path, save_network, drawn, *, meaning, words, n):
+    """A regression has no predictions; labels that are no classes are drawn as they are."""
+    model = save_network(10, **meaning)
+    assert xpnet("show", "--model", model, *words, "-o", tmp_path / "a.png").code == 0
+    pictures, labels, found, _ = drawn.call_args.args
+    np.testing.assert_array_equal(pictures, sample()[0][:n])
+    assert labels.tolist() == [i % 10 for i in range(n)]
+    expected = predict(load(model), pictures) if "classes" in meaning else None
+    np.testing.assert_array_equal(found, expected)
+
+
+# With 9 copies, a second block is read.
+@pytest.mark.parametrize(("n_rows", "copies", "classes"), [(20, 9, None), (9, 1, NAMES)])
+def test_the_most_probable_mistakes(
+    xpnet, tmp_path, save_network, drawn, *, n_rows, copies, classes
+):
+    x, labels = (np.concatenate([part] * copies) for part in sample())
+    model = save_network(10, classes=classes) if classes else "sample"
+    names = np.asarray(classes or range(10))
+    np.savez(tmp_path / "a.npz", images=x, labels=names[labels])
+    words = ("show", tmp_path / "a.npz", "--mistakes", "--rows", str(n_rows), "--model", model)
+    result = xpnet(*words, "-o", tmp_path / "a.png")
+    shares = predict_proba(load(model), x)
+    found = shares.argmax(axis=1)
+    wrong = np.flatnonzero(found != labels)
+    shown = wrong[np.argsort(-shares[wrong, found[wrong]], kind="stable")][:n_rows]
+    assert f"{len(wrong):,} mistakes among {len(x):,} images; {n_rows} shown" in result.out
+    *columns, probabilities = drawn.call_args.args
+    expected = (x[shown], names[labels[shown]], names[found[shown]])
+    for column, values in zip(columns, expected, strict=True):
+        np.testing.assert_array_equal(column, values)
+    np.testing.assert_allclose(probabilities, shares[shown, found[shown]], atol=1e-5)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_ten_images_in_the_terminal(xpnet, monkeypatch, unlabelled, encoding):
+    """Without labels, the predictions are above them."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr("sys.stdout", stream)
+    assert xpnet("show", unlabelled).code == 0
+    stream.flush()
+    lines = stream.buffer.getvalue().decode(encoding).splitlines()[1:]
+    assert [x for line in lines for x in line.split() if x.isdigit()] == list("0123456789")
+    assert "".join(lines).count("#" if encoding == "ascii" else "█") > 50
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.usefixtures("strict_gpu")
+@pytest.mark.parametrize("words", [["--mistakes", "--rows=3"], ["--rows=3"]], ids=" ".join)
+def test_a_network_on_a_device(xpnet, words):
+    assert xpnet("show", *words, "--device", "gpu").out == xpnet("show", *words).out != ""
+
+
+def test_a_file_without_images(xpnet, tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.zeros((0, 784), np.uint8), labels=np.zeros(0, np.uint8))
+    result = xpnet("show", tmp_path / "a.npz", "--mistakes")
+    assert (result.code, "holds no images" in result.err) == (0, True)
+    assert result.out.startswith("0 mistakes among 0 images")
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "part"),
+    [
+        ("show --rows 101 -o a.png", 2, "at most 100"),
+        ("show --rows=-1 --mistakes", 2, "at least 1"),
+        ("show table.npz --model four.npz", 3, "table.npz: no pictures to show"),
+        ("show other.npz --mistakes", 3, "other.npz: `labels` must be classes"),
+        ("plot relu softmax", 2, "elementwise"),
+        ("plot relu sigmiod -o a.png", 2, "did you mean sigmoid?"),
+    ],
+)
+def test_errors(refused, tmp_path, monkeypatch, *, line, code, part):
+    monkeypatch.chdir(tmp_path)
+    np.savez("table.npz", images=np.ones((3, 4)), labels=np.zeros(3, np.uint8))
+    np.savez("other.npz", images=sample()[0][:2], labels=np.array([3, 10], np.uint8))
+    save(init_network([4, 2]), "four.npz")
+    found, text = refused(*line.split())
+    assert (found, part in text, (tmp_path / "a.png").exists()) == (code, True, False)
+
+
+@pytest.mark.parametrize(
+    "words", ["plot step -o", "show -o", "evaluate --plot", "train -o model.npz --plot"]
+)
+def test_a_picture_needs_matplotlib(refused, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    line = "xpnet: pictures need matplotlib: pip install matplotlib\n"
+    assert refused(*words.split(), "picture.PNG") == (2, line)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_curves_of_the_book_in_the_terminal(xpnet):
     result = xpnet("plot")
     lines = result.out.splitlines()
     assert (result.code, result.err, max(map(len, lines)) <= 80) == (0, "", True)
     assert lines[2].split() == ["step", "sigmoid", "relu"]
-    limits = ("y from 0.00 to 1.00", "y from 0.01 to 0.99", "y from 0.00 to 5.00")
-    assert lines[3].split() == " ".join(limits).split()
-    rows = xpnet("plot", "identity").out.rstrip().splitlines()[4:]
-    places = [row.index("▄█" if "▄█" in row else "█") for row in rows if "█" in row]
-    assert (places, len(places)) == (sorted(places, reverse=True), 12)
-
-
-@pytest.mark.parametrize("more", [[], ["-o", "a.png"]], ids=["text", "picture"])
-def test_other_functions(refused, tmp_path, monkeypatch, more):
-    monkeypatch.chdir(tmp_path)
-    for word, part in (("softmax", "elementwise"), ("sigmiod", "did you mean sigmoid?")):
-        code, line = refused("plot", "relu", word, *more)
-        assert (code, part in line, list(tmp_path.iterdir())) == (2, True, [])
-
-
-@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
-def test_a_picture_is_written_with_matplotlib_and_replaced_with_force(
-    refused, xpnet, tmp_path, monkeypatch, words
-):
-    monkeypatch.chdir(tmp_path)
-    with monkeypatch.context() as without:
-        without.setitem(sys.modules, "matplotlib", None)
-        line = "xpnet: pictures need matplotlib: pip install matplotlib\n"
-        assert refused(*words, "picture.PNG") == (2, line)
-    assert list(tmp_path.iterdir()) == []
-    path = tmp_path / "picture.PNG"
-    path.write_bytes(b"precious")
-    code, line = refused(*words, path.name)
-    assert (code, line.startswith("xpnet: picture.PNG: already exists")) == (2, True)
-    assert path.read_bytes() == b"precious"
-    assert xpnet(*words, path.name, "--force").code == 0
-    assert path.read_bytes().startswith(b"\x89PNG")
+    limits = "y from 0.00 to 1.00 y from 0.01 to 0.99 y from 0.00 to 5.00"
+    assert lines[3].split() == limits.split()

@@ -57,16 +57,6 @@ def test_the_hash_is_that_of_the_library(xpnet, tmp_path, device):
     assert json.loads(result.out)["hash"] == result_hash(load("sample"), sample()[0][:50])
 
 
-def test_no_hash_unless_it_is_asked_for(xpnet):
-    result = xpnet("evaluate", "--reproducible")
-    assert f"\nhash      {HASH}\n" in result.out
-    assert ", reproducible)\n" in result.out
-    usual = xpnet("evaluate").out
-    assert "\nhash " not in usual
-    assert "reproducible" not in usual
-    assert result.out.partition("\nclass")[2] == usual.partition("\nclass")[2]
-
-
 @pytest.mark.parametrize("name", ["evaluate", "predict"])
 def test_half_precision_is_refused_before_data_are_read(xpnet, refused, tmp_path, name):
     code, line = refused(name, "missing.csv", "--reproducible", "--precision", "float16")

@@ -53,7 +53,7 @@ def run(
         msg = f"--batch-sizes: no batch of {plural(sizes[0], 'image')} fits into memory"
         raise ValueError(msg)
     fastest = max(speeds, key=lambda speed: speed.best)
-    left_out = sorted(set(sizes) - {speed.batch_size for speed in speeds})
+    too_large = sorted(set(sizes) - {speed.batch_size for speed in speeds})
     facts = {
         **found.facts(),
         "results": "values" if network.output == "values" else "labels",
@@ -61,15 +61,15 @@ def run(
         "speeds": [asdict(speed) for speed in speeds],
         "best_batch_size": fastest.batch_size,
         "images_per_second": fastest.best,
-        "left_out": left_out,
+        "too_large": too_large,
         "n_images": found.n,
     }
     reason = "a batch takes more than 1 GB or 5 seconds"
     table = {
         "best": f"{_rate(fastest.best)} images per second in batches of {fastest.batch_size:,}",
         **found.table(facts),
-        "left out": f"{', '.join(f'{size:,}' for size in left_out)} ({reason})"
-        if left_out
+        "left out": f"{', '.join(f'{size:,}' for size in too_large)} ({reason})"
+        if too_large
         else None,
     }
     return Outcome(facts, table, _lines(speeds))

@@ -62,7 +62,7 @@ class Rows:
     read: dict[str, Any]  # as by `data_facts`
     source: "Iterator[Block]"
     bar: Any  # of the progress
-    digest: "ResultHash | None"  # of the outputs, if they are reproducible
+    digest: "ResultHash | None" = None  # of the outputs, if they are reproducible
     n: int = 0  # rows so far
 
     def blocks(self) -> "Iterator[Block]":
@@ -78,9 +78,11 @@ class Rows:
 
     def predicted(self) -> Iterator[tuple[Any, Any, Any]]:
         """Yield blocks of rows, their labels, and their class ids or values."""
+        from xpnet.files.hashes import ResultHash
         from xpnet.inference.predict import check_ids, class_ids, outputs_of
         from xpnet.networks.input_range import warn_of_range
 
+        self.digest = ResultHash() if self.network.is_reproducible else None
         for rows, labels in self.blocks():
             warn_of_range(self.network, rows)
             y = outputs_of(self.network, rows, self.batch_size)
@@ -114,13 +116,15 @@ class Rows:
 
 
 @contextmanager
-def open_rows(data: str, task: str, given: Mapping[str, Any], **more: Any) -> Iterator[Rows]:
+def open_rows(
+    data: str, task: str, given: Mapping[str, Any], *, classifies: bool = False, **more: Any
+) -> Iterator[Rows]:
     """Open DATA for the network of --model: blocks of whole batches, with `task` at a progress bar.
 
-    `given` are the options of the command, `more` are further ones for reading.
+    `given` are the options of the command, `more` are further ones for reading. A network that must
+    classify, but is a regression, is an error.
     """
     from xpnet.datasets.read import open_rows as opened
-    from xpnet.files.hashes import ResultHash
     from xpnet.inference.chunks import chunk_rows
     from xpnet.inference.rows import as_rows
     from xpnet.networks.column_names import positions
@@ -128,6 +132,9 @@ def open_rows(data: str, task: str, given: Mapping[str, Any], **more: Any) -> It
     clock, batch_size = Clock(), given.get("batch_size")
     with clock.loading():
         model, device = open_model(**given)
+    if classifies and model.network.output == "values":
+        msg = f"{model.name} is a regression, which has no classes: use predict"
+        raise ValueError(msg)
     n_batch = chunk_rows(model.network, batch_size)
     block_rows = n_batch * -(-_BLOCK_ROWS // n_batch)
     options = reading(given, features=model.network.n_in, block_rows=block_rows, **more)
@@ -142,8 +149,7 @@ def open_rows(data: str, task: str, given: Mapping[str, Any], **more: Any) -> It
                 yield rows if order is None else rows[:, order], labels
 
         network, read = suited(model, first[0]), data_facts(found, first[0])
-        digest = ResultHash() if network.is_reproducible else None
-        yield Rows(data, model, device, clock, batch_size, network, read, in_order(), bar, digest)
+        yield Rows(data, model, device, clock, batch_size, network, read, in_order(), bar)
 
 
 def data_facts(found: "RowBlocks", images: "NDArray[Any]") -> dict[str, Any]:
@@ -185,7 +191,8 @@ def named(path: str, labels: Any, network: "Network") -> Any:
     known = DATA_SETS.get(path)
     if network.classes is None or known is None or known.classes is None:
         return labels
-    return np.asarray(known.classes)[labels]
+    names = dict(enumerate(known.classes))
+    return np.asarray([names.get(label, label) for label in labels.tolist()])
 
 
 def is_table(images: "NDArray[Any]") -> bool:

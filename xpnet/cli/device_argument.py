@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from xpnet.arrays.device import Device
 
-__all__ = ["add_device_argument", "device_from_args", "device_word"]
+__all__ = ["DEVICE_HELP", "add_device_argument", "device_from_args", "device_word"]
+
+DEVICE_HELP = (
+    "cpu (NumPy); gpu or gpu:N (CuPy); auto (a usable GPU, or the CPU); or another library, such as"
+    " jax or torch:cuda; no fallback (default: %(default)s)"
+)
 
 
 def add_device_argument(parser: argparse.ArgumentParser, *, default: str = "cpu") -> None:
@@ -26,8 +31,7 @@ def add_device_argument(parser: argparse.ArgumentParser, *, default: str = "cpu"
         type=device_word,
         default=default,
         metavar="DEVICE",
-        help="cpu (NumPy); gpu or gpu:N (CuPy); auto (a usable GPU, or the CPU); or another"
-        " library, such as jax or torch:cuda; no fallback (default: %(default)s)",
+        help=DEVICE_HELP,
     )
 
 

@@ -34,13 +34,10 @@ def run(
     from xpnet.inference.evaluate import count_pairs, evaluation_of
 
     fingerprint = RowsFingerprint()
-    with open_rows(data, "evaluating", given) as rows:
-        network = rows.network
-        if network.output == "values":
-            msg = f"{rows.model.name} is a regression, which has no accuracy; use predict"
-            raise ValueError(msg)
+    with open_rows(data, "evaluating", given, classifies=True) as found:
+        network = found.network
         counts: Any = np.zeros(network.n_classes**2, np.int64)
-        for images, labels, ids in rows.predicted():
+        for images, labels, ids in found.predicted():
             fingerprint.update(images)
             with in_file(given.get("labels", data)):
                 counts += count_pairs(network, ids, named(data, labels, network))
@@ -51,7 +48,7 @@ def run(
         "total": result.total,
         # Other data may contain some of them.
         "is_training_data": _is_training_data(network.metadata, data, fingerprint.text()) or None,
-        **rows.facts(),
+        **found.facts(),
         **class_facts(result, network.classes or range(network.n_classes)),
     }
     if plot is not None:
@@ -64,7 +61,7 @@ def run(
     table = {
         "accuracy": accuracy.replace("nan", "n/a"),
         "note": known if facts["is_training_data"] else None,
-        **rows.table(facts),
+        **found.table(facts),
         "wrote": plot,
     }
     return Outcome(facts, table, class_lines(facts) if result.total else ())

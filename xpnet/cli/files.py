@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
-from xpnet.files.writing import check_target
+from xpnet.files.writing import check_target, is_stream
 
 
 class _File(str):
@@ -39,9 +39,12 @@ class OutputFile(_File):
 
 
 class CsvFile(OutputFile):
-    """A table of predictions; without a suffix a device, such as /dev/stdout."""
+    """A table of predictions; "-" is standard output."""
 
     __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:  # noqa: D102 (as the class above)
+        return super().__new__(cls, "/dev/stdout" if text == "-" else text)
 
     def check_name(self) -> None:  # noqa: D102 (as the class above)
         if Path(self).suffix.lower() not in {"", ".csv"}:
@@ -77,10 +80,10 @@ def check_outputs(given: Iterable[Any], *, force: bool) -> None:
     Nothing that is read is replaced, not even with `force`: neither a file, nor one in a folder.
     """
     files = list(chain.from_iterable(x if isinstance(x, list) else [x] for x in given))
-    # Standard output and other streams are no files, even if they are redirected to one.
-    targets = (x for x in files if isinstance(x, OutputFile) and not x.startswith(("-", "/dev/")))
-    for target in targets:
+    for target in (x for x in files if isinstance(x, OutputFile)):
         target.check_name()
+        if is_stream(target):  # no file, even if it is redirected to one
+            continue
         check_target(target, force=force)
         for source in (x for x in files if isinstance(x, InputFile)):
             if Path(target).is_file() and _is_read(Path(target), source):

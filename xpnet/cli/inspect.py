@@ -68,12 +68,12 @@ def network_rows(facts: Mapping[str, Any]) -> dict[str, str | None]:
     """Return the facts of `network_facts` as rows of a table, without the hash of the images."""
     layers = [f"{x['n_in']} -> {x['n_out']} {x['activation']}" for x in facts["layers"]]
     classes = facts["classes"]
-    metadata = {name: text for name, text in facts["metadata"].items() if name != "trained_on"}
+    metadata = [f"{x}: {text}" for x, text in facts["metadata"].items() if x != "trained_on"]
     return {
         "layers": ", ".join(layers),
         "parameters": f"{facts['parameters']:,}, {facts['dtype']}",
         "preprocessing": ", ".join(facts["preprocessing"]) or "none",
         "output": facts["output"],
         "classes": None if classes is None else ", ".join(map(str, classes)),
-        **{name.replace("_", " "): text for name, text in metadata.items()},
+        "metadata": "; ".join(metadata) or None,
     }

@@ -12,9 +12,9 @@ from xpnet.cli.parser import parse
 from xpnet.cli.report import print_outcome
 from xpnet.cli.streams import check_standard_output, print_error_text, print_note, warnings_as_notes
 
-__all__ = ["INTERRUPTED", "main"]
+__all__ = ["main"]
 
-_INTERNAL, _OUT_OF_MEMORY, INTERRUPTED = 70, 71, 130
+_INTERNAL, _OUT_OF_MEMORY, _INTERRUPTED = 70, 71, 130
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -39,7 +39,7 @@ def main(words: Sequence[str] | None = None) -> int:
         pass
     except KeyboardInterrupt as interrupt:
         print_note(str(interrupt) or "interrupted")
-        code = INTERRUPTED
+        code = _INTERRUPTED
     except SystemExit as leaving:  # after --help, a usage error, or SIGTERM
         code = int(leaving.code or 0)
     except Exception as error:  # noqa: BLE001 (described, or shown with its traceback)

@@ -47,6 +47,9 @@ def open_model(
 
     place = open_device(device)  # its errors come first
     if model == "random":
+        if activation is not None:
+            msg = "--activation is for a file of --model; got --model random"
+            raise ValueError(msg)
         found = Model(_untrained(seed or 0), model, input_range=input_range)
     elif seed is not None:
         msg = f"--seed is for --model random; got --model {model}"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from xpnet.cli.device_argument import add_device_argument
+from xpnet.cli.device_argument import DEVICE_HELP, device_word
 from xpnet.cli.files import InputFile, PictureFile
 
 __all__ = ["BATCH_SIZE", "DATA", "DEBUG", "DEVICE", "FILE", "FORCE", "JSON", "MODEL", "UNLABELLED"]
@@ -33,9 +33,6 @@ class Option(NamedTuple):
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
         """Add the option to a parser; without a default, it is not there unless it is given."""
-        if self is DEVICE:
-            add_device_argument(parser)
-            return
         *flags, metavar = self.words.split()
         more: dict[str, Any] = {"type": self.type, "metavar": metavar, **self.more}
         if self.type is None:
@@ -75,7 +72,9 @@ DATA = [
     ),
     Option("--rows N", int, "read the first N images only"),
     LABELS,
-    Option("--split PART", str, "train or test, for data with both (default: train to train)"),
+    Option(
+        "--split PART", str, "train or test, of data with both (default: test; to train: train)"
+    ),
     Option("--label NAME", str, "label column of a CSV file: first, last, none, or its name"),
     Option("--drop NAME,...", words, "columns of a CSV file to leave out, by names or numbers"),
     Option("--header WORD", str, "whether CSV files begin with one: yes, no, or auto by default"),
@@ -83,7 +82,7 @@ DATA = [
     Option(
         "--float",
         None,
-        "CSV files of any numbers: the default for less than 64",
+        "any numbers in CSV files, not bytes: the default below 64 columns",
         {"dest": "floating"},
     ),
     Option("--size N", int, "resize pictures to N x N pixels, such as --size 28"),
@@ -111,7 +110,7 @@ def seed_of(what: str) -> Option:
     return Option("--seed N", int, f"random seed of {what} (default: 0)")
 
 
-DEVICE = Option("--device DEVICE", None, "that of `add_device_argument`")
+DEVICE = Option("--device DEVICE", device_word, DEVICE_HELP, {"default": "cpu"})
 _PRECISION = "float16, bfloat16, float32 or float64 (default: the file's)"
 _REPRODUCIBLE = "compute the same bits on every device and library; results have a hash"
 MODEL = [

@@ -64,7 +64,8 @@ def run(
         if record is not None and others:
             msg = f"--{name} does not go with --record, which writes the results of --device"
             raise ValueError(msg)
-    places, candidates = [Device(word) for word in devices], dict[str, "Candidate"]()
+    candidates: dict[str, Candidate] = {}
+    places = [Device(word) for word in devices]
     with open_rows(data, "reading", given, rows=rows, want_labels=False) as found:
         model, network, device = found.model, found.network, found.device
         images = np.concatenate([block for block, _ in found.blocks()])
@@ -84,8 +85,10 @@ def run(
             for place in places or [device]:
                 candidates[place.name] = _on_device(network.to(place), place)
         for path in against:
-            more: dict[str, Any] = {"n_added": n_added, "precision": given.get("precision")}
-            candidates[path] = _of_file(path, network, images, device, **more)
+            precision = given.get("precision")
+            candidates[path] = _of_file(
+                path, network, images, device, n_added=n_added, precision=precision
+            )
         results = {name: x for name, (x, _) in candidates.items()}
         origins = {name: origin for name, (_, origin) in candidates.items()}
         runtime = [name for name, origin in origins.items() if origin["library"] == "onnxruntime"]
@@ -99,8 +102,8 @@ def run(
         **report_facts(report, origins),
         "seconds": found.clock.seconds(),
     }
-    lines = [*report_lines(report, origins), *[f"wrote {record}"] * (record is not None)]
-    return Outcome(facts, report_rows(facts, report), lines, 0 if report.is_in_bound else 1)
+    table = report_rows(facts, report) | {"wrote": record}
+    return Outcome(facts, table, report_lines(report, origins), 0 if report.is_in_bound else 1)
 
 
 def _read_certificate(path: str, network: "Network", rows: "NDArray[Any]") -> "Candidate":

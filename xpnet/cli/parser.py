@@ -100,7 +100,7 @@ def build_parser(names: Sequence[str] = _COMMANDS) -> tuple[_Parser, dict[str, _
 
 def _with_examples(text: str, examples: Sequence[str]) -> str:
     """Return the description of a command, and examples, command lines without the word xpnet."""
-    lines = [fill(text, get_terminal_size().columns - 2), "", "examples:"]
+    lines = [fill(text, max(get_terminal_size().columns - 2, 20)), "", "examples:"]
     return "\n".join([*lines, *(f"  xpnet {words}" for words in examples)])
 
 

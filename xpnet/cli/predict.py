@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from io import StringIO
 from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.data import open_rows, reading
@@ -44,25 +43,27 @@ OPTIONS = [
 def run(
     data: str = "sample",
     *,
-    output: str = "-",
+    output: str = "/dev/stdout",
     proba: bool = False,
     force: bool = False,
     **given: Any,
 ) -> Outcome:
     """Run the command."""
-    is_printed = output in {"-", "/dev/stdout"}
+    is_printed = output == "/dev/stdout"
     if is_printed and given.get("json"):
         msg = "--json needs -o FILE: standard output cannot hold both"
         raise ValueError(msg)
-    stdout = nullcontext(SimpleNamespace(write=_print))
-    target = stdout if is_printed else atomic_write(output, force=force)
-    opened = open_rows(data, "predicting", given, want_labels=False)
-    with target as file, opened as rows:
-        names = _names(data, given, rows.network.n_in)
-        _write(file, names, _column_names(rows.network, proba=proba), _lines(rows, proba=proba))
-    facts = {"output": output, "total": rows.n, **rows.facts()}
+    target = nullcontext() if is_printed else atomic_write(output, force=force)
+    with target as file, open_rows(data, "predicting", given, want_labels=False) as found:
+        write = _print if file is None else file.write
+        first, entries = _names(data, given, found.network.n_in)
+        header = [[first, *_column_names(found.network, proba=proba)]]
+        for lines in _lines(found, proba=proba):  # an error in the first block leaves no output
+            write(_csv([*header, *([next(entries), *line] for line in lines)]))
+            header = []
+    facts = {"output": output, "total": found.n, **found.facts()}
     if not is_printed:
-        return Outcome(facts, {"wrote": output, **rows.table(facts)})
+        return Outcome(facts, {"wrote": output, **found.table(facts)})
     for name in ("inputs", "hash"):
         if facts[name] is not None:
             print_note(f"{name} {facts[name]}")
@@ -89,31 +90,25 @@ def _column_names(network: "Network", *, proba: bool) -> list[Any]:
     return list(network.classes or range(network.n_classes)) if proba else ["Label"]
 
 
-def _lines(rows: "Rows", *, proba: bool) -> Iterator[list[list[Any]]]:
+def _lines(found: "Rows", *, proba: bool) -> Iterator[list[list[Any]]]:
     """Yield the fields after the first of each row, block by block."""
     from xpnet.inference.class_labels import labels_of
     from xpnet.inference.predict import predict_proba
 
-    network = rows.network
-    for images, _, ids in rows.predicted():
+    network = found.network
+    for images, _, ids in found.predicted():
         if proba:  # computing twice takes less time than writing
-            shares = predict_proba(network, images, batch_size=rows.batch_size)
+            shares = predict_proba(network, images, batch_size=found.batch_size)
             yield shares.astype(str).tolist()  # no more digits than the dtype needs
             continue
         labels = ids if network.classes is None else labels_of(network, ids)
         yield (labels if labels.ndim > 1 else labels[:, None]).tolist()
 
 
-def _write(file: Any, names: tuple[str, Iterator[Any]], columns: list[Any], blocks: Any) -> None:
-    """Write block by block; an error in the first block leaves no output, not even a header."""
-    text, (first, entries) = StringIO(), names
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([first, *columns])
-    for lines in blocks:
-        writer.writerows([next(entries), *line] for line in lines)
-        file.write(text.getvalue().encode(errors="surrogateescape"))  # as in the names of files
-        text.seek(0)
-        text.truncate()
+def _csv(lines: list[list[Any]]) -> bytes:
+    text = StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue().encode(errors="surrogateescape")  # as in the names of files
 
 
 def _print(content: bytes) -> None:

@@ -38,30 +38,30 @@ def run(
 
     n_shown = (10 if output is None else 25) if rows is None else rows
     check_integer("rows", n_shown)
-    opened = open_rows(data, "predicting", given, rows=None if mistakes else n_shown)
-    with opened as found:
+    more: dict[str, Any] = {"classifies": mistakes, "rows": None if mistakes else n_shown}
+    with open_rows(data, "predicting", given, **more) as found:
         columns = _columns(found, given, mistakes=mistakes)
-    images, *others = columns
     summary = plural(found.n, "image")
     if mistakes:
-        order = (-others[-1]).argsort(kind="stable")[:n_shown]
+        images, _, _, shares = columns
+        order = (-shares).argsort(kind="stable")[:n_shown]
         summary = f"{plural(len(images), 'mistake')} among {summary}"
         summary += f"; {len(order)} shown, the most probable first" * (len(order) > 0)
-        images, *others = (column[order] for column in columns)
+        columns = [column[order] for column in columns]
     is_foreign = found.model.name == "sample" != data
     summary += "; predicted by the embedded network for digits" * is_foreign
     if output is None:
         heading = [summary, ""] * (mistakes or is_foreign)
-        captions = [lines for lines, _ in captions_of(images, *others)]
-        return Outcome(lines=[*heading, *text_images(images, captions, **terminal())])
+        captions = [lines for lines, _ in captions_of(*columns)]
+        return Outcome(lines=[*heading, *text_images(columns[0], captions, **terminal())])
     from xpnet.pictures.figures import save_figure
 
-    save_figure(show(images, *others), output, force=force)
+    save_figure(show(*columns), output, force=force)
     return Outcome(rows={"wrote": f"{output} ({summary})"})
 
 
 def _columns(found: "Rows", given: "Mapping[str, Any]", *, mistakes: bool) -> list[Any]:
-    """Return images, labels, predictions and, of mistakes, probabilities; None for no column."""
+    """Return images, labels, predictions and, of mistakes, probabilities; or None for each."""
     import numpy as np
 
     from xpnet.inference.class_labels import as_class_ids
@@ -69,26 +69,26 @@ def _columns(found: "Rows", given: "Mapping[str, Any]", *, mistakes: bool) -> li
     from xpnet.pictures.images import as_images
 
     network, path, parts = found.network, found.data, []
-    if mistakes and network.output == "values":
-        msg = f"{found.model.name} is a regression, which has no classes to mistake"
-        raise ValueError(msg)
     if (added := added_text(found.model, network)) is not None:
         print_note(f"inputs {added}")
     names = np.asarray(network.classes or range(network.n_classes))
-    for flat, known, ids in found.predicted():
-        images = flat.reshape(-1, *found.read["row_shape"])
+    for rows, known, predicted in found.predicted():
+        images, ids = rows.reshape(-1, *found.read["row_shape"]), predicted
+        labels: Any = None
+        shares: Any = None
         if is_table(images):
             what = plural(images.shape[1], "number")
             msg = f"no pictures to show, but {what} in each row; use predict or evaluate"
             raise DataError(msg, file=path)
-        labels = None if known is None and not mistakes else named(path, known, network)
-        columns = [as_images(images), labels, ids]
+        images = as_images(images)
+        if known is not None or mistakes:
+            labels = named(path, known, network)
         if mistakes:
             with in_file(given.get("labels", path)):
                 wrong = np.flatnonzero(ids != as_class_ids(network, labels))
-            columns, n_wrong = [column[wrong] for column in columns], range(len(wrong))
-            shares = predict_proba(network, flat[wrong], batch_size=found.batch_size)
-            columns.append(shares[n_wrong, columns[2]])
-        columns[2] = None if network.output == "values" else names[columns[2]]
-        parts.append(columns)
+            images, labels, ids = (x[wrong] for x in (images, labels, ids))
+            probabilities = predict_proba(network, rows[wrong], batch_size=found.batch_size)
+            shares = probabilities[range(len(ids)), ids]
+        is_regression = network.output == "values"
+        parts.append((images, labels, None if is_regression else names[ids], shares))
     return [None if x[0] is None else np.concatenate(x) for x in zip(*parts, strict=True)]

@@ -64,6 +64,7 @@ def run(
 ) -> Outcome:
     """Run the command."""
     from xpnet.formats.load_save import save, serialized
+    from xpnet.networks.column_names import with_input_names
     from xpnet.networks.reproducible import reproducible as made_reproducible
     from xpnet.training.optimizers import as_optimizer
     from xpnet.training.run import RunawayError, TrainingInterrupted
@@ -71,11 +72,11 @@ def run(
 
     clock, place = Clock(), open_device(device)  # its errors come before those of data
     with clock.loading():
-        images, labels, read = _examples(data, given)
+        images, labels, columns, read = _examples(data, given)
     if "validation" not in given:  # a few rows would choose an epoch by chance
         is_small = is_table(images) and len(images) < _FEW_ROWS
         given["validation"] = 0.0 if is_small else _USUAL_SHARE
-    start = _untrained(data, given, images, labels, read)
+    start = with_input_names(_untrained(data, given, images, labels, read["split"]), columns)
     serialized(start, output)  # the format may not be able to hold the network
     start = start.to(place)
     start = made_reproducible(start) if reproducible else start
@@ -91,6 +92,7 @@ def run(
     except (RunawayError, TrainingInterrupted) as error:
         message = f"{error}{_write_best(error.run, output)}"
         raise type(error)(message) from error
+    work = work_facts(trained.network, place, clock)
     save(trained.network, output, force=force)
     if plot is not None:
         from xpnet.pictures.figures import save_figure
@@ -98,13 +100,15 @@ def run(
 
         figure = draw_learning(trained.history, title=network_text(trained.network))
         save_figure(figure, plot, force=force)
-    work = work_facts(trained.network, place, clock)
     facts = {"output": output, **read, **_result(trained), **work}
     return Outcome(facts, _rows(facts) | {"wrote": ", ".join(filter(None, (output, plot)))})
 
 
-def _examples(data: str, given: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
-    """Return the images and labels of DATA, and what was read; raise DataError without labels."""
+def _examples(data: str, given: Mapping[str, Any]) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """Return images, labels and names of columns of DATA, and what was read.
+
+    Raise DataError without labels.
+    """
     from xpnet.datasets.read import joined, open_rows
 
     with open_rows(data, reading(given, default_split="train")) as found:
@@ -114,12 +118,11 @@ def _examples(data: str, given: Mapping[str, Any]) -> tuple[Any, Any, dict[str, 
         if labels is None:
             what = "no labels to learn from; give --labels FILE, or for a table --label NAME"
         raise DataError(what, file=given.get("labels", data))
-    facts = {"total": len(images), **data_facts(found, images), "inputs": found.names}
-    return images, labels, facts
+    return images, labels, found.names, {"total": len(images), **data_facts(found, images)}
 
 
 def _untrained(
-    data: str, given: Mapping[str, Any], images: Any, labels: Any, read: dict[str, Any]
+    data: str, given: Mapping[str, Any], images: Any, labels: Any, part: str | None
 ) -> "Network":
     """Return a network with random parameters; its metadata tell of the images."""
     import numpy as np
@@ -127,7 +130,6 @@ def _untrained(
     from xpnet.datasets.fetch import DATA_SETS
     from xpnet.files.hashes import RowsFingerprint
     from xpnet.inference.class_labels import with_label_names
-    from xpnet.networks.column_names import with_input_names
     from xpnet.networks.initializers import init_network
 
     names = DATA_SETS[data].classes if data in DATA_SETS else None
@@ -140,14 +142,13 @@ def _untrained(
     fingerprint = RowsFingerprint()
     fingerprint.update(images)
     metadata = {"trained_on": fingerprint.text()}
-    if data in DATA_SETS and read["split"] == "train":
+    if data in DATA_SETS and part == "train":
         metadata["data_set"] = data
     try:
         steps = _preprocessing(given, images)
-        network = replace(network, metadata=metadata, preprocessing=steps)
+        return replace(network, metadata=metadata, preprocessing=steps)
     except ValueError as error:  # numbers of the file are too large or too small
         raise DataError(str(error), file=data) from error
-    return with_input_names(network, read.pop("inputs"))
 
 
 def _preprocessing(given: Mapping[str, Any], images: Any) -> "tuple[Step, ...]":
@@ -198,12 +199,13 @@ def _rows(facts: Mapping[str, Any]) -> dict[str, str | None]:
 
     epoch, accuracy = f"{facts['best_epoch']} of {facts['epochs']}", facts["validation_accuracy"]
     part = f"{MOST_MEASURED:,} of " if facts["total"] > MOST_MEASURED else ""
-    learned = f"{facts['accuracy']:.4f} on {part}the training images"
+    shares = [f"{facts['accuracy']:.4f} on {part}the training images"]
     if accuracy is not None:
         epoch += ", the best on held-out images"
-        learned = f"{accuracy:.4f} on held-out images, {learned}"
+        shares.insert(0, f"{accuracy:.4f} on held-out images")
+    shares[0] += f" (the most frequent class: {facts['baseline']:.3f})"  # of the same images
     return {
-        "accuracy": f"{learned} (the most frequent class: {facts['baseline']:.3f})",
+        "accuracy": ", ".join(shares),
         "data": data_text(facts, facts["total"]),
         "loss": f"{facts['loss']:.4f} nats on the training images",
         "epoch": epoch,

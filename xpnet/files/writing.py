@@ -9,7 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["atomic_write", "check_target"]
+__all__ = ["atomic_write", "check_target", "is_stream"]
+
+_DESCRIPTOR = re.compile(r"/dev/std(?:out|err)|/(?:dev|proc/self)/fd/\d+")
 
 
 @contextmanager
@@ -53,9 +55,14 @@ def _open_special(path: str) -> BinaryIO | None:
     if numbered := re.fullmatch(r"/(?:dev|proc/self)/fd/(\d+)", name):
         # Opening the name again would overwrite a file to which the shell appends.
         return os.fdopen(os.dup(int(numbered[1])), "wb")
+    return Path(path).open("wb") if is_stream(path) else None
+
+
+def is_stream(path: str) -> bool:
+    """Return whether `atomic_write` writes directly: a device, pipe or file descriptor."""
     target = Path(path)
     is_special = target.exists() and not target.is_file() and not target.is_dir()
-    return target.open("wb") if is_special else None
+    return is_special or _DESCRIPTOR.fullmatch(path) is not None
 
 
 def check_target(path: str | os.PathLike[str], *, force: bool = False) -> None:
