@@ -44,6 +44,8 @@ def test_what_convert_prints_of_a_network(xpnet, path, suffix):
     target = path.with_name(f"target{suffix}")
     printed, found = xpnet("convert", path, target).out, xpnet("inspect", target).out
     assert found.splitlines()[2:] == printed.splitlines()[2:]
+    facts = json.loads(xpnet("convert", path, target, "--force", "--json").out)
+    assert (facts["source"], facts["target"]) == (str(path), str(target))
     assert "author: Ada" in found.splitlines()[-1]
     assert not re.search("[0-9a-f]{16}", found)
 
