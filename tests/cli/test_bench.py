@@ -40,6 +40,7 @@ def test_known_speeds(xpnet, measure):
     sizes = ("--batch-sizes", "1000,1,100,10,1")
     found = json.loads(xpnet("bench", *sizes, "--reproducible", "--json").out)
     assert (found["best_batch_size"], found["images_per_second"]) == (100, 1e6)
+    assert found["hash"] is None  # of the outputs, which are not kept
     assert (found["too_large"], found["results"], found["reproducible"]) == ([10], "labels", True)
     assert measure.call_args.kwargs["batch_sizes"] == [1, 10, 100, 1000]
     assert measure.call_args.args[0].is_reproducible

@@ -33,6 +33,7 @@ def folder(tmp_path, monkeypatch, labelled):
         Path(name).write_text("this is not read")
     shutil.copy(LABELS, "t10k-labels-idx1-ubyte")
     Path("link.csv").symlink_to(LABELS)
+    shutil.copy(LABELS, "-.csv")
     before = files_in(tmp_path)
     yield tmp_path
     assert files_in(tmp_path) == before
@@ -46,6 +47,7 @@ def folder(tmp_path, monkeypatch, labelled):
         ("predict labels.csv -o", "pictures/../labels.csv"),
         ("predict labels.csv -o", "link.csv"),
         ("predict link.csv -o", LABELS),
+        ("predict ./-.csv", "--output=-.csv"),
         ("predict pictures -o", "pictures/old.csv"),
         ("predict . -o", "pictures/old.csv"),
         ("predict t10k-images-idx3-ubyte -o", "t10k-labels-idx1-ubyte"),
@@ -60,7 +62,8 @@ def folder(tmp_path, monkeypatch, labelled):
     ],
 )
 def test_an_input_is_never_replaced(refused, words, target):
-    line = f"xpnet: {target} would be replaced, but it is read as well: name another file\n"
+    name = target.removeprefix("--output=")
+    line = f"xpnet: {name} would be replaced, but it is read as well: name another file\n"
     assert refused(*words.split(), target, "--force") == (2, line)
     code, line = refused(*words.split(), target)
     assert (code, "already exists (--force or force=True replaces it)" in line) == (2, True)
@@ -109,6 +112,8 @@ def test_another_file_is_replaced_with_force(xpnet, refused, tmp_path, monkeypat
         ("train missing -o x", 2, "must end in .safetensors, .npz, .onnx; got 'x'"),
         ("train missing -o x.npz --plot x.npz", 2, ".png, .svg, .pdf; got 'x.npz'"),
         ("convert missing x.pkl", 2, "must end in .safetensors, .npz, .onnx; got 'x.pkl'"),
+        ("evaluate missing --plot=-", 2, ".png, .svg, .pdf; got '-'"),
+        ("plot -o /dev/stdout", 2, ".png, .svg, .pdf; got '/dev/stdout'"),
         ("show missing -o x.jpg", 2, ".png, .svg, .pdf; got 'x.jpg'"),
         ("predict missing -o pictures", 3, "pictures: Is a directory"),
         ("evaluate missing --plot labels.csv/x.png", 3, "cannot be written: no such folder"),

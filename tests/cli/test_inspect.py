@@ -8,7 +8,7 @@ import pytest
 
 from xpnet import Network, Scale, init_network, save
 
-METADATA = {"author": "Ada", "trained_on": "0123456789abcdef" * 4}
+METADATA = {"author": "Ada", "format": "pt", "trained_on": "0123456789abcdef" * 4}
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_what_convert_prints_of_a_network(xpnet, path, suffix):
     assert found.splitlines()[2:] == printed.splitlines()[2:]
     facts = json.loads(xpnet("convert", path, target, "--force", "--json").out)
     assert (facts["source"], facts["target"]) == (str(path), str(target))
-    assert "author: Ada" in found.splitlines()[-1]
+    assert "author: Ada; format: pt" in found.splitlines()[-1]
     assert not re.search("[0-9a-f]{16}", found)
 
 
