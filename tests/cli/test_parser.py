@@ -99,8 +99,3 @@ def test_every_option_is_taken(name):
 def test_the_nearest_option(refused, name, unknown):
     line = f"xpnet: unrecognized arguments: {unknown} (see xpnet {name} --help)\n"
     assert refused(name, *unknown.partition(";")[0].split()) == (2, line)
-
-
-def test_help_has_no_colour_in_a_pipe(help_of, monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "")
-    assert "\x1b" not in "".join(help_of("--help") + help_of("train", "--help"))
