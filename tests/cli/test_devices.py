@@ -77,6 +77,13 @@ def test_the_precision_is_the_dtype(xpnet, name, precision):
     assert facts["network"].endswith(f"; {precision or 'float32'}, numpy")
 
 
+@pytest.mark.usefixtures("strict_gpu")
+@pytest.mark.parametrize("name", ["evaluate", "predict", "parity", "bench", "train"])
+def test_the_network_is_on_the_device(xpnet, name):
+    facts = facts_of(xpnet(*COMMANDS[name].split(), "--device", "gpu", "--json"))
+    assert facts["network"].endswith("float32, array_api_strict")
+
+
 def test_numpy_lacks_bfloat16(refused):
     code, line = refused("evaluate", "--precision", "bfloat16")
     assert (code, "bfloat16" in line) == (2, True)

@@ -164,6 +164,7 @@ def test_a_table_with_names_of_classes(xpnet, output, table):
     trained = xpnet("train", table, "--label", "Art", "-o", output)
     assert (trained.code, NOTE in trained.err, "held-out" in trained.out) == (0, True, False)
     assert load(output).classes == ("Birne, groß", "c", "Äsop")
+    assert "inputs" in load(output).metadata  # the names of the columns
     result = xpnet("evaluate", table, "--label", "Art", "--model", output, "--json")
     assert json.loads(result.out)["accuracy"] > 0.95
 
@@ -200,8 +201,15 @@ def test_numbers_that_float32_does_not_hold(refused, output, n, factor):
     assert (code, "data.npz: " in line, "float" in line) == (3, True, True)
 
 
-@pytest.mark.parametrize("words", ["both.csv --label y", "x.npz --labels y.csv", "both.npz"])
-def test_labels_that_are_measurements(refused, output, monkeypatch, words):
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [
+        ("both.csv --label y", "both.csv"),
+        ("x.npz --labels y.csv", "y.csv"),
+        ("both.npz", "both.npz"),
+    ],
+)
+def test_labels_that_are_measurements(refused, output, monkeypatch, words, file):
     monkeypatch.chdir(output.parent)
     x, y = np.random.default_rng(0).random((20, 3)), 3.75 + np.arange(20) / 2
     np.savez("x.npz", x)
@@ -210,3 +218,4 @@ def test_labels_that_are_measurements(refused, output, monkeypatch, words):
     np.savetxt("both.csv", np.column_stack((x, y)), delimiter=",", header="a,b,c,y", comments="")
     code, line = refused("train", *words.split(), "-o", output)
     assert (code, "xpnet.MLPRegressor().fit(x, y)" in line, " got " in line) == (3, True, True)
+    assert line.startswith(f"xpnet: {file}:")
