@@ -42,7 +42,7 @@ def test_the_help_names_every_command_and_exit_code(help_of, words):
 def test_the_help_of_a_command_and_its_examples(help_of, name):
     lines = help_of(name, "--help")
     assert lines[0].startswith(f"usage: xpnet {name} ")
-    assert 10 < len(lines) <= 55
+    assert 10 < len(lines) <= 45
     assert max(map(len, lines)) <= 100
     assert max(map(len, help_of(name, "--help", columns="60"))) <= 80  # examples are not wrapped
     start = lines.index("examples:") + 1

@@ -65,8 +65,8 @@ DATA = [
     Option(
         "DATA",
         InputFile,
-        "CSV, IDX, npz or npy file, gzipped or not; picture; folder of IDX files or pictures, or a"
-        " folder per class; - for standard input; sample, the embedded digits (default); mnist or"
+        "CSV, IDX, npz or npy file, also gzipped; picture; folder of IDX files or pictures, or of a"
+        " folder per class; - for stdin; sample, the embedded digits (default); mnist or"
         " fashion-mnist, downloaded once",
         {"dest": "data", "nargs": "?", "default": "sample"},
     ),
