@@ -128,7 +128,7 @@ def test_the_page_of_a_file_is_opened(xpnet, save_network, monkeypatch, is_open,
         raise KeyboardInterrupt
 
     monkeypatch.setattr(DrawServer, "serve_forever", serve_forever)
-    at_once = lambda target, args, **_: SimpleNamespace(start=partial(target, *args))  # noqa: E731
+    at_once = lambda target, args, **_: SimpleNamespace(start=partial(target, *args))
     monkeypatch.setattr("xpnet.cli.draw.Thread", at_once)
     monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or is_open)
     result = xpnet("draw", "--model", save_network(3, 64, classes=NAMES[:3]))

@@ -130,7 +130,7 @@ def test_numbers_beyond_the_range_are_infinite(xp_backend):
 def test_libraries_without_the_dtype_are_left_out():
     pytest.importorskip("torch")
     parity(backends=["numpy", "torch", "array-api-strict"])(WRONG, X.astype(np.float16))
-    widened = lambda x: ns(x).astype(x, ns(x).float64)  # noqa: E731
+    widened = lambda x: ns(x).astype(x, ns(x).float64)
     parity(dtype="float64", bound=1e9, backends=STRICT)(widened, X)
 
 
@@ -161,7 +161,7 @@ def test_the_dtype_of_results_can_be_given():
 
 
 def test_float32_arguments_have_float32_errors():
-    widened = lambda x: ns(x).astype(x / 3.0, ns(x).float64)  # noqa: E731
+    widened = lambda x: ns(x).astype(x / 3.0, ns(x).float64)
     parity(dtype="float64", backends=["array-api-strict:device1"])(widened, X)
 
 
@@ -230,7 +230,7 @@ def test_the_default_bound_is_that_of_floating_point_arrays(other):
 
 def test_the_bound_of_a_sum_over_all_axes_counts_all_its_numbers():
     x, drift = np.full((60, 60), 0.1, "float32"), 2e-3  # less than 8 * sqrt(3600) * eps * 360
-    total = lambda x: ns(x).sum(x)  # noqa: E731
+    total = lambda x: ns(x).sum(x)
     parity(backends=STRICT)(only_on("strict", total, lambda x: total(x) + drift), x)
     assert_fails("n = 3600", only_on("strict", total, lambda x: total(x) + 15 * drift), x)
 
@@ -284,7 +284,7 @@ def test_keyword_arguments_are_arrays_of_the_backend_too():
         return ns(x, weight).sum(x * weight, axis=axis)
 
     parity(backends=STRICT)(scaled, X, weight=X, axis=(0, 1))
-    wrong = lambda x, weight: weight.__setitem__(0, 0.0) or x  # noqa: E731
+    wrong = lambda x, weight: weight.__setitem__(0, 0.0) or x
     assert_fails("`weight` must not change", wrong, X, keywords={"weight": X})
 
 
@@ -397,7 +397,7 @@ def test_expected_results_are_in_float64():
 
 
 def test_an_expected_function_that_fails_or_does_not_fit_is_named():
-    wrong = lambda x, axis: x * axis  # noqa: E731
+    wrong = lambda x, axis: x * axis
     assert_fails("^`expected` fails .*: TypeErr", wrong, X, keywords={"axis": 1}, expected=np.exp)
     for expected in (X[0], lambda x: (x, x)):
         assert_fails("as `expected`", softmax, X, expected=expected)
@@ -440,7 +440,7 @@ def test_sweeps_repeat_the_call():
 
 
 def test_a_failure_on_numpy_in_a_sweep_is_a_fault():
-    first = lambda x: x[0, ...] * 1.0  # noqa: E731
+    first = lambda x: x[0, ...] * 1.0
     message = assert_fails(r"fails on 1 of .*:\n  numpy \(0d\): the", first, X, shapes="0d")
     assert "It is right" not in message  # no other backend ran the variant
 
@@ -460,15 +460,15 @@ def test_functions_that_create_arrays():
     parity(backends=STRICT)(grid, 3, xp=np, device="cpu", dtype=np.float32)
     parity(backends=STRICT)(grid, 3, xp=np, device="cpu")
     assert_fails("must be on device .*device1", grid, 3, keywords={"xp": np})
-    wrong = lambda n, xp, dtype: grid(n, xp, dtype=dtype and None)  # noqa: E731
+    wrong = lambda n, xp, dtype: grid(n, xp, dtype=dtype and None)
     assert_fails("dtype float32; got", wrong, 3, keywords={"xp": np, "dtype": np.float32})
 
 
 def test_what_integers_become_is_up_to_the_library():
     pytest.importorskip("jax")
-    root = lambda x: ns(x).sqrt(x)  # noqa: E731 (float32 on JAX)
+    root = lambda x: ns(x).sqrt(x)
     parity(backends="numpy,jax")(root, np.asarray([1, 4], "int32"))
-    ones = lambda x, dtype: ns(x).ones(2, dtype=getattr(ns(x), dtype), device=x.device)  # noqa: E731
+    ones = lambda x, dtype: ns(x).ones(2, dtype=getattr(ns(x), dtype), device=x.device)
     wrong = only_on("strict", lambda x: ones(x, "float64"), lambda x: ones(x, "float32"))
     assert_fails("dtype float64; got float32", wrong, np.asarray([1, 4]))
 
@@ -478,7 +478,7 @@ def test_a_dtype_among_the_arguments_decides_beside_arrays_of_another_one():
         return ns(x).full_like(x, 2.0, dtype=dtype)
 
     parity(backends=STRICT)(filled, X.astype(float), dtype=np.float32)
-    wrong = lambda x, dtype: filled(x, dtype if ns(x) is np else x.dtype)  # noqa: E731
+    wrong = lambda x, dtype: filled(x, dtype if ns(x) is np else x.dtype)
     message = "dtype float32; got float64"
     assert_fails(message, wrong, X.astype(float), keywords={"dtype": np.float32})
 

@@ -452,7 +452,7 @@ def test_the_rate_of_each_step(digits, n, n_batches):
         return (n_done + 1) / n_steps
 
     rows, options = (x[:n] for x in digits), {"learning_rate": 0.01, "schedule": schedule}
-    on_epoch = lambda run: rates.append(run.history[-1].learning_rate)  # noqa: E731
+    on_epoch = lambda run: rates.append(run.history[-1].learning_rate)
     xpnet.train(start(), *rows, epochs=2, batch_size=3, on_epoch=on_epoch, **options)
     assert seen == [(i, 2 * n_batches) for i in range(2 * n_batches)]
     assert rates == pytest.approx([0.005, 0.01])
@@ -461,7 +461,7 @@ def test_the_rate_of_each_step(digits, n, n_batches):
 @pytest.mark.parametrize(("n", "n_batches"), [(8, 1), (9, 2), (63, 8), (72, 8), (810, 9)])
 def test_the_usual_batch_is_an_eighth_but_8_to_100(n, n_batches):
     steps, rows = [], np.zeros((n, 1))
-    schedule = lambda i, _: steps.append(i) or 1.0  # noqa: E731
+    schedule = lambda i, _: steps.append(i) or 1.0
     xpnet.train(xpnet.init_network([1, 2]), rows, np.arange(n) % 2, epochs=1, schedule=schedule)
     assert len(steps) == n_batches
 
