@@ -4,36 +4,39 @@ import re
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
+from docutils import nodes
+from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 
-DOCS = Path(__file__).parent
-sys.path.insert(0, str(DOCS))
-from chinese import Search, join_lines, name_language  # noqa: E402 - the folder is on the path
-from command_line import commands_as_markdown  # noqa: E402
-from function_pages import add_renderer, draw_curves, insert_formula  # noqa: E402
-from public_names import hide_machinery, lists_as_rst, write_stubs  # noqa: E402
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = "xpnet"
 author = project_copyright = "The xpnet developers"
 release = metadata.version("xpnet")
 
 extensions = [
-    "myst_parser",
-    "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
-    "sphinx.ext.viewcode",
-    "numpydoc",
-    "sphinx_copybutton",
+    *("myst_parser", "numpydoc", "sphinx_copybutton"),
+    *("sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.viewcode"),
+    *("commands", "functions"),  # the modules of this folder
 ]
+templates_path = ["templates"]
 myst_enable_extensions = ["deflist", "dollarmath"]  # options of commands; formulas
 myst_heading_anchors = 3  # links to headings, as on GitHub
 smartquotes = False  # they would make a dash of "--json"
 default_role = "py:obj"  # `Network` in a docstring is a link, `x` is code
 autodoc_typehints = "none"  # the section Parameters names the types
-autosummary_generate = False  # its generator reads no Markdown: see write_stubs
+# Members that the package itself needs, that scikit-learn adds, and that Attributes describes.
+_HIDDEN = (
+    *("activation_text", "add", "compute", "fields", "functions", "is_better_than", "largest"),
+    *("map_arrays", "ordinary", "overwrite", "plan", "rounded", "rows_on_one_thread", "stage"),
+    *("stages", "suits_bytes", "widened", "xp"),
+    *("get_metadata_routing", "set_fit_request", "set_score_request"),
+)
+autodoc_default_options = {"exclude-members": ", ".join(_HIDDEN)}
 toc_object_entries_show_parents = "hide"  # long names would be cut
-numpydoc_show_class_members = False  # a stub lists them
+numpydoc_show_class_members = False  # autodoc shows them
 copybutton_selector = "div:not(.highlight-text) > div.highlight > pre"  # not of outputs
 copybutton_prompt_text = ">>> "
 
@@ -54,33 +57,45 @@ html_theme_options = {
 }
 html_sidebars: dict[str, list[str]] = {"index": [], "changes": [], "contributing": []}
 
-MODULES = {  # links in docstrings, such as: see `xpnet.functions`
-    "reference/functions": "xpnet.functions",
-    "explanation/same-bits": "xpnet.networks.reproducible",
-}
+_CHINESE = "[\u3001-\u9fff\uff01-\uff5e]"  # characters and punctuation
 _SOURCE = r'<a href="_modules/index.html">\1</a>'  # a page that viewcode writes
 
 
-def insert_generated(_: Sphinx, page: str, source: list[str]) -> None:
-    """Insert what the package itself tells: summaries of names, options of commands, source."""
-    if page.startswith("reference/"):
-        source[0] = lists_as_rst(source[0])
-    if page in MODULES:
-        source[0] = source[0].replace("\n", f"\n\n```{{py:module}} {MODULES[page]}\n```\n", 1)
+def change_page(_: Sphinx, page: str, source: list[str]) -> None:
+    """Join the lines of Chinese paragraphs, where a browser would show spaces; link the source."""
+    if page.startswith("tutorial/zh/"):
+        source[0] = re.sub(rf"(?<={_CHINESE})\n *(?={_CHINESE})", "", source[0])
     if page == "index":
         source[0] = re.sub(r"\[([^\]]*)\]\(../xpnet\)", _SOURCE, source[0])
-    if page == "reference/command-line":
-        source[0] += commands_as_markdown()
+
+
+def name_language(_: Sphinx, page: str, __: str, context: dict[str, Any], ___: object) -> None:
+    """Name the language of a Chinese page, so that a browser takes Chinese glyphs."""
+    if page.startswith("tutorial/zh/"):
+        context["language"] = "zh-CN"
+
+
+def show_default(*event: Any) -> tuple[str | None, str | None]:
+    """Show an empty default as {}, where dataclasses say <factory>."""
+    *_, signature, returned = event
+    return signature and signature.replace("<factory>", "{}"), returned
+
+
+def write_inline(writer: Any, node: nodes.Node) -> None:
+    """Write a formula as MathML, which browsers typeset without a script to load."""
+    writer.body.append(convert(node.astext()))
+    raise nodes.SkipNode
+
+
+def write_block(writer: Any, node: nodes.Node) -> None:
+    """Write a formula that stands alone."""
+    writer.body.append(f'<div class="formula">{convert(node.astext(), display="block")}</div>\n')
+    raise nodes.SkipNode
 
 
 def setup(app: Sphinx) -> None:
     """Connect the functions above."""
-    app.add_search_language(Search)
-    add_renderer(app)
-    app.connect("builder-inited", lambda _: write_stubs(DOCS / "reference"))
-    app.connect("builder-inited", lambda _: draw_curves(DOCS / "reference" / "generated"))
-    app.connect("autodoc-process-docstring", insert_formula, priority=400)  # before numpydoc
-    app.connect("autodoc-process-signature", hide_machinery)
-    app.connect("source-read", insert_generated)
-    app.connect("source-read", join_lines)
+    app.add_html_math_renderer("mathml", (write_inline, None), (write_block, None))
+    app.connect("autodoc-process-signature", show_default)
+    app.connect("source-read", change_page)
     app.connect("html-page-context", name_language)

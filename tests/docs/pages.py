@@ -1,4 +1,4 @@
-"""The code blocks of a page, for the tests that run them and for the notebook."""
+"""The code blocks of a page, for the tests that run them."""
 
 import re
 from dataclasses import dataclass
@@ -26,7 +26,6 @@ class Block:
     kind: str
     text: str
     note: str
-    is_folded: bool = False  # in <details>
 
     @property
     def reason(self) -> str | None:
@@ -57,7 +56,6 @@ def blocks_of(page: Path) -> list[Block]:
             block["kind"],
             block["text"],
             block["note"] or "",
-            text.rfind("<details>", 0, block.start()) > text.rfind("</details>", 0, block.start()),
         )
         for block in _BLOCK.finditer(text)
     ]
