@@ -48,12 +48,3 @@ def test_links_lead_somewhere(page):
         elif anchor and anchor not in anchors_of(target):
             faults.append(f"{link}: no such heading")
     assert not faults
-
-
-def test_a_dead_link_is_found(tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text(
-        "# A `b`: c\n\n# A b c\n\n[x](other.md#a) `[y](z)`\n\n```python\n# no\n```\n", "utf-8"
-    )
-    assert links_of(page) == ["other.md#a"]
-    assert anchors_of(page) == {"a-b-c", "a-b-c-1"}

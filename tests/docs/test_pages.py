@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pages import Block, blocks_of
+from pages import blocks_of
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -124,21 +124,6 @@ def test_a_page_does_what_it_says(page, runner, request):
             assert not printed, f"line {block.line} prints\n{printed}"
     for drawn in runner.folder.glob("*.png"):
         check_picture(drawn)
-
-
-@pytest.mark.parametrize(
-    ("text", "note", "printed", "is_match"),
-    [
-        ("a 1", "", "a 1\n", True),
-        ("a 1", "", "a 2\n", False),
-        ("a 1", "numbers differ", "a   2,345.6\n", True),
-        ("a 1", "numbers differ", "b 1\n", False),
-        ("a ... c", "", "a b\nb c\n", True),
-        ("a ... c", "", "a b c d\n", False),
-    ],
-)
-def test_output_is_compared(text, note, printed, is_match):
-    assert Block(1, "text", text, note).matches(printed) is is_match
 
 
 def check_picture(drawn):

@@ -129,7 +129,7 @@ def read_model(
             network = network_from_description(description, arrays)
         if activation is not None:
             msg = f"`activation` must be left out for a file that contains it; got {activation!r}"
-            raise ValueError(msg)  # noqa: TRY301
+            raise ValueError(msg)
     except WeightsError:
         raise
     except (TypeError, ValueError) as error:  # about the content, in one sentence

@@ -27,7 +27,7 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], None]:
         are_arrays = type(found) is dict and all(type(x) is _Array for x in found.values())
         if not are_arrays or {*map(type, found)} - {str} or stream.read(1):
             msg = "it must hold arrays by name, and nothing else"
-            raise ValueError(msg)  # noqa: TRY301
+            raise ValueError(msg)
         return {name: x.values for name, x in found.items()}, None
     except Exception as error:  # of whatever the instructions do
         reason = str(error)[:200] or type(error).__name__

@@ -86,7 +86,7 @@ def _parsed(onnx: Any, path: Path) -> tuple[Any, dict[str, NDArray[Any]]]:
         names = [x.name for x in model.graph.initializer]
         if len({*names}) < len(names):  # ONNX Runtime takes the first
             msg = "constants must have different names"
-            raise ValueError(msg)  # noqa: TRY301
+            raise ValueError(msg)
         arrays = map(onnx.numpy_helper.to_array, model.graph.initializer)
         return model, dict(zip(names, map(_native, arrays), strict=True))
     except Exception as error:  # of protobuf, onnx and the system
