@@ -27,7 +27,8 @@ LARGEST_PICTURE = 60_000  # bytes
 SLOW = ["how-to/gpu-certificate", "how-to/scikit-learn"]
 SLOW += ["how-to/test-array-code", "how-to/your-own-images"]
 SLOW += ["how-to/reproducible-results", "how-to/write-a-function", "how-to/dask-cluster"]
-SLOW += ["tutorial/07-batches", "reference/testing"]
+SLOW += ["how-to/large-data", "reference/testing"]
+SLOW += ["tutorial/06-mnist", "tutorial/07-batches", "tutorial/08-preprocessing", "tutorial/10-gpu"]
 LONG = ["how-to/bring-a-network"]
 
 

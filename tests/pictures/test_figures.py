@@ -18,7 +18,7 @@ NAMES = ["T-shirt/top", "Ankle boot", "W" * 40, "two\nlines", "$x^", "金毛寻�
 EPOCHS = [Epoch(i + 1, 2.0**-i, i / 12, 2.1**-i, i / 14, 0.1, 1.0) for i in range(12)]
 DRAWN = {
     "functions": lambda: plot("step", "sigmoid", "relu", "hard_sigmoid", lambda x: 1 / x),
-    "digits": lambda: show(sample()[0][:100], range(100), range(1, 101)),
+    "digits": lambda: show(sample()[0][:36], range(100, 136), range(99, 135)),
     "names": lambda: show(sample()[0][:8], NAMES, NAMES[::-1], [0.9999] * 8),
     "no images": lambda: show(np.zeros((0, 28, 28))),
     "two classes": lambda: draw_confusion(np.full((2, 2), 1234567), ["no", "yes"]),
