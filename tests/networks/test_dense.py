@@ -60,26 +60,14 @@ def test_inputs_are_cast_to_the_dtype_of_the_weight(xp_backend):
         np.testing.assert_allclose(values, [[2.1, 5.2, 8.3]], rtol=1e-6)
 
 
-def test_layers_one_after_the_other_are_the_network(xp_backend):
-    network = xpnet.init_network([6, 5, 4], activation="sigmoid").map_arrays(xp_backend.asarray)
-    x = xp_backend.asarray(np.random.default_rng(0).normal(size=(3, 6)))
-    y = x
-    for layer in network.layers:
-        y = layer(y)
-    values = xp_backend.check(y, dtype="float32", shape=(3, 4))
-    np.testing.assert_array_equal(
-        values, xp_backend.check(network(x), dtype="float32", shape=(3, 4))
-    )
-
-
 @pytest.mark.parametrize(
     ("x", "error", "message"),
     [
-        (np.zeros((3, 5)), ValueError, r"`x` must have the shape \(..., 2\); got \(3, 5\)$"),
-        (np.float64(1), ValueError, r"got \(\)"),
-        (np.zeros((3, 2), complex), TypeError, "got dtype complex128"),
-        (np.asarray([["a", "b"]]), TypeError, "got dtype <U1"),
-        ("ab", TypeError, "`x` must be an array"),
+        (np.zeros((3, 5)), ValueError, r"\(..., 2\); got \(3, 5\)"),
+        (np.float64(1), ValueError, r"\(\)"),
+        (np.zeros((3, 2), complex), TypeError, "complex128"),
+        (np.asarray([["a", "b"]]), TypeError, "<U1"),
+        ("ab", TypeError, "`x`"),
     ],
 )
 def test_inputs_that_do_not_fit(x, error, message):
@@ -90,34 +78,25 @@ def test_inputs_that_do_not_fit(x, error, message):
 
 
 @pytest.mark.parametrize(
-    ("weight", "bias", "error", "message"),
+    ("arguments", "error", "word"),
     [
-        ([1.0], [1.0], ValueError, r"`weight` must have the shape \(n_in, n_out\)"),
-        (np.zeros((0, 2)), [0, 0], ValueError, r"got \(0, 2\)"),
-        ([[1.0, 2.0]], [1.0], ValueError, r"\(2,\); got \(1,\).*\(1, 2\), .*, transposed\?"),
-        ([[1.0, 2.0]], [1.0] * 3, ValueError, r"got \(3,\)$"),
-        ([[1.0]], 1.0, ValueError, r"`bias` must have the shape \(1,\); got \(\)"),
-        ([[1j]], [1.0], TypeError, "`weight`"),
-        ([[1.0]], np.float32([1]), TypeError, "float64; got float32"),
-        ("W1", [1.0], TypeError, "`weight` must be an array"),
+        (([1.0], [1.0]), ValueError, r"`weight` .*\(n_in, n_out\)"),
+        ((np.zeros((0, 2)), [0, 0]), ValueError, r"\(0, 2\)"),
+        (([[1.0, 2.0]], [1.0]), ValueError, r"\(2,\); got \(1,\).*transposed"),
+        (([[1.0, 2.0]], [1.0] * 3), ValueError, r"\(3,\)$"),
+        (([[1.0]], 1.0), ValueError, r"`bias` .*\(1,\); got \(\)"),
+        (([[1j]], [1.0]), TypeError, "`weight`"),
+        (([[1.0]], np.float32([1])), TypeError, "float64; got float32"),
+        (("W1", [1.0]), TypeError, "`weight`"),
+        (([[1.0]], [1.0], "qqq"), ValueError, "known are"),
+        (([[1.0]], [1.0], "Sigmoid"), ValueError, "mean sigmoid"),
+        (([[1.0]], [1.0], xpnet.relu), TypeError, "function"),
     ],
+    ids=range(11),
 )
-def test_invalid_arrays(weight, bias, error, message):
-    with pytest.raises(error, match=message):
-        xpnet.Dense(weight, bias)
-
-
-@pytest.mark.parametrize(
-    ("activation", "error", "message"),
-    [
-        ("qqq", ValueError, "got 'qqq'; known are"),
-        ("Sigmoid", ValueError, "did you mean sigmoid"),
-        (xpnet.relu, TypeError, "got <function"),
-    ],
-)
-def test_invalid_activations(activation, error, message):
-    with pytest.raises(error, match=message):
-        xpnet.Dense([[1.0]], [1.0], activation)
+def test_invalid_layers(arguments, error, word):
+    with pytest.raises(error, match=word):
+        xpnet.Dense(*arguments)
 
 
 def test_properties_and_lists(xp_backend):
@@ -161,7 +140,6 @@ def test_torch_gets_copies_without_a_warning():
 @pytest.mark.parametrize(
     ("activation", "given", "options", "text"),
     [
-        ("relu", {}, {}, "relu"),
         ("linear", {}, {}, "linear"),
         ("elu", {}, {"alpha": 1.0}, "elu(alpha=1.0)"),
         ("elu", {"alpha": 2}, {"alpha": 2.0}, "elu(alpha=2.0)"),
@@ -181,9 +159,9 @@ def test_options_cannot_be_changed():
     layer = xpnet.Dense([[1.0]], [0.0], "elu", given)
     given["alpha"] = 3.0
     assert layer.options == {"alpha": 2.0}
-    with pytest.raises(TypeError, match="does not support item assignment"):
+    with pytest.raises(TypeError, match="assignment"):
         layer.options["alpha"] = 3.0
-    with pytest.raises(AttributeError, match="cannot assign to field 'options'"):
+    with pytest.raises(AttributeError, match="options"):
         layer.options = {}
 
 
@@ -203,7 +181,6 @@ def test_a_layer_can_be_copied(activation, copied):
     [
         (784, (28, 28), (784,)),
         (784, (5, 28, 28), (5, 784)),
-        (784, (1, 28, 28), (1, 784)),
         (784, (5, 1, 28, 28), (5, 1, 784)),
         (784, (5, 28, 28, 1), (5, 784)),
         (784, (0, 28, 28), (0, 784)),

@@ -77,7 +77,7 @@ def steps_for(names, n_in):
     return [{"columns": columns, "whiten": whiten}.get(str(x), x) for x in names]
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(
     widths=st.lists(st.integers(1, 40), min_size=2, max_size=4),
     activation=st.sampled_from(sorted(ACTIVATIONS)),
@@ -135,10 +135,8 @@ PREPROCESSING = {
     "one": (xpnet.Scale(1.0),),
     "scale": (SCALE,),
     "negative": (xpnet.Scale(-1 / 255),),
-    "least": (xpnet.Scale(2.0**-24),),
     "less": (xpnet.Scale(2.0**-25),),
     "more": (xpnet.Scale(1.01),),
-    "two": (xpnet.Scale(-3.0), xpnet.Scale(1 / 765)),
     "before": (SCALE, xpnet.Standardize(0.13, 0.31)),
     "after": (xpnet.Standardize(33.0, 78.0), xpnet.Scale(0.7)),
     "columns": (xpnet.Standardize(np.arange(784.0), np.arange(784.0) + 50), xpnet.Scale(-0.1)),
@@ -147,12 +145,12 @@ PREPROCESSING = {
 
 @pytest.mark.parametrize("steps", PREPROCESSING)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-@pytest.mark.parametrize("widths", [(784, 50, 10), (784, 90)], ids=str)
+@pytest.mark.parametrize("widths", [(784, 20, 10), (784, 30)], ids=str)
 def test_every_number_of_rows_of_every_kind_is_within_the_bounds(steps, dtype, widths):
     network = network_of(*widths, dtype=dtype, preprocessing=PREPROCESSING[steps])
     rounds = 2.0 ** (-10 if dtype == "float16" else -22)  # what differs by the order alone
     for rows in ROWS.values():
-        x = rows if PREPROCESSING[steps] else (rows / 255).astype(rows.dtype)
+        x = (rows if PREPROCESSING[steps] else (rows / 255).astype(rows.dtype))[:40]
         expected = network(x)
         assert share_of_bound(network, x, expected) <= 1
         for n_rows in (0, 1, 5, 8, 13):

