@@ -7,6 +7,7 @@ that records each operation stands for an array on a second GPU.
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ class Spy(np.ndarray):
     """An array that records the operations on it while its device is not current in a thread."""
 
     current = threading.local()
-    outside: list[str] = []  # noqa: RUF012 (of the class, on purpose)
+    outside: ClassVar[list[str]] = []
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         return self.recorded(ufunc, getattr(ufunc, method), inputs, options)
@@ -81,8 +82,3 @@ def test_each_thread_enters_the_device(n_out, output, call):
         found = list(pool.map(lambda _: call(net, x), range(6)))
     assert Spy.outside == []
     assert [len(result) for result in found] == [5] * 6
-
-
-def test_the_spy_records():
-    np.exp(spied(np.ones(3)))
-    assert Spy.outside == ["exp"]

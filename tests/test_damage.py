@@ -23,6 +23,7 @@ ARRAYS = {"W1": X, "b1": X[0], "W2": X[:, :1], "b2": X[0, :1]}
 NETWORK = Network([Dense(X, X[0], "relu"), Dense(X[:, :1], X[0, :1])], preprocessing=Scale(0.5))
 GUARDED = ["npz", "certificate", "safetensors", pytest.param("pt", marks=pytest.mark.slow)]
 BITS = [(255, 1 << bit) for bit in (0, 1, 2, 3, 4, 6, 7)]
+MORE = [pytest.param(*x, marks=pytest.mark.slow) for x in [(0, 0), (0, 255), *BITS]]
 every_kind = pytest.mark.parametrize("kind", [*GUARDED, "pkl", "onnx"])
 guarded_kinds = pytest.mark.parametrize("kind", GUARDED)
 
@@ -81,9 +82,7 @@ def check(kind, damaged, folder, *, may_differ=False):
 # Python 3.13 warns of members that seem to overlap, and reads them: the contents are judged here.
 @pytest.mark.filterwarnings("ignore:Overlapped entries")
 @every_kind
-@pytest.mark.parametrize(("keep", "flip"), [
-    (255, 32), *(pytest.param(*x, marks=pytest.mark.slow) for x in [(0, 0), (0, 255), *BITS]),
-])  # fmt: skip
+@pytest.mark.parametrize(("keep", "flip"), [(255, 32), *MORE])
 def test_every_byte_changed(tmp_path, kind, keep, flip):
     content, length = good(kind)
     numbers = [(x & keep) ^ flip for x in content]

@@ -48,13 +48,6 @@ def placed():
     return network, there(IMAGES.reshape(40, 784)), there(LABELS)
 
 
-def test_a_copy_is_seen(copies):
-    to_numpy(DEVICE_ARRAY)
-    move(DEVICE_ARRAY, strict, strict.Device("CPU_DEVICE"))
-    there(np.zeros(3))
-    assert copies == [2, 2, 3]
-
-
 def test_images_on_the_device_stay_there(placed, copies):
     network, images, _ = placed
     exact = xpnet.reproducible(network)

@@ -7,6 +7,7 @@ import inspect
 import subprocess
 import sys
 import tomllib
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,13 @@ import xpnet
 HEAVY = ("cupy", "torch", "jax", "dask", "matplotlib", "sklearn", "onnx", "tqdm", "safetensors")
 
 
-@pytest.mark.parametrize("name", xpnet.__all__)
-def test_public_names_open_their_rooms(name):
-    value = getattr(xpnet, name)
-    assert value.__name__ == name
-    assert value.__doc__
+NAMES = [(module, name) for module in (xpnet, xpnet.parity) for name in module.__all__]
+
+
+@pytest.mark.parametrize(("module", "name"), NAMES)
+def test_public_names_open_their_rooms(module, name):
+    value = getattr(module, name)
+    assert (value.__name__, bool(value.__doc__), name in dir(module)) == (name, True, True)
     assert name in importlib.import_module(value.__module__).__all__
 
 
@@ -30,17 +33,6 @@ def test_estimators_are_listed_where_scikit_learn_is_installed():
     listed = {*xpnet.__all__, "__version__", "parity", "testing"}
     is_installed = importlib.util.find_spec("sklearn") is not None
     assert set(dir(xpnet)) == listed | (estimators if is_installed else set())
-
-
-@pytest.mark.parametrize("name", xpnet.parity.__all__)
-def test_public_names_of_parity(name):
-    value = getattr(xpnet.parity, name)
-    assert (value.__name__, name in importlib.import_module(value.__module__).__all__) == (
-        name,
-        True,
-    )
-    assert value.__doc__
-    assert name in dir(xpnet.parity)
 
 
 @pytest.mark.parametrize("name", xpnet.__all__)
@@ -76,11 +68,11 @@ def test_the_citation_is_of_this_version_and_its_authors():
     assert licence in project["license"].split(" AND ")
 
 
-def test_other_names_are_no_attributes():
-    with pytest.raises(AttributeError, match="module 'xpnet' has no attribute 'swish_1'"):
-        xpnet.swish_1  # noqa: B018
-    with pytest.raises(AttributeError, match=r"module 'xpnet\.parity' has no attribute 'prove'"):
-        xpnet.parity.prove  # noqa: B018
+@pytest.mark.parametrize("name", ["swish_1", "parity.prove"])
+def test_other_names_are_no_attributes(name):
+    module, _, attribute = f"xpnet.{name}".rpartition(".")
+    with pytest.raises(AttributeError, match=f"'{module}' has no attribute '{attribute}'"):
+        attrgetter(name)(xpnet)
 
 
 def run_python(code):

@@ -191,7 +191,7 @@ def test_tracing_is_refused(network):
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         with pytest.raises(TypeError, match="cannot be traced"):
             torch.jit.trace(lambda x: xpnet.forward(there, x), x)
-    narrow = jax.enable_x64(False)  # noqa: FBT003
+    narrow = jax.enable_x64(False)
     with narrow, pytest.raises(TypeError, match="JAX_ENABLE_X64=1"):
         reproducible(network.map_arrays(jax.numpy.asarray))
     backend = open_backend("jax")

@@ -1,0 +1,139 @@
+"""Arrays of a device: creation, transfers, dtypes."""
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.arrays.namespace import array_namespace, device_of, dtype_name
+
+
+def has(device, dtype):
+    info = getattr(device.xp, "__array_namespace_info__", None)
+    return info is None or dtype in info().dtypes(kind=None)
+
+
+def test_the_namespace_creates_on_the_device(device):
+    xp = device.xp
+    for x in (
+        xp.zeros(2, device=None),
+        xp.ones((2, 2), dtype=xp.float32),
+        xp.eye(2),
+        xp.empty(2),
+        xp.fft.fftfreq(4),
+        xp.fft.rfftfreq(4),
+        xp.full((2,), 3.0),
+        xp.arange(3),
+        xp.linspace(0.0, 1.0, 3),
+        xp.asarray([1.0, 2.0]),
+        xp.asarray(np.ones(2, "float32")),
+    ):
+        assert array_namespace(x) == xp
+        assert device_of(x) == device.handle
+
+
+@pytest.mark.parametrize(
+    "x", [1.0, np.float32(1), [1.0], np.ones((2, 2), "f4"), np.arange(6.0).reshape(2, 3)[::-1]]
+)
+def test_numbers_lists_and_arrays_move(device, x):
+    moved = device.asarray(x)
+    assert device_of(moved) == device.handle
+    assert device.asarray(moved) is device.asarray(moved, moved.dtype) is moved
+    for there in (device.to_numpy(moved), xpnet.Device().asarray(moved)):
+        assert isinstance(there, np.ndarray)
+        np.testing.assert_array_equal(there, np.asarray(x))
+    assert tuple(moved.shape) == np.shape(x)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"),
+    [
+        *(("float32", "float32"), (np.float32, "float32"), (np.dtype("float32"), "float32")),
+        *((float, "float64"), (int, "int64"), ("double", "float64"), (bool, "bool")),
+    ],
+    ids=range(7),
+)
+@pytest.mark.parametrize("x", [1, [0.0, 1.0], np.asarray([1, 0]), np.float16(1)])
+def test_an_array_is_made_in_a_dtype(device, dtype, name, x):
+    if not has(device, name) and "64" in name:
+        with pytest.raises(TypeError, match=f"{name}.* use {name.replace('64', '32')}"):
+            device.asarray(x, dtype)
+        return
+    moved = device.asarray(x, dtype)
+    assert dtype_name(moved.dtype).strip("_") == name
+    assert device_of(moved) == device.handle
+    again = device.asarray(moved, "int32")  # of an array that is there
+    assert dtype_name(again.dtype) == "int32"
+    assert device_of(again) == device.handle
+    np.testing.assert_array_equal(device.to_numpy(again), np.asarray(x).astype("int32"))
+    with pytest.raises(TypeError):
+        device.asarray(moved, "nonsense")
+
+
+@pytest.mark.parametrize(
+    ("x", "dtype"),
+    [
+        *((300, "int8"), ([300], "int8"), ([-1], "uint64"), ([-129.0], "int8"), ([1e20], "int64")),
+        *(([np.nan], "int32"), ([-np.inf], "int32"), ([2.0**63], "int64"), ([2**70], "int64")),
+    ],
+    ids=str,
+)
+def test_integers_that_do_not_fit_are_refused(device, x, dtype):
+    dtype = dtype if has(device, dtype) else dtype.replace("64", "32")
+    for given in (x, np.asarray(x)):
+        with pytest.raises(ValueError, match=dtype):
+            device.asarray(given, dtype)
+
+
+def test_the_ends_of_a_dtype_fit(device, opened):
+    ends = device.asarray([127.9, -128.9], "int8")
+    assert device.to_numpy(ends).tolist() == [127, -128]
+    other = opened("dask" if device.library == "torch" else "torch")
+    with pytest.raises(ValueError, match="int8"):
+        device.asarray(other.asarray([300]), "int8")
+
+
+def test_64_bits_that_a_device_lacks_are_refused(opened):
+    device = opened("array-api-strict:no_float64")
+    for dtype in ("complex128", "bfloat16"):
+        with pytest.raises(TypeError, match=dtype):
+            device.asarray([1.0], dtype)
+    with pytest.warns(RuntimeWarning, match="overflow"):
+        assert np.isinf(device.to_numpy(device.asarray([1e300])))
+    assert device.to_numpy(device.asarray([np.inf, 1.5])).tolist() == [np.inf, 1.5]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128", "int64"])
+def test_jax_has_64_bits_as_it_is_set(opened, dtype):
+    device = opened("jax")
+    jax = pytest.importorskip("jax")
+    with jax.enable_x64(False):
+        with pytest.raises(TypeError, match=rf"{dtype} \(set JAX_ENABLE_X64=1\)"):
+            device.asarray([1], dtype)
+        with pytest.raises(ValueError, match="int32"):  # integers are not wrapped
+            device.asarray([2**40])
+    with jax.enable_x64(True):
+        assert dtype_name(device.asarray([1], dtype).dtype) == dtype
+
+
+def test_numbers_of_python_need_no_64_bits(device):
+    for x, wide, narrow in (
+        (1.5, "float64", "float32"),
+        ([1.5], "float64", "float32"),
+        (2, "int64", "int32"),
+        (2.0j, "complex128", "complex64"),
+    ):
+        moved = device.asarray(x)
+        assert dtype_name(moved.dtype) == (wide if has(device, wide) else narrow)
+        np.testing.assert_array_equal(device.to_numpy(moved), x)
+
+
+@pytest.mark.parametrize("library", ["torch", "jax", "mlx"])
+def test_bfloat16(opened, library):
+    device, cpu = opened(library), xpnet.Device("cpu")
+    x = device.asarray([1.5, -2.0], "bfloat16")
+    assert dtype_name(x.dtype) == "bfloat16"
+    assert device.asarray(x) is device.asarray(x, "bfloat16") is x
+    assert dtype_name(device.asarray(x, "float32").dtype) == "float32"
+    np.testing.assert_array_equal(cpu.asarray(x), np.float32([1.5, -2.0]), strict=True)
+    with pytest.raises(TypeError, match="bfloat16"):
+        cpu.asarray(x, "bfloat16")
