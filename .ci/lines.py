@@ -18,7 +18,7 @@ names = subprocess.run(["git", "ls-files"], capture_output=True, check=True, tex
 texts = {
     name: Path(name).read_text("utf-8")
     for name in names.splitlines()
-    if name.endswith((".py", ".pyi", ".sh", ".md"))
+    if name.endswith((".py", ".pyi", ".sh", ".md")) and Path(name).is_file()
 }
 python = {name: text for name, text in texts.items() if name.endswith((".py", ".pyi"))}
 sizes = {"suppressions": sum(len(SUPPRESSION.findall(text)) for text in python.values())}

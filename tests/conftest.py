@@ -33,6 +33,8 @@ if importlib.util.find_spec("hypothesis") is not None:
     )
     settings.load_profile("any machine")
 
+MOST_REASONS = 8
+
 pytest_plugins = ["xpnet.testing.plugin", "pytester"]
 
 
@@ -238,22 +240,25 @@ def pytest_report_teststatus(report, config):
     return report.outcome, letter, report.outcome.upper()
 
 
-@pytest.hookimpl(trylast=True)  # after the plugin, which needs the same options
+@pytest.hookimpl(tryfirst=True)  # before the plugin, which lists each reason of each backend
 def pytest_terminal_summary(terminalreporter, config):
-    """Count skips and expected failures by their reason; `pytest -v` lists them one by one."""
-    if config.get_verbosity() > 0:
+    """Count skips by their reason, the usual ones; `pytest -v` lists all of them, one by one.
+
+    Libraries that are not installed are left to the plugin.
+    """
+    if config.get_verbosity() > 0 or not terminalreporter.hasopt("s"):
         return
-    for verdict, group, option in (("SKIPPED", "skipped", "s"), ("XFAIL", "xfailed", "x")):
-        if terminalreporter.hasopt(option):
-            reports = terminalreporter.stats.get(group, [])
-            for reason, n_tests in Counter(map(reason_of, reports)).most_common():
-                terminalreporter.write_line(f"{verdict} [{n_tests}] {reason}")
-            terminalreporter.reportchars = terminalreporter.reportchars.replace(option, "")
-
-
-def reason_of(report):
-    """Return the reason of a skip or an expected failure, without the name of a backend."""
-    reason = report.wasxfail if hasattr(report, "wasxfail") else report.longrepr[2]
-    reason = reason.removeprefix("Skipped: ").removeprefix("reason: ")
-    name = dict(getattr(report, "user_properties", ())).get("xp_backend", "") + " "
-    return f"the backend {reason.removeprefix(name)}" if reason.startswith(name) else reason
+    found = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        backend = dict(getattr(report, "user_properties", ())).get("xp_backend", "")
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if not backend or "is not installed" not in reason:
+            found[reason.replace(f"{backend} ", "the backend ") if backend else reason] += 1
+            report.user_properties = ()
+    usual = found.most_common(MOST_REASONS)
+    for reason, n_tests in usual:
+        terminalreporter.write_line(f"SKIPPED [{n_tests}] {reason}")
+    if n_others := found.total() - sum(n for _, n in usual):
+        others = f"{len(found) - len(usual)} other reasons: see -v"
+        terminalreporter.write_line(f"SKIPPED [{n_others}] for {others}")
+    terminalreporter.reportchars = terminalreporter.reportchars.replace("s", "")
