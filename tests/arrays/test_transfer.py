@@ -17,6 +17,14 @@ from xpnet.arrays.transfer import (
 )
 
 
+class Subclass(np.ndarray):
+    """An array that NumPy may treat in another way."""
+
+
+X = np.arange(6.0).reshape(2, 3)
+COPIED = [X, X.T, X[:, ::2], X.astype(">f2"), X.view(Subclass)]
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float32", "float64", "bool"])
 @pytest.mark.parametrize("shape", [(), (0, 3), (2, 3)])
 def test_there_and_back(xp_backend, dtype, shape):
@@ -41,6 +49,12 @@ def test_an_array_of_each_backend(xp_backend, monkeypatch):
     assert move(x, xp_backend.xp, xp_backend.device) is x
 
 
+def test_usual_arrays_are_those_of_numpy_itself():
+    assert is_usual(X.astype("f4"))
+    others = [X.astype("f2"), X.astype(">f8"), X.astype(int), X.view(Subclass), X[0, 0], 1.0]
+    assert not any(map(is_usual, others))
+
+
 @pytest.mark.parametrize("given", ["uint8", "float32", "float64"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_an_array_beside_another_one(xp_backend, given, dtype):
@@ -62,33 +76,15 @@ def test_an_array_beside_a_tracer():
     assert (device_of(found), found.tolist()) == (jax.devices()[0], [4.0, 2.0])
 
 
-class Subclass(np.ndarray):
-    """An array that NumPy may treat in another way."""
-
-
-def test_usual_arrays_are_those_of_numpy_itself():
-    x = np.ones(2)
-    assert is_usual(x)
-    assert is_usual(x.astype("f4"))
-    others = [x.astype("f2"), x.astype(">f8"), x.astype(int), x.view(Subclass), np.float64(1), 1.0]
-    assert not any(map(is_usual, others))
-
-
-X = np.arange(6.0).reshape(2, 3)
-
-
-@pytest.mark.parametrize("x", [X, X.T, X[:, ::2], X.astype(">f2"), X.view(Subclass)], ids=range(5))
+@pytest.mark.parametrize("x", COPIED, ids=range(5))
 def test_a_copy_that_is_read_only(x):
     kept, view = x.copy(), x[:]
     view.flags.writeable = False  # its owner may still write
-    for given in (x, view):
-        found = read_only(given)
-        assert (type(found), found.dtype) == (type(x), x.dtype)
+    for found in (read_only(x), read_only(view)):
+        assert (type(found), found.dtype, found.flags.writeable) == (type(x), x.dtype, False)
         assert found.flags.c_contiguous
         assert not np.may_share_memory(found, x)
         np.testing.assert_array_equal(found, kept)
-        with pytest.raises(ValueError, match="read-only"):
-            found[0, 0] = 9
 
 
 @pytest.mark.parametrize("mode", ["r", "r+", "c"])
@@ -106,24 +102,22 @@ def test_an_array_with_a_graph():
     assert not without_graph(there).requires_grad
 
 
+TRACES = {
+    "jit": ("jax", lambda jax, function, x: jax.jit(function)(x)),
+    "vmap": ("jax", lambda jax, function, x: jax.vmap(function)(x)),
+    "trace": ("torch", lambda torch, function, x: torch.jit.trace(function, x, check_trace=False)),
+}
+
+
 @pytest.mark.filterwarnings("ignore:.*torch.jit.trace")
-@pytest.mark.parametrize(
-    ("library", "trace"),
-    [
-        ("jax", lambda jax, function, x: jax.jit(function)(x)),
-        ("jax", lambda jax, function, x: jax.vmap(function)(x)),
-        ("torch", lambda torch, function, x: torch.jit.trace(function, x, check_trace=False)),
-    ],
-    ids=["jit", "vmap", "torch"],
-)
+@pytest.mark.parametrize(("library", "trace"), TRACES.values(), ids=TRACES)
 def test_arrays_are_traced_inside_of_a_transformed_function(library, trace):
-    module, found = pytest.importorskip(library), []
+    module, found, x = pytest.importorskip(library), [], xpnet.Device(library).asarray([1.0])
 
     def function(x):
         found.append(is_traced(x))
         return x + 1
 
-    x = xpnet.Device(library).asarray([1.0])
     trace(module, function, x)
     function(x)
     assert found == [True, False]

@@ -1,14 +1,16 @@
 """``xpnet convert``: parameters, scaling and classes are preserved."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from xpnet import Dense, Network, Scale, Standardize, evaluate, init_network, load, sample, save
+from xpnet import Scale, evaluate, init_network, load, sample, save
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
+METADATA = {"by": "Ada", "format": "pt", "trained_on": "0123456789abcdef" * 4}
 SUFFIXES = pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".onnx"])
 
 
@@ -25,10 +27,14 @@ def test_a_network_of_another_program(xpnet, book, suffix):
 def test_a_network_of_xpnet_is_written_as_it_is(xpnet, tmp_path, suffix):
     source, target = tmp_path / "a.safetensors", tmp_path / f"b{suffix}"
     network = init_network([784, 10], preprocessing=Scale(0.5))
-    network = replace(network, classes=("a\x1b[2J", "b\nc", *"cdefghij"), metadata={"by": "Ada"})
+    network = replace(network, classes=("a\x1b[2J", "b\nc", *"cdefghij"), metadata=METADATA)
     save(network, source)
     result = xpnet("convert", source, target)
     assert (result.code, "classes        a\\x1b[2J, b\\nc, c" in result.out) == (0, True)
+    assert result.out.endswith("metadata       by: Ada; format: pt\n")
+    assert xpnet("inspect", target).out.splitlines()[2:] == result.out.splitlines()[2:]
+    facts = json.loads(xpnet("convert", source, target, "--force", "--json").out)
+    assert (facts["source"], facts["target"]) == (str(source), str(target))
     written = load(target)
     for name in ("preprocessing", "classes", "metadata"):
         assert getattr(written, name) == getattr(network, name)
@@ -66,24 +72,3 @@ def test_a_network_of_another_program_that_takes_bytes(xpnet, book):
     onnx.save(model, target)
     assert xpnet("convert", target, book, "--force").code == 0
     assert evaluate(load(book), *sample()).correct == 986
-
-
-TABLE = Network([Dense(np.ones((4, 2)), np.ones(2))], Standardize(np.full(4, 99.0), np.ones(4)))
-
-
-@pytest.mark.parametrize(
-    ("network", "words", "text"),
-    [
-        (TABLE, "out.onnx --uint8", "the inputs of the network are no bytes"),
-        (init_network([64, 2]), "out.onnx --uint8 --input-range none", "are no bytes"),
-        (load("sample"), "out.npz --input-range 0..1", "left out for a network with Scale"),
-        (init_network([4, 3, 2], activation="log_sigmoid"), "out.onnx", "no operator for"),
-    ],
-    ids=range(4),
-)
-def test_what_is_refused(refused, tmp_path, monkeypatch, network, *, words, text):
-    monkeypatch.chdir(tmp_path)
-    save(network, "source.npz")
-    code, line = refused("convert", "source.npz", *words.split())
-    assert (code, text in line) == (2, True)
-    assert [path.name for path in tmp_path.iterdir()] == ["source.npz"]

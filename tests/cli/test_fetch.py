@@ -1,7 +1,6 @@
 """``xpnet fetch``, and the words mnist and fashion-mnist for DATA."""
 
 import json
-import sys
 from dataclasses import replace
 
 import pytest
@@ -30,10 +29,6 @@ def test_the_report(xpnet, mirror, mnist):
 
 @pytest.mark.usefixtures("mnist")
 def test_failures(refused, published, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, "pooch", None)
-        code, line = refused("fetch", "mnist")
-    assert (code, line.endswith("pip install pooch\n")) == (2, True)
     monkeypatch.setitem(DATA_SETS, "mnist", published("wrong", "forbidden"))
     code, line = refused("evaluate", "mnist")
     assert (code, "wrong checksum; 127.0.0.1: 403" in line) == (3, True)

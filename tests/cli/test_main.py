@@ -98,9 +98,8 @@ def test_control_characters_are_escaped(refused, words, code, text):
     ("words", "code"),
     [("evaluate", 3), ("predict -o", 3), ("evaluate --labels", 3), ("inspect", 4)],
 )
-@pytest.mark.parametrize("name", ["x" * 5000, "x y" * 1000], ids=["a word", "words"])
-def test_a_long_name_leaves_room_for_the_reason(refused, words, code, name):
-    found, line = refused(*words.split(), name)
+def test_a_long_name_leaves_room_for_the_reason(refused, words, code):
+    found, line = refused(*words.split(), "x y" * 1000)
     assert (found, line[:8], line[-21:]) == (code, "xpnet: x", ": File name too long\n")
 
 

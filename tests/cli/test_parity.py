@@ -21,12 +21,9 @@ def change_member(path, name, place, value):
 
 def test_bounds(xpnet):
     report = json.loads(xpnet("parity", "--rows", "50", "--json").out)
-    assert (report["rows"], report["dtype"]) == (50, "float32")
     (found,) = report["candidates"].values()
-    assert (found["library"], found["compute_type"], found["differ"]) == ("numpy", "float32", 0)
+    assert (report["rows"], report["dtype"], found["differ"]) == (50, "float32", 0)
     first, *layers = found["stages"]
-    names = ["preprocessing", "layer 1, sigmoid", "layer 2, sigmoid", "layer 3, identity"]
-    assert [stage["name"] for stage in (first, *layers)] == names
     assert [stage["results"] for stage in (first, *layers)] == [39200, 2500, 5000, 500]
     assert first["layer_alone"] is None
     for stage in (first, *layers, *(stage["layer_alone"] for stage in layers)):
@@ -119,35 +116,6 @@ def test_a_certificate_of_bits(xpnet, tmp_path):
     assert f"  OUT: {what}" in result.out
     shares = [found["stages"][0]["share_of_bound"] for found in report["candidates"].values()]
     assert shares == [None, 0.0]  # the first is infinite
-
-
-ERRORS = {
-    "--rows 29 --check cpu.npz": (3, "cpu.npz: recorded with another input"),
-    "--rows 30 --check cpu.npz --model random": (3, "another network"),
-    "--rows 30 --check cpu.npz --reproducible": (3, "recorded without --reproducible"),
-    "--check cut.npz": (3, "cut.npz: "),
-    "--against none.npz": (4, "none.npz: No such file"),
-    "--against network.safetensors": (4, "not the same network: a candidate must have n_out 10"),
-    "--reproducible --against half.npz": (2, "got float16"),
-    "none.csv --reproducible --precision float16": (2, "got float16"),  # before data are read
-    "none.csv --devices cpu,gpu:x": (2, "got 'gpu:x'"),
-    "--devices cpu,,dask": (2, "words with commas"),
-    "--record new.npz --devices cpu": (2, "--devices does not go with --record"),
-    "--record new.npz --check cpu.npz": (2, "--check does not go with --record"),
-    "--record cpu.npz": (2, "--force"),
-    "--rows 0": (3, "sample: no images to compare with"),
-}
-
-
-def test_errors(xpnet, refused, tmp_path, monkeypatch, save_network):
-    monkeypatch.chdir(tmp_path)
-    assert xpnet("parity", "--rows", "30", "--record", "cpu.npz").code == 0
-    (tmp_path / "cut.npz").write_bytes((tmp_path / "cpu.npz").read_bytes()[:-40])
-    save_network(9)
-    save(load("sample").astype("float16"), "half.npz")
-    for words, (code, text) in ERRORS.items():
-        found, line = refused("parity", *words.split())
-        assert (found, text in line) == (code, True), line
 
 
 @pytest.mark.usefixtures("strict_gpu")

@@ -70,21 +70,15 @@ def test_onnx_runtime_may_round_functions_as_if_results_were_near_1(xpnet):
 
 
 def test_errors(refused, monkeypatch):
-    np.save("rows.npy", np.full((3, 784), 99.5))
     save(reproducible(load("sample")), "exact.onnx", input_dtype="uint8")
-    for n_in, n_out in ((784, 9), (3, 10)):
-        network = Network([Dense(np.ones((n_in, n_out)), np.ones(n_out))])
-        save(reproducible(network), f"{n_in}.onnx")
+    save(reproducible(Network([Dense(np.ones((784, 9)), np.ones(9))])), "nine.onnx")
     for words, code, text in (
-        ("--rows 5 --against 784.onnx", 4, "784.onnx: refused by ONNX Runtime: no output has 10"),
-        ("--rows 5 --against 3.onnx", 4, "3.onnx: refused by ONNX Runtime: "),
-        ("rows.npy --against exact.onnx", 4, "exact.onnx: its inputs, of uint8, do not hold"),
+        ("parity --reproducible --against nine.onnx", 4, "nine.onnx: refused by ONNX Runtime: "),
+        ("evaluate --model exact.onnx", 4, "load the file of the network"),
+        ("convert exact.onnx out.npz", 4, "load the file of the network"),
     ):
-        found, line = refused("parity", "--reproducible", *words.split())
+        found, line = refused(*words.split())
         assert (found, text in line) == (code, True), line
-    for command in ("evaluate --model exact.onnx", "convert exact.onnx out.npz"):
-        code, line = refused(*command.split())
-        assert (code, "load the file of the network" in line) == (4, True)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    code, line = refused("parity", "--rows", "5", "--against", "exact.onnx")
-    assert (code, line.endswith("pip install onnxruntime\n")) == (2, True)
+    found, line = refused("parity", "--rows", "5", "--against", "exact.onnx")
+    assert (found, line.endswith("pip install onnxruntime\n")) == (2, True)

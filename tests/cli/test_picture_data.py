@@ -1,7 +1,6 @@
 """Pictures and folders of pictures as DATA of the commands."""
 
 import json
-import sys
 
 import pytest
 
@@ -27,13 +26,10 @@ def folder(digits, tmp_path):
     return write
 
 
-def test_predict_names_the_files(xpnet, refused, folder, monkeypatch):
+def test_predict_names_the_files(xpnet, folder):
     pictures = folder({0: "0", 1: "1"})
     lines = xpnet("predict", pictures, "--rows", "3").out.splitlines()
     assert lines == ["File,Label", "0/0.png,0", "1/1.png,1", "0/10.png,0"]
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    code, line = refused("evaluate", pictures)
-    assert (code, line.endswith("pip install Pillow\n")) == (2, True)
 
 
 def test_predict_a_photo(xpnet, refused, digits, tmp_path):

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from xpnet import init_network, load, predict, predict_proba, sample, save
+from xpnet import load, predict, predict_proba, sample
 from xpnet.pictures import images
 
 NAMES = [f"name {i}" for i in range(10)]
@@ -74,54 +74,8 @@ def test_ten_images_in_the_terminal(xpnet, monkeypatch, unlabelled, encoding):
     assert max(map(len, lines)) <= 80
 
 
-@pytest.mark.usefixtures("strict_gpu")
-@pytest.mark.parametrize("words", [["--mistakes", "--rows=3"], ["--rows=3"]], ids=" ".join)
-def test_a_network_on_a_device(xpnet, words):
-    assert xpnet("show", *words, "--device", "gpu").out == xpnet("show", *words).out != ""
-
-
 def test_a_file_without_images(xpnet, tmp_path):
     np.savez(tmp_path / "a.npz", images=np.zeros((0, 784), np.uint8), labels=np.zeros(0, np.uint8))
     result = xpnet("show", tmp_path / "a.npz", "--mistakes")
     assert (result.code, "holds no images" in result.err) == (0, True)
     assert result.out.startswith("0 mistakes among 0 images")
-
-
-@pytest.mark.parametrize(
-    ("line", "code", "part"),
-    [
-        ("show --rows 101 -o a.png", 2, "at most 100"),
-        ("show --rows=-1 --mistakes", 2, "at least 1"),
-        ("show table.npz --model four.npz", 3, "table.npz: no pictures to show"),
-        ("show other.npz --mistakes", 3, "other.npz: `labels` must be classes"),
-        ("plot relu softmax", 2, "elementwise"),
-        ("plot relu sigmiod -o a.png", 2, "did you mean sigmoid?"),
-    ],
-)
-def test_errors(refused, tmp_path, monkeypatch, *, line, code, part):
-    monkeypatch.chdir(tmp_path)
-    np.savez("table.npz", images=np.ones((3, 4)), labels=np.zeros(3, np.uint8))
-    np.savez("other.npz", images=sample()[0][:2], labels=np.array([3, 10], np.uint8))
-    save(init_network([4, 2]), "four.npz")
-    found, text = refused(*line.split())
-    assert (found, part in text, (tmp_path / "a.png").exists()) == (code, True, False)
-
-
-@pytest.mark.parametrize(
-    "words", ["plot step -o", "show -o", "evaluate --plot", "train -o model.npz --plot"]
-)
-def test_a_picture_needs_matplotlib(refused, tmp_path, monkeypatch, words):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    line = "xpnet: pictures need matplotlib: pip install matplotlib\n"
-    assert refused(*words.split(), "picture.PNG") == (2, line)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_curves_of_the_book_in_the_terminal(xpnet):
-    result = xpnet("plot")
-    lines = result.out.splitlines()
-    assert (result.code, result.err, max(map(len, lines)) <= 80) == (0, "", True)
-    assert lines[2].split() == ["step", "sigmoid", "relu"]
-    limits = "y from 0.00 to 1.00 y from 0.01 to 0.99 y from 0.00 to 5.00"
-    assert lines[3].split() == limits.split()

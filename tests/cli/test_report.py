@@ -44,8 +44,8 @@ def test_a_clock(monkeypatch):
     ],
 )
 def test_what_the_terminal_cannot_show(monkeypatch, encoding, text, written):
-    stream = io.TextIOWrapper(io.BytesIO(), encoding, newline="\n")
-    monkeypatch.setattr("sys.stdout", stream)
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding, newline="\n"))
     streams.open_streams()
     print_outcome(Outcome(lines=[text]), as_json=False)
-    assert stream.buffer.getvalue() == written + b"\n"  # type: ignore[attr-defined]
+    assert raw.getvalue() == written + b"\n"

@@ -14,7 +14,7 @@ N_ROWS = 9000  # more than a block of 8,192 rows
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """Return 9,000 rows, their labels, and a folder of them in several forms, with a network."""
+    """Return 9,000 rows, their labels, and a folder of them in two forms, with a network."""
     folder = tmp_path_factory.mktemp("measured")
     random = np.random.default_rng(0)
     rows = random.normal(0, 1, (N_ROWS, 3)).astype(np.float32)
@@ -22,15 +22,13 @@ def measured(tmp_path_factory):
     save(Network([layer]), folder / "model.npz")
     labels = random.integers(0, 4, N_ROWS).astype(np.uint8)
     np.savez(folder / "rows.npz", images=rows, labels=labels)
-    np.savez_compressed(folder / "packed.npz", images=rows.reshape(-1, 1, 3), labels=labels)
-    np.savez(folder / "wide.npz", images=rows.astype(np.float64), labels=labels)
     lines = (",".join(map(str, [*x, y])) for x, y in zip(rows.tolist(), labels, strict=True))
     (folder / "rows.csv").write_text("\n".join(["a,b,c,label", *lines]) + "\n")
     return folder, rows, labels
 
 
 @pytest.mark.parametrize("batch_size", ["97", "5000", None])
-@pytest.mark.parametrize("name", ["rows.npz", "packed.npz", "wide.npz", "rows.csv"])
+@pytest.mark.parametrize("name", ["rows.npz", "rows.csv"])
 def test_blocks_and_the_form_of_the_file_do_not_matter(xpnet, measured, name, batch_size):
     folder, rows, labels = measured
     network = load(folder / "model.npz")
@@ -55,13 +53,3 @@ def test_the_hash_is_that_of_the_library(xpnet, tmp_path, device):
     assert json.loads(result.out)["hash"] == HASH == result_hash(load("sample"), sample()[0])
     result = xpnet("predict", *words, "--rows", "50", "-o", tmp_path / "labels.csv")
     assert json.loads(result.out)["hash"] == result_hash(load("sample"), sample()[0][:50])
-
-
-@pytest.mark.parametrize("name", ["evaluate", "predict"])
-def test_half_precision_is_refused_before_data_are_read(xpnet, refused, tmp_path, name):
-    code, line = refused(name, "missing.csv", "--reproducible", "--precision", "float16")
-    assert (code, "must be of float32 or float64; got float16" in line) == (2, True)
-    save(load("sample").astype("float16"), tmp_path / "half.npz")
-    words = (name, "--model", tmp_path / "half.npz", "--rows", "5", "--reproducible")
-    assert refused(*words)[0] == 2
-    assert xpnet(*words, "--precision", "float32").code == 0

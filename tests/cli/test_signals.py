@@ -3,10 +3,13 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
 
 import pytest
 
@@ -143,6 +146,26 @@ def test_a_signal_while_a_network_is_trained(tmp_path, number):
         assert len(others) == 1
         assert re.search(r"^xpnet: .*; .*model.npz holds the weights of epoch \d+$", others[0])
         assert list(tmp_path.iterdir()) == [output]
+
+
+def test_draw_ends_in_spite_of_a_slow_client(number):
+    def send_slowly(connection):
+        with suppress(OSError):  # until the server closes the connection
+            while True:
+                connection.sendall(b"x")
+                time.sleep(0.1)
+
+    with start("draw", "--no-browser") as process:
+        host = re.search(r"127.0.0.1:\d+", process.stdout.readline())[0]
+        with socket.create_connection(host.split(":")) as slow:
+            threading.Thread(target=send_slowly, args=[slow], daemon=True).start()
+            page = HTTPConnection(host, timeout=30)  # connections are accepted in their order
+            page.request("GET", "/")
+            assert page.getresponse().status == 200
+            page.close()
+            process.send_signal(number)
+            assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == {signal.SIGINT: 0, signal.SIGTERM: 143}[number]
 
 
 @pytest.mark.slow

@@ -107,6 +107,27 @@ def test_the_reader_leaves_early(tmp_path, save_network, unbuffered):
     assert (first, process.returncode, rest) == (b"Row,Label\n", 0, b"")
 
 
+def test_standard_input_is_never_replaced(tmp_path, labelled):
+    before = labelled.read_bytes()
+    with labelled.open() as stdin:
+        found = run([*PROCESS, "predict", "-", "-o", labelled, "--force"], tmp_path, stdin=stdin)
+    reason = "would be replaced, but it is read as well: name another file"
+    assert found == (2, f"xpnet: {labelled} {reason}\n")
+    assert labelled.read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems want names of Unicode")
+@pytest.mark.usefixtures("utf8_names")
+def test_a_file_name_that_is_not_utf8(tmp_path, labelled, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-8:strict")
+    images, output = (tmp_path / os.fsdecode(name) for name in (b"\xff.csv", b"\xfe.csv"))
+    labelled.rename(images)
+    with (tmp_path / "out").open("wb") as out:
+        assert run([*PROCESS, "predict", images, "-o", output], tmp_path, stdout=out) == (0, "")
+    assert b"\\xfe.csv\n" in (tmp_path / "out").read_bytes()
+    assert len(output.read_text().splitlines()) == 41
+
+
 @pytest.mark.parametrize(
     "path", sorted(Path(cli.__file__).parent.glob("*.py")), ids=lambda path: path.stem
 )

@@ -20,8 +20,6 @@ import pytest
 
 from xpnet import Dense, Device, Network, Scale, save
 from xpnet.arrays.libraries import KNOWN
-from xpnet.inference import throughput
-from xpnet.inference.throughput import Throughput
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 MASKS = [
@@ -76,17 +74,11 @@ def folder(labelled, book, monkeypatch):
 
 @pytest.fixture
 def machine(monkeypatch, no_gpu):
-    """Make this a machine of known speed without a usable GPU."""
+    """Make this a machine of NumPy without a usable GPU."""
     assert no_gpu is None
     monkeypatch.setattr("xpnet.arrays.gpu.cupy_config", lambda: "CuPy Version : 14\n")
     two = {name: KNOWN[name] for name in ("numpy", "cupy")}
     monkeypatch.setattr("xpnet.arrays.libraries.libraries", lambda: two)
-
-    def measure(*_, batch_sizes, **__):
-        sizes = [size for size in batch_sizes if size <= 10_000]
-        return [Throughput(n, 25e3 * n**0.5, 24e3 * n**0.5, 10 * n) for n in sizes]
-
-    monkeypatch.setattr(throughput, "measure_throughput", measure)
 
 
 def keys_of(value, name=""):
@@ -108,7 +100,7 @@ def masked(text):
     return text
 
 
-@pytest.mark.usefixtures("machine")
+@pytest.mark.usefixtures("machine", "known_speeds")
 @pytest.mark.parametrize(("path", "line"), CASES, ids=lambda x: getattr(x, "stem", x))
 def test_a_command_line(xpnet, folder, path, line):
     before = {file.name: file.read_bytes() for file in folder.iterdir()}

@@ -25,7 +25,7 @@ PIXELS = [[(7 * i + 3 * j) % 256 for j in range(64)] for i in range(3)]
 SPECIES = {"label": "species"}
 
 
-def pixel_lines(*, label=None, names=None):
+def pixel_lines(label=None, names=None):
     """Return the lines of images of 64 pixels, with a column of labels or names if given."""
     labels = [f"{x}," for x in label] if label else [""] * 3
     rows = [x + ",".join(map(str, row)) for x, row in zip(labels, PIXELS, strict=True)]
@@ -59,7 +59,7 @@ MEASUREMENTS = {
     "tab": (IRIS.replace(",", "\t").replace("\t groß", ", groß"), {**SPECIES, "delimiter": "tab"}),
     "space": (IRIS.replace(",", "  ").replace("   groß", ", groß"), {**SPECIES, "delimiter": " "}),
     "gzip": (gzip.compress(IRIS.encode()), SPECIES),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("block_rows", [1, 2, 4096])
@@ -70,18 +70,13 @@ def test_measurements(write, content, options, block_rows):
     assert labels.tolist() == WORDS
 
 
-@pytest.mark.parametrize(
-    ("content", "options", "left_out"),
-    [
-        (IRIS, {**SPECIES, "drop": ["species"]}, ()),
-        (f"Id,{IRIS}".replace("\n", "\n7,"), SPECIES, ("Id",)),
-        (f",day,{IRIS}".replace("\n", "\n7,x,"), {**SPECIES, "drop": ["day"]}, ("1", "day")),
-    ],
-)
-def test_what_was_understood(write, content, options, left_out):
-    found, _, _ = opened(write(content), **options)
-    assert (found.label, found.names) == ("'species'", ("length", "width"))
-    assert (found.left_out, found.count) == (left_out, None)
+def test_what_was_understood(write):
+    numbered, days = f"Id,{IRIS}".replace("\n", "\n7,"), f",day,{IRIS}".replace("\n", "\n7,x,")
+    cases = (IRIS, ["species"], ()), (numbered, [], ("Id",)), (days, ["day"], ("1", "day"))
+    for content, drop, left_out in cases:
+        found, _, _ = opened(write(content), label="species", drop=drop)
+        assert (found.label, found.names) == ("'species'", ("length", "width"))
+        assert (found.left_out, found.count) == (left_out, None)
 
 
 def test_integers_are_labels(write):
@@ -94,21 +89,22 @@ def test_integers_are_labels(write):
     assert opened(write('a,y\n5, x \n6,"x ""y"""\n'))[2].tolist() == ["x", 'x "y"']
 
 
-@pytest.mark.parametrize(
-    ("content", "options", "labels"),
-    [
-        (pixel_lines(label=[3, 0, 9], names=["label", *PIXEL_NAMES]), {}, [3, 0, 9]),
-        (pixel_lines(label=["cat", "7a", "a"], names=["y", *PIXEL_NAMES]), {}, ["cat", "7a", "a"]),
-        (pixel_lines(label=[3, 0, 9]), {"label": "first"}, [3, 0, 9]),
-        (pixel_lines(names=PIXEL_NAMES), {}, None),
-        (pixel_lines(names=map(str, range(64))), {"header": "yes"}, None),
-        (pixel_lines(names=reversed(PIXEL_NAMES)), {"header": "yes"}, None),
-        (pixel_lines(), {}, None),
-        (pixel_lines(), {"features": 64}, None),
-    ],
-)  # fmt: skip
+PICTURES = [  # the file, options, and the labels that are found
+    (pixel_lines([3, 0, 9], ["label", *PIXEL_NAMES]), {}, [3, 0, 9]),
+    (pixel_lines(["cat", "7a", "a"], ["y", *PIXEL_NAMES]), {}, ["cat", "7a", "a"]),
+    (pixel_lines([3, 0, 9]), {"label": "first"}, [3, 0, 9]),
+    (pixel_lines(names=PIXEL_NAMES), {}, None),
+    (pixel_lines(names=map(str, range(64))), {"header": "yes"}, None),
+    (pixel_lines(names=reversed(PIXEL_NAMES)), {"header": "yes"}, None),
+    (pixel_lines(), {}, None),
+    (pixel_lines(), {"features": 64}, None),
+]
+
+
+@pytest.mark.parametrize("i", range(len(PICTURES)))
 @pytest.mark.parametrize("floating", [False, True])
-def test_pixels(write, content, options, labels, floating):
+def test_pixels(write, i, floating):
+    content, options, labels = PICTURES[i]
     _, rows, found = opened(write(content), floating=floating, **options)
     assert (rows.dtype, rows.tolist()) == (np.float32 if floating else np.uint8, PIXELS)
     assert labels is None if found is None else found.tolist() == labels
@@ -128,12 +124,9 @@ def test_an_unwanted_label_may_be_anything(write):
         assert given[2].tolist() == [7]
 
 
-def test_years_are_no_row_numbers(write):
+def test_years_are_no_row_numbers_and_no_rows(write):
     path = write("year,class\n2001,0\n2002,1\n2003,0\n2004,1\n")
     assert opened(path)[1].tolist() == [[2001], [2002], [2003], [2004]]
-
-
-def test_no_rows(write):
     for content, rows in [("a,b,class\n", None), (CLASSES, 0)]:
         _, x, labels = opened(write(content), rows=rows)
         assert (x.shape, labels.shape) == ((0, 2), (0,))
@@ -200,20 +193,22 @@ BAD = {
     "unclosed quote, label not read": (f'{CLASSES}5,6,"1\n', {"want_labels": False}, 5, "quote"),
     "text after a quote": (f'{CLASSES}5,"6"7,1\n', {}, 5, "quote"),
     "newline in quotes": (f'{IRIS}\n5,6,"a\nb"\n', SPECIES, 5, "quote"),
-    **{x: (f"{CLASSES}5,{x},1", {}, 5, "finite") for x in
-       ("", "NA", "nan", "-inf", "1e39", "1e400", "1_0", "0x10", "\uff11", "1 2", "x", "6%")},
-    **{f"pixel {x}": (pixel_lines().replace(",255,", f",{x},").replace("3,", f"{x},", 1),
-                      {"header": "no"}, 1, "from 0 to 255") for x in ("256", "-1", "1.0", "1e2")},
-    **{f"label {x}": (f"{CLASSES}5,6,{x}\n", {}, 5, "from 0 to|finite")
-       for x in ("", "256", "-1", "3.7", "x")},
-    **{f"class {x}": (f"{IRIS}\n5,6,{x}\n", SPECIES, 5, "of a class") for x in ("", "\x1b[1m")},
     "number among words": (f"{IRIS}\n5,6,7\n", SPECIES, 5, "class"),
     "word among numbers": (f"{CLASSES}5,6,a\n", {}, 5, "'a'"),
     "missing in the first of rows": ("a,class\n,1\n5,0\n", {}, 1, "--drop a .*dropna"),
     "after a block": (CLASSES + "5,6,1\n" * 9000 + "5,x,1\n", {}, 9005, "'x'"),
     "long line": (gzip.compress(f"{CLASSES}{'1' * (1 << 23)}".encode()), {}, 5, "too long"),
     "gzip": (gzip.compress(CLASSES.encode() * 99)[:-9], {}, None, "gzip"),
-}  # fmt: skip
+}
+VALUES = ["", "NA", "nan", "-inf", "1e39", "1e400", "1_0", "0x10", "\uff11", "1 2", "x", "6%"]
+BAD |= {x: (f"{CLASSES}5,{x},1", {}, 5, "finite") for x in VALUES}
+for x in ("256", "-1", "1.0", "1e2"):
+    pixels = pixel_lines().replace(",255,", f",{x},").replace("3,", f"{x},", 1)
+    BAD[f"pixel {x}"] = pixels, {"header": "no"}, 1, "from 0 to 255"
+for x in ("", "256", "-1", "3.7", "x"):
+    BAD[f"label {x}"] = f"{CLASSES}5,6,{x}\n", {}, 5, "from 0 to|finite"
+for x in ("", "\x1b[1m"):
+    BAD[f"class {x}"] = f"{IRIS}\n5,6,{x}\n", SPECIES, 5, "of a class"
 
 
 @pytest.mark.parametrize(("content", "options", "line", "word"), BAD.values(), ids=BAD)
@@ -240,29 +235,36 @@ def read_labels(path, **options):
         return open_csv_labels(source, ReadOptions(**options))
 
 
-@pytest.mark.parametrize(
-    ("content", "options", "labels"),
-    [
-        ("3\n0\n255", {}, [3, 0, 255]), ("digit\r\n3\r\n\r\n0\r\n", {}, [3, 0]),
-        ("0\n3\n", {"header": "yes"}, [3]), ("cat\n", {"header": "no"}, ["cat"]),
-        ("Label\ncat\ndog\n", {}, ["cat", "dog"]), ("2-3\n4\n", {"header": "yes"}, [4]),
-        ("20-30\n30-40\n", {}, ["20-30", "30-40"]), ("label\n", {}, []),
-    ],
-)  # fmt: skip
+LABELS = [  # the file, options, and the labels in it
+    ("3\n0\n255", {}, [3, 0, 255]),
+    ("digit\r\n3\r\n\r\n0\r\n", {}, [3, 0]),
+    ("0\n3\n", {"header": "yes"}, [3]),
+    ("cat\n", {"header": "no"}, ["cat"]),
+    ("Label\ncat\ndog\n", {}, ["cat", "dog"]),
+    ("2-3\n4\n", {"header": "yes"}, [4]),
+    ("20-30\n30-40\n", {}, ["20-30", "30-40"]),
+    ("label\n", {}, []),
+]
+NO_LABELS = {
+    "--header": ("cat\ndog\n", 1),
+    "2 columns": ("3,5\n", 1),
+    "2 values": ("3\n4,5\n", 2),
+    "255": ("3\n\n256\n", 3),
+    "class": ("%\n3\n", 2),
+    "finite": ('3\n""\n', 2),
+    "delimiter": ("0;3\n1;5\n", 1),
+    "empty": ("\n", 1),
+}
+
+
+@pytest.mark.parametrize(("content", "options", "labels"), LABELS)
 def test_labels(write, content, options, labels):
     assert read_labels(write(content), block_rows=2, **options).tolist() == labels
 
 
-@pytest.mark.parametrize(
-    ("content", "line", "word"),
-    [
-        ("cat\ndog\n", 1, "--header"), ("3,5\n", 1, "2 columns"), ("3\n4,5\n", 2, "2 values"),
-        ("3\n\n256\n", 3, "255"), ("%\n3\n", 2, "class"), ('3\n""\n', 2, "finite"),
-        ("0;3\n1;5\n", 1, "delimiter"),
-        ("\n", 1, "empty"),
-    ],
-)  # fmt: skip
-def test_rejected_labels(write, content, line, word):
+@pytest.mark.parametrize("word", NO_LABELS)
+def test_rejected_labels(write, word):
+    content, line = NO_LABELS[word]
     with pytest.raises(DataError, match=word) as caught:
         read_labels(write(content))
     assert caught.value.line == line
@@ -272,7 +274,7 @@ FIELDS = {
     "integer": st.integers(0, 255),
     "float": st.floats(width=32, allow_nan=False, allow_infinity=False),
     "word": st.sampled_from(["setosa", "a, b", 'say "x"', "NA", "7", "größe", ""]),
-    "count": None,
+    "count": st.nothing(),  # a column that counts the rows
 }
 
 
@@ -287,10 +289,9 @@ FIELDS = {
 def test_a_table_is_read_rightly_or_rejected(
     tmp_path_factory, *, data, kinds, n_rows, names, dialect, asks
 ):
-    columns = [
-        list(range(n_rows)) if kind == "count"
-        else data.draw(st.lists(FIELDS[kind], min_size=n_rows, max_size=n_rows)) for kind in kinds
-    ]  # fmt: skip
+    drawn = {kind: st.lists(x, min_size=n_rows, max_size=n_rows) for kind, x in FIELDS.items()}
+    drawn["count"] = st.just(list(range(n_rows)))
+    columns = [data.draw(drawn[kind]) for kind in kinds]
     words = data.draw(st.permutations(["a", "label", "index", "b c", "", "y", "size"]))
     header = {"words": words, "numbers": list(range(9)), "none": []}[names][: len(kinds)]
     assume(header or asks or {*kinds} != {"word"})  # a line of words alone is a header

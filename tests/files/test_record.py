@@ -31,11 +31,12 @@ def test_a_record_is_read_and_numpy_may_write_it_again():
     assert FORMAT.from_bytes(file(HEAD, x=X), "log.npz")[0] == {}  # the next test changes it
 
 
-@pytest.mark.parametrize("content", [
-    b"a,b\n1", npz_bytes({"x": X}), RecordFormat("diary", "").to_bytes({}, {"x": X}),
-    file(HEAD, x=X, y=X), file(HEAD), file(HEAD, x=X)[:-1],
-    *(file(x, x=X) for x in (b"{", b"\xff", b"null", b"{}", b"[" * 100_000)),
-], ids=map(str, range(11)))  # fmt: skip
+OTHERS = [b"a,b\n1", npz_bytes({"x": X}), RecordFormat("diary", "").to_bytes({}, {"x": X})]
+OTHERS += [file(HEAD, x=X, y=X), file(HEAD), file(HEAD, x=X)[:-1]]
+OTHERS += [file(x, x=X) for x in (b"{", b"\xff", b"null", b"{}", b"[" * 100_000)]
+
+
+@pytest.mark.parametrize("content", OTHERS, ids=range(len(OTHERS)))
 def test_other_and_damaged_files_are_rejected(content):
     with pytest.raises(DataError, match=r"logbook .* log it again$") as caught:
         FORMAT.from_bytes(content, "log.npz")

@@ -11,36 +11,26 @@ from xpnet.networks.input_range import takes_bytes
 
 PLAIN = replace(init_network([784, 10], dtype="float64"), metadata={"origin": "here"})
 BYTES, PIXELS = Scale(1 / 255), Standardize(0.13, 0.31)
+RANGES = [  # own steps, word, are bytes; steps and range of the result
+    ((), "0..1", True, (BYTES,), "0..255"),
+    ((), "0..1", False, (), "0..1"),
+    ((), "0..255", True, (), "0..255"),
+    ((), "0..255", False, (), "0..255"),
+    ((), "none", True, (), "none"),
+    ((), "none", False, (), "none"),
+    ((), "0.5,0.25", True, (BYTES, Standardize(0.5, 0.25)), "0..255"),
+    ((), "-1, 1", False, (Standardize(-1.0, 1.0),), "0..1"),
+    ((PIXELS,), "0..1", True, (BYTES, PIXELS), "0..255"),
+    ((PIXELS,), "0..255", True, (PIXELS,), "0..255"),
+]
 
 
-def steps_of(network, word, *, are_bytes=True):
-    found = with_input_range(network, word, are_bytes=are_bytes)
-    assert takes_bytes(found) is (found.metadata["input_range"] == "0..255")
-    assert found.metadata["origin"] == "here"
-    return str(found.preprocessing), found.metadata["input_range"]
-
-
-@pytest.mark.parametrize(
-    ("word", "are_bytes", "steps", "expected"),
-    [
-        ("0..1", True, (BYTES,), "0..255"),
-        ("0..1", False, (), "0..1"),
-        ("0..255", True, (), "0..255"),
-        ("0..255", False, (), "0..255"),
-        ("none", True, (), "none"),
-        ("none", False, (), "none"),
-        ("0.5,0.25", True, (BYTES, Standardize(0.5, 0.25)), "0..255"),
-        ("-1, 1", False, (Standardize(-1.0, 1.0),), "0..1"),
-    ],
-)
-def test_a_network_with_an_input_range(word, are_bytes, steps, expected):
-    assert steps_of(PLAIN, word, are_bytes=are_bytes) == (str(steps), expected)
-
-
-def test_a_network_that_standardizes_pixels_has_no_step_for_bytes():
-    network = replace(PLAIN, preprocessing=(PIXELS,))
-    assert steps_of(network, "0..1") == (str((BYTES, PIXELS)), "0..255")
-    assert steps_of(network, "0..255") == (str((PIXELS,)), "0..255")
+@pytest.mark.parametrize(("own", "word", "are_bytes", "steps", "expected"), RANGES)
+def test_a_network_with_an_input_range(own, word, are_bytes, steps, expected):
+    found = with_input_range(replace(PLAIN, preprocessing=own), word, are_bytes=are_bytes)
+    assert str(found.preprocessing) == str(steps)
+    assert found.metadata == {"origin": "here", "input_range": expected}
+    assert takes_bytes(found) is (expected == "0..255")
 
 
 @pytest.mark.parametrize(
@@ -51,13 +41,11 @@ def test_other_words_are_rejected(word):
         with_input_range(PLAIN, word)
 
 
-@pytest.mark.parametrize(("steps", "words"), [
-    ((BYTES,), ["0..1", "0..255", "none", "0.5,0.5"]), ((PIXELS,), ["0.13,0.31"]),
-], ids=["bytes", "pixels"])  # fmt: skip
-def test_a_network_with_preprocessing_has_its_range(steps, words):
-    for word in words:
-        with pytest.raises(ValueError, match="left out"):
-            with_input_range(replace(PLAIN, preprocessing=steps), word)
+def test_a_network_with_preprocessing_has_its_range():
+    for step, words in (BYTES, ["0..1", "0..255", "none", "0.5,0.5"]), (PIXELS, ["0.13,0.31"]):
+        for word in words:
+            with pytest.raises(ValueError, match="left out"):
+                with_input_range(replace(PLAIN, preprocessing=step), word)
 
 
 def test_inputs_that_are_no_pixels_give_no_warning():

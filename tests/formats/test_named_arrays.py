@@ -18,54 +18,49 @@ def arrays_of(shapes, dtype="f4"):
 
 def torch(*layers):
     """Return the shapes of layers such as "fc1 3 4"."""
-    parts = [layer.split() for layer in layers]
-    return {f"{name}.{kind}": (int(n_out), int(n_in))[: 2 - (kind == "bias")]
-            for name, n_in, n_out in parts for kind in ("weight", "bias")}  # fmt: skip
-
-
-def weights(network):
-    return [layer.weight.tolist() for layer in network.layers]
-
-
-@pytest.mark.parametrize(
-    ("form", "weight", "bias"),
-    [("{}", "W", "b"), ("{}", "w", "b"), ("{}", "weight", "bias"), ("net.{}.", "weight", "bias"),
-     ("fc{}.", "weight", "bias"), ("module.layers.{}.linear.", "weight", "bias"),
-     ("dense_{}/", "kernel", "bias"), ("dense_{}/", "kernel:0", "bias:0"), ("a{}/b.", "W", "b")],
-)  # fmt: skip
-def test_forms_of_names(form, weight, bias):
-    path = form if len(form) > 2 else ""
-    end = "" if path else "{}"
     shapes = {}
-    for i, (n_in, n_out) in enumerate([(3, 4), (4, 2), *[(2, 2)] * 10], 1):
-        shape = (n_out, n_in) if weight == "weight" else (n_in, n_out)
-        shapes |= {(path + weight + end).format(i): shape, (path + bias + end).format(i): (n_out,)}
+    for name, n_in, n_out in map(str.split, layers):
+        shapes |= {f"{name}.weight": (int(n_out), int(n_in)), f"{name}.bias": (int(n_out),)}
+    return shapes
+
+
+FORMS = "W{} b{}, w{} b{}, weight{} bias{}, net.{}.weight net.{}.bias, fc{}.weight fc{}.bias"
+FORMS += ", module.layers.{}.linear.weight module.layers.{}.linear.bias, a{}/b.W a{}/b.b"
+FORMS += ", dense_{}/kernel dense_{}/bias, dense_{}/kernel:0 dense_{}/bias:0"
+
+
+@pytest.mark.parametrize("form", FORMS.split(", "))
+def test_forms_of_names(form):
+    is_turned, shapes = "weight" in form, {}
+    names = [form.replace("{}", str(i)).split() for i in range(1, 13)]
+    for (weight, bias), shape in zip(names, [(3, 4), (4, 2), *[(2, 2)] * 10], strict=True):
+        shapes |= {weight: shape[::-1] if is_turned else shape, bias: shape[1:]}
     arrays = arrays_of(shapes)
     for given in (arrays, dict(reversed(arrays.items())), dict(sorted(arrays.items()))):
         network = network_of_arrays(given, "relu")
         assert repr(network).startswith("Network(3 -> 4 relu -> 2 relu -> 2 relu -> 2 relu -> ")
-        turned = [x.T if weight == "weight" else x for x in arrays.values() if x.ndim == 2]
-        assert weights(network) == [x.tolist() for x in turned]
-        biases = [x.tolist() for x in arrays.values() if x.ndim == 1]
-        assert [layer.bias.tolist() for layer in network.layers] == biases
+        for layer, (weight, bias) in zip(network.layers, names, strict=True):
+            expected = arrays[weight].T if is_turned else arrays[weight]
+            assert layer.weight.tolist() == expected.tolist()
+            assert layer.bias.tolist() == arrays[bias].tolist()
 
 
-@pytest.mark.parametrize(
-    "layers",
-    [
-        ["net.0 3 3", "net.1.0 3 3", "net.1.2 3 3", "net.3 3 3", "net.10.0.0 3 3"],
-        ["fc1 3 3", "fc02 3 3", "fc10 3 3"],
-        ["top 3 5", "out 5 2"],
-        ["fc1 3 4", "fc2 4 4", "fc3 4 4", "out 4 2"],
-        ["in 3 4", "fc1 4 4", "fc2 4 4", "b 4 5", "a 5 2"],
-    ],
-    ids=str,
-)
+ORDERS = """
+net.0 3 3, net.1.0 3 3, net.1.2 3 3, net.3 3 3, net.10.0.0 3 3
+fc1 3 3, fc02 3 3, fc10 3 3
+top 3 5, out 5 2
+fc1 3 4, fc2 4 4, fc3 4 4, out 4 2
+in 3 4, fc1 4 4, fc2 4 4, b 4 5, a 5 2
+"""
+
+
+@pytest.mark.parametrize("layers", ORDERS.strip().splitlines())
 def test_the_order(layers):
-    arrays = arrays_of(torch(*layers))
+    arrays = arrays_of(torch(*layers.split(", ")))
     expected = [x.T.tolist() for x in arrays.values() if x.ndim == 2]
     for step in (1, -1):
-        assert weights(network_of_arrays(dict(sorted(arrays.items())[::step]), "relu")) == expected
+        network = network_of_arrays(dict(sorted(arrays.items())[::step]), "relu")
+        assert [layer.weight.tolist() for layer in network.layers] == expected
 
 
 def test_activations():

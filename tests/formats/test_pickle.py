@@ -5,6 +5,7 @@ import pickle
 import pickletools
 import tracemalloc
 from collections import OrderedDict
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ import pytest
 from xpnet import WeightsError, load
 from xpnet.formats.pickle import read
 
-PROTOCOLS = range(6)
 OPCODES = [code.code.encode("latin-1") for code in pickletools.opcodes]
 
 
@@ -20,10 +20,6 @@ def book(dtype="float32"):
     draw = np.random.default_rng(0).standard_normal
     shapes = {"W1": (3, 4), "b1": (4,), "W2": (4, 2), "b2": (2,)}
     return {name: draw(shape).astype(dtype) for name, shape in shapes.items()}
-
-
-def bits(arrays):
-    return {name: (x.dtype, x.shape, x.tobytes()) for name, x in arrays.items()}
 
 
 @pytest.fixture
@@ -43,16 +39,16 @@ def of_numpy_1(content):
 
 def test_the_file_of_the_book(shared_data):
     path = shared_data / "weights" / "book_sample_weight.pkl"
-    expected = bits(pickle.loads(path.read_bytes()))  # made here, and safe to unpickle
-    assert bits(read(path)[0]) == expected
-    layers = load(path).layers
-    found = {f"W{i}": layer.weight for i, layer in enumerate(layers, 1)}
-    assert bits(found | {f"b{i}": layer.bias for i, layer in enumerate(layers, 1)}) == expected
+    expected = pickle.loads(path.read_bytes())  # made here, and safe to unpickle
+    for i, layer in enumerate(load(path).layers, 1):
+        np.testing.assert_array_equal(layer.weight, expected.pop(f"W{i}"), strict=True)
+        np.testing.assert_array_equal(layer.bias, expected.pop(f"b{i}"), strict=True)
+    assert not expected
     with pytest.raises(WeightsError, match=r"W1.*\(16, 1, 3, 3\)"):
         load(path.with_name("book_convnet_params.pkl"))
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("change", [bytes, of_numpy_1, pickletools.optimize])
 def test_every_protocol_gives_the_same_arrays(path, protocol, change):
     def big_endian(x):
@@ -79,21 +75,23 @@ def call(module, name, arguments=b")", form=b"R"):
     return b"(" + function + arguments + b"o" if form == b"o" else function + arguments + form
 
 
+def entry(value):
+    return b"\x80\x03}X\1\0\0\0W" + value + b"s."
+
+
+OTHERS = "os system, posix system, builtins eval, numpy load, numpy.core.multiarray scalar"
+OTHERS += ", numpy._core.multiarray _reconstruct.__globals__, xpnet.formats.pickle _Array"
+
+
 @pytest.mark.parametrize("form", [b"R", b"\x81", b"i", b"o", b"}\x92"], ids=ascii)
-@pytest.mark.parametrize(
-    "name",
-    ["os.system", "posix.system", "builtins.eval", "numpy.load", "numpy.core.multiarray.scalar",
-     "numpy._core.multiarray._reconstruct.__globals__", "xpnet.formats.pickle._Array", "."],
-)  # fmt: skip
-def test_calls_of_other_functions(error, tmp_path, name, form):
+def test_calls_of_other_functions(error, tmp_path, form):
     mark = tmp_path / "called"
-    code = f"touch {mark}" if name.endswith("system") else f"open({str(mark)!r}, 'w')"
-    argument = b"X%c\0\0\0" % len(code) + code.encode()
-    argument += b"" if form in {b"i", b"o"} else b"\x85"
-    module, _, function = name.rpartition(".")
-    content = b"\x80\x02}X\2\0\0\0W1" + call(module, function, argument, form) + b"s."
-    assert module in error(content)
-    assert not mark.exists()
+    for module, name in map(str.split, OTHERS.split(", ")):
+        code = f"touch {mark}" if name == "system" else f"open({str(mark)!r}, 'w')"
+        argument = b"X%c\0\0\0" % len(code) + code.encode()
+        argument += b"" if form in {b"i", b"o"} else b"\x85"
+        assert module in error(entry(call(module, name, argument, form)))
+        assert not mark.exists()
 
 
 def array(shape=b"K\1\x85", code=b"X\2\0\0\0f4", content=b"C\4" + bytes(4)):
@@ -101,10 +99,6 @@ def array(shape=b"K\1\x85", code=b"X\2\0\0\0f4", content=b"C\4" + bytes(4)):
     dtype = call("numpy", "dtype", code + b"\x85") + b"(K\3X\1\0\0\0<NNNJ\xff\xff\xff\xffK\0K\0tb"
     made = call("numpy.core.multiarray", "_reconstruct", b"cnumpy\nndarray\nK\0\x85C\1b\x87")
     return made + b"(K\1" + shape + dtype + b"\x89" + content + b"tb"
-
-
-def entry(value):
-    return b"\x80\x03}X\1\0\0\0W" + value + b"s."
 
 
 WIDE = b")" + b"q\0h\0\x86" * 80  # a tuple that contains itself twice, at each level
@@ -141,33 +135,34 @@ def test_rejected(error, name):
     assert error(REJECTED[name])
 
 
-@pytest.mark.parametrize("code", [b"\x8e", b"\x96"], ids=["bytes", "bytearray"])
-def test_a_length_takes_no_memory(error, code):
+def test_a_length_takes_no_memory(error):
     tracemalloc.start()
-    error(b"\x80\x05}" + code + (1 << 26).to_bytes(8, "little") + b".")
+    for code in (pickle.BINBYTES8, pickle.BYTEARRAY8):
+        error(b"\x80\x05}" + code + (1 << 26).to_bytes(8, "little") + b".")
     assert tracemalloc.get_traced_memory()[1] < 1 << 24
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize("code", [b"\x82\1", b"\x83\1\0", b"\x84\1\0\0\0"], ids=ascii)
-def test_extensions_of_the_process(error, code):
+def test_extensions_of_the_process(error):
     copyreg.add_extension("os", "system", 1)
     try:
-        error(entry(code))
+        for code in (b"\x82\1", b"\x83\1\0", b"\x84\1\0\0\0"):
+            assert "extension 1" in error(entry(code))
     finally:
         copyreg.remove_extension("os", "system", 1)
 
 
-@pytest.mark.parametrize("name", ["numpy dtype", "numpy.core.multiarray _reconstruct",
-                                  "_codecs encode", "collections OrderedDict"])  # fmt: skip
-def test_a_stand_in_takes_no_state(error, path, name):
+STAND_INS = ["numpy dtype", "numpy.core.multiarray _reconstruct", "_codecs encode"]
+
+
+@pytest.mark.parametrize("name", [*STAND_INS, "collections OrderedDict"])
+def test_a_stand_in_takes_no_state(opened, error, name):
     function = "c{}\n{}\n".format(*name.split()).encode()
     for attribute in ("__setstate__", "__defaults__", "__kwdefaults__", "__class__", "fill"):
         state = b"}X%c\0\0\0" % len(attribute) + attribute.encode() + function + b"s"
         for value in (state, b"N" + state + b"\x86"):
             error(entry(function + value + b"b"))
-    path.write_bytes(pickle.dumps(OrderedDict(book()), 2))
-    assert bits(read(path)[0]) == bits(book())
+    assert opened(pickle.dumps(OrderedDict(book()), 2)).n_in == 3
 
 
 @pytest.mark.parametrize("protocol", [0, 3, 5])
@@ -177,7 +172,5 @@ def test_every_instruction_at_every_place(path, protocol):
     for i, code in enumerate(OPCODES):
         for place in places[i % 7 :: 7]:
             path.write_bytes(good[:place] + code + good[place:])
-            try:
+            with suppress(WeightsError):  # or the instruction changes nothing
                 assert load(path).n_in == 1
-            except WeightsError as error:
-                assert str(error).isprintable()  # noqa: PT017 (or a network is read)

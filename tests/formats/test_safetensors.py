@@ -44,33 +44,36 @@ def test_the_file_is_safetensors(opened, path):
     assert {**json.loads(text), "crc32": 0} == {**json.loads(description), "crc32": 0}
 
 
-@pytest.mark.parametrize(("word", "content"), [
-    ("safetensors", b""), ("safetensors", OWN + b"\0"), ("safetensors", file_of(b"[" * 10**5)),
+REJECTED = [  # a word of the message, and the file
+    ("safetensors", b""),
+    ("safetensors", OWN + b"\0"),
+    ("safetensors", file_of(b"[" * 10**5)),
     ("safetensors", file_of({"x": tensor(shape=[2**32, 2**32])}, bytes(4))),
-    ("dimension", file_of({"x": tensor(shape=[0] * 65, offsets=[0, 0])})),
-    ("too big", file_of({"x": tensor(shape=[0, 2**62], offsets=[0, 0])})), ("none", file_of({})),
     ("safetensors", file_of({"x": tensor("\x1b[2J")}, bytes(4))),
+    ("dimension", file_of({"x": tensor(shape=[0] * 65, offsets=[0, 0])})),
+    ("too big", file_of({"x": tensor(shape=[0, 2**62], offsets=[0, 0])})),
+    ("none", file_of({})),
     *((x, file_of({"x": tensor(x, [2], [0, 2])}, bytes(2))) for x in ("F8_E4M3", "BOOL", "I8")),
-], ids=map(str, range(11)))  # fmt: skip
-def test_rejected(error, word, content):
+]
+
+
+@pytest.mark.parametrize("i", range(len(REJECTED)))
+def test_rejected(error, i):
+    word, content = REJECTED[i]
     text = error(content)
     assert word in text
     assert text.isprintable()
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [(b'\\"version\\"', b'\\"version\\" '), (b'"F32","shape":[4]', b'"F16","shape":[8]'),
-     (b'\\"crc32\\": ', b'\\"crc32\\": 1'), (b'"xpnet"', b'"Xpnet"'), (b"relu", b"celu")],
-    ids=["space", "shape", "checksum", "key", "activation"],
-)  # fmt: skip
-def test_a_changed_header_is_rejected(error, old, new):
-    assert old in HEADER
-    assert error(file_of(HEADER.replace(old, new), CONTENT))
+def test_a_changed_header_is_rejected(error):
+    description = rb"\"version\"", rb"\"version\" "
+    shape = b'"F32","shape":[4]', b'"F16","shape":[8]'
+    for old, new in (description, shape, (rb"\"crc32\": ", rb"\"crc32\": 1"), (b'"xp', b'"Xp')):
+        assert old in HEADER
+        error(file_of(HEADER.replace(old, new), CONTENT))
 
 
-def test_a_file_without_a_checksum(opened):
-    # As xpnet wrote them at first.
+def test_a_file_without_a_checksum_as_xpnet_wrote_them_at_first(opened):
     header = re.sub(rb', \\"crc32\\": \d+', b"", HEADER)
     assert len(header) < len(HEADER)
     assert serialize(opened(file_of(header, CONTENT))) == OWN

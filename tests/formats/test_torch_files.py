@@ -29,25 +29,20 @@ def module(dtype="float32"):
     return nn.Sequential(*parts).to(getattr(torch, dtype))
 
 
-def checkpoint(made, key):
-    optimizer = torch.optim.SGD(made.parameters(), momentum=0.5)
-    made(torch.ones(1, 3, dtype=made[0].weight.dtype)).sum().backward()
-    optimizer.step()
-    return {"epoch": 3, key: made.state_dict(), "optimizer": optimizer.state_dict()}
+STATE_DICTS = [  # dtype, name of the file, key in a checkpoint
+    ("float16", "model.pt", "state_dict"),
+    ("bfloat16", f"{'long' * 50}.PTH", "model_state_dict"),
+    ("float32", "model.PT", "model"),
+    ("float64", "model.pth", None),
+]
 
 
-@pytest.mark.parametrize(
-    ("dtype", "name", "key"),
-    [
-        ("float16", "model.pt", "state_dict"),
-        ("bfloat16", f"{'long' * 50}.PTH", "model_state_dict"),
-        ("float32", "model.PT", "model"),
-        ("float64", "model.pth", None),
-    ],
-)
+@pytest.mark.parametrize(("dtype", "name", "key"), STATE_DICTS)
 def test_a_state_dict(tmp_path, dtype, name, key, capfd):
     made, path = module(dtype), tmp_path / name
-    torch.save(checkpoint(made, key) if key else made.state_dict(), path)
+    optimizer = torch.optim.Adam(made.parameters()).state_dict()
+    checkpoint = {"epoch": 3, key: made.state_dict(), "optimizer": optimizer}
+    torch.save(checkpoint if key else made.state_dict(), path)
     network = load(path, activation="relu")
     found = {"bfloat16": "float32"}.get(dtype, dtype)
     assert repr(network) == f"Network(3 -> 4 relu -> 4 identity; logits; {found}, numpy)"
@@ -68,10 +63,8 @@ def test_views_and_parameters(opened):
 
 
 class Unpickled:
-    """An object whose unpickling would call a function."""
-
     def __reduce__(self):
-        return print, ("unpickled",)
+        return print, ("unpickled",)  # when it is loaded
 
 
 def script():

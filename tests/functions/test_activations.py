@@ -15,7 +15,6 @@ from true_values import true_value
 import xpnet
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.functions.losses import LOSSES
 
 # Dask computes when the functions, which compute with warnings off, have returned.
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:dask")
@@ -115,22 +114,17 @@ def test_numpy_does_not_warn(shape, subtests):
 
 
 @NAMES
-def test_numbers_lists_and_numpy_scalars(name, subtests):
+def test_numbers_lists_and_numpy_scalars(name):
     function = getattr(xpnet, name)
     for x in [0.5, [0.5, -1], (1, 2), True, [[1.5], [2.5]]]:
-        with subtests.test(x=x):
-            result = function(x)
-            assert isinstance(result, np.ndarray | np.float64)
-            assert (result.dtype, np.shape(result)) == (np.float64, np.shape(x))
-            np.testing.assert_array_equal(result, function(np.asarray(x, float)))
+        result = function(x)
+        assert isinstance(result, np.ndarray | np.float64)
+        assert (result.dtype, np.shape(result)) == (np.float64, np.shape(x))
+        np.testing.assert_array_equal(result, function(np.asarray(x, float)))
     for dtype in ["float16", "float32", "float64"]:
-        with subtests.test(dtype=dtype):
-            x = np.dtype(dtype).type(0.625)
-            result = function(x)
-            assert (result.dtype, np.shape(result)) == (x.dtype, ())
-            assert result == function(np.asarray([0.625], dtype))[0]
-    with pytest.raises(TypeError, match="complex128"):
-        function(np.asarray([1j]))
+        result = function(np.dtype(dtype).type(0.625))
+        assert (result.dtype, np.shape(result)) == (dtype, ())
+        assert result == function(np.asarray([0.625], dtype))[0]
 
 
 MONOTONE = [n for n in ELEMENTWISE if np.all(np.diff(ROWS[n](np.linspace(-9, 9, 99), np)) >= 0)]
@@ -156,30 +150,22 @@ def test_range_order_and_symmetry_of_random_numbers(xp_backend):
             assert not np.any((z - error)[:-1] > (z + error)[1:]), name
 
 
-def test_signatures_pickles_and_options_of_rows(subtests):
-    for name, row in ROWS.items():
-        with subtests.test(name=name):
-            function = getattr(xpnet, name)
-            assert pickle.loads(pickle.dumps(function)) is function
-            first, *others = inspect.signature(function).parameters.values()
-            assert (first.name, first.kind) == ("x", first.POSITIONAL_ONLY)
-            assert {other.kind for other in others} <= {first.KEYWORD_ONLY}
-            defaults = {other.name: other.default for other in others if other.name != "axis"}
-            assert row.checked({}) == defaults
-            assert dict(row.options).keys() == defaults.keys()
+@pytest.mark.parametrize("name", ROWS)
+def test_signatures_and_pickles(name):
+    function = getattr(xpnet, name)
+    assert pickle.loads(pickle.dumps(function)) is function
+    first, *others = inspect.signature(function).parameters.values()
+    assert (first.name, first.kind) == ("x", first.POSITIONAL_ONLY)
+    assert {other.kind for other in others} <= {first.KEYWORD_ONLY}
+    defaults = {other.name: other.default for other in others if other.name != "axis"}
+    assert ROWS[name].checked({}) == defaults
+    assert dict(ROWS[name].options).keys() == defaults.keys()
 
 
 def test_the_table_lists_every_activation():
-    functions = {
-        name
-        for name in xpnet.__all__
-        if name in dir(xpnet) and name.islower()
-        if getattr(getattr(xpnet, name), "__module__", "").startswith("xpnet.functions.")
-    }
-    # logsumexp drops its axis, losses take targets, and one returns a namespace.
-    others = {*LOSSES, "logsumexp", "exact_namespace"}
-    assert set(ACTIVATIONS) == functions - others | {"linear"}
-    assert [*ACTIVATIONS] == sorted(ACTIVATIONS)
+    public = {name: getattr(xpnet, name) for name in dir(xpnet) if name.islower()}
+    rows = {name for name, function in public.items() if hasattr(function, "row")}
+    assert [*ACTIVATIONS] == sorted(rows | {"linear"})
     assert ACTIVATIONS["linear"] is ACTIVATIONS["identity"]
     assert ALONG_AXIS == ["log_softmax", "softmax"]
     assert [name for name, row in ROWS.items() if not row.is_learnable] == ["step"]
@@ -199,16 +185,6 @@ def test_bounds_of_short_dtypes_follow_from_float32():
     for name in ELEMENTWISE:
         single, *short = map(ROWS[name].ulp_bound, ("float32", "float16", "bfloat16"))
         assert short == [min(1, single)] * 2, name
-
-
-def test_what_a_function_lacks():
-    one = np.ones(1)
-    with pytest.raises(ValueError, match="step"):
-        ROWS["step"].gradient(one, one, one, np)
-    for name in ALONG_AXIS:
-        for call in (lambda row: row.ulp_bound("float32"), lambda row: row.slope(one, one, np)):
-            with pytest.raises(ValueError, match=name):
-                call(ROWS[name])
 
 
 @pytest.mark.parametrize("name", ["relu", "sigmoid", "tanh"])

@@ -1,11 +1,11 @@
-"""Derivatives by differences and automatically, and the same functions in torch and ONNX."""
+"""Derivatives by differences and automatically, and gradients along an axis."""
 
 import functools
 import importlib
 
 import numpy as np
 import pytest
-from function_cases import ALONG_AXIS, CASES, DIFFERENTIABLE, POINTS, ROWS, assert_near
+from function_cases import ALONG_AXIS, DIFFERENTIABLE, POINTS, ROWS, assert_near
 
 import xpnet
 
@@ -148,54 +148,3 @@ def test_gelu_far_below_zero():
     exact = [-5.73347239874e-7, -3.97960726109e-14, -7.61840009646e-22]
     found = derivative("gelu", np.asarray([-5.5, -8.0, -10.0]))
     np.testing.assert_allclose(found, exact, rtol=1e-6)
-
-
-@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.torch])
-def test_values_and_derivatives_of_torch(name, subtests):
-    torch = pytest.importorskip("torch", reason="compares with torch")
-    row = ROWS[name]
-    # Also where two pieces meet; at 3, hard_silu's slope is largest, and torch's jumps.
-    corners = [-1.0, -0.5, 0.0, 0.5, 1.0, 1e-30, 6 - 1e-6, 6.0]
-    x = np.concatenate([POINTS, corners, [] if name == "hard_silu" else [-3.0, 3.0]])
-    for options in [options for case, options in CASES if case == name] or [{}]:
-        with subtests.test(**options):
-            axis, point = {} if row.is_elementwise else {"dim": -1}, torch.asarray(x)
-            y = getattr(torch.nn, row.torch)(**axis, **options)(point.requires_grad_())
-            y.sum().backward()
-            expected, found = row(x, np, **options), y.detach().numpy()
-            # torch's 1 / 6 is of float32, and its gelu loses digits far below 0.
-            assert_near(x, found, expected, rtol=1e-7, atol=1e-13)
-            rtol = 1e-7 if name == "hard_sigmoid" else 1e-8
-            ours = row.gradient(np.ones_like(x), x, expected, np, **options)
-            assert_near(x, ours, point.grad.numpy(), rtol=rtol, atol=1e-12)
-
-
-X = np.append(np.linspace(-8, 8, 101), [-40.0, -20.0, 20.0, 40.0]).reshape(5, 21)
-
-
-def by_onnx(operator, attributes):
-    onnx, reference = map(importlib.import_module, ["onnx", "onnx.reference"])
-    x, y = (onnx.helper.make_tensor_value_info(name, 1, X.shape) for name in "xy")
-    node = onnx.helper.make_node(operator.name, ["x"], ["y"], **attributes)
-    graph = onnx.helper.make_graph([node], "graph", [x], [y])
-    opset = [onnx.helper.make_opsetid("", max(operator.since, 13))]
-    model = onnx.helper.make_model(graph, opset_imports=opset, ir_version=10)
-    onnx.checker.check_model(model)
-    return reference.ReferenceEvaluator(model).run(None, {"x": X.astype(np.float32)})[0]
-
-
-@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.onnx])
-def test_onnx(name, subtests):
-    pytest.importorskip("onnx", reason="compares with ONNX's reference")
-    operator = ROWS[name].onnx
-    # Omitted attributes have ONNX's defaults, and options their own values.
-    omitted = {word: operator.defaults[key] for key, word in operator.options.items()}
-    own = {key: x for key, x in operator.fixed.items() if operator.defaults.get(key) != x}
-    for options in [{}, *(options for case, options in CASES if case == name and options)]:
-        with subtests.test(**options):
-            given = {
-                key: options[word] for key, word in operator.options.items() if word in options
-            }
-            found = by_onnx(operator, {**own, **given})
-            expected = ROWS[name](X, np, **{**omitted, **options})
-            assert_near(X, found, expected, rtol=3e-6, atol=2e-6)

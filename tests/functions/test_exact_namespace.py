@@ -6,8 +6,6 @@ import pytest
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.exact_division import exact_quotient
 from xpnet.functions.exact_namespace import exact_namespace
-from xpnet.functions.exact_products import inverse_power, power_of_two
-from xpnet.functions.self_check import _hard_quotients
 from xpnet.testing.backends import open_backend
 
 FUNCTIONS = exact_namespace(np.zeros(1))
@@ -80,14 +78,6 @@ def test_special_values(name, x, expected):
     np.testing.assert_array_equal(np.signbit(found)[is_number], np.signbit(expected)[is_number])
 
 
-def test_powers_of_two():
-    powers = 2.0 ** np.arange(-1022.0, 970.0)
-    x = np.concatenate([powers, np.nextafter(powers[1:], 0.0), np.nextafter(powers, INF)])
-    np.testing.assert_array_equal(power_of_two(x, np), 2.0 ** (np.frexp(x)[1] - 1))
-    assert power_of_two(np.asarray([0.0]), np) == [0.0]
-    np.testing.assert_array_equal(inverse_power(powers[2:], np), 1.0 / powers[2:])
-
-
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 5, 8, 13, 257])
 @pytest.mark.parametrize("axis", [0, 1, -1])
 def test_sums(n, axis):
@@ -133,23 +123,9 @@ def test_every_library_gives_the_same_bits(xp_backend):
             assert found.tobytes() == expected.tobytes(), i
 
 
-def test_names_are_those_of_the_library_or_missing():
+def test_functions_that_do_not_round_are_those_of_the_library():
     assert FUNCTIONS.maximum is np.maximum
     assert exact_namespace(np.zeros((2, 3))) is FUNCTIONS
-    for name in ("sin", "log2", "var", "pow", "arange", "cumulative_sum"):
-        with pytest.raises(AttributeError, match=name):
-            getattr(FUNCTIONS, name)
-
-
-@pytest.mark.parametrize("x", [np.zeros(1, np.float32), np.arange(3), np.ones(3, bool)])
-def test_other_dtypes_are_rejected(x):
-    functions = [exact_namespace, *(getattr(FUNCTIONS, name) for name in POINTS)]
-    functions += [lambda x: FUNCTIONS.divide(1.0, x), FUNCTIONS.sum]
-    for function in functions:
-        with pytest.raises(TypeError, match="array"):
-            function(x)
-    with pytest.raises(ValueError, match="matrix"):
-        FUNCTIONS.matmul(np.ones(3), np.ones(3))
 
 
 def test_traced_functions_are_rejected():
@@ -174,7 +150,6 @@ def test_a_quotient_is_corrected(divide):
 
     x, y = sizes(-500, 400, 100_000), np.tile(sizes(-400, 400, 50_000), 2)
     x[::2] *= -1.0
-    x[:99], y[:99] = _hard_quotients(99)
     assert np.sum(divide(x, y) != x / y) > 10_000
     np.testing.assert_array_equal(exact_quotient(x, y, Inaccurate()), x / y)
     edges = np.asarray([0.0, -0.0, INF, -INF, NAN, 2.0**-1021, 2.0**971])

@@ -31,7 +31,7 @@ def array(x):
 
 
 def wide(x):
-    return np.asarray(x._array if isinstance(x, Array) else x, np.longdouble)  # noqa: SLF001
+    return np.asarray(x, np.longdouble)
 
 
 FACTORS = {}  # by id: a product, which keeps its id, and its factors

@@ -9,15 +9,12 @@ from xpnet.inference.predict import predict_ids
 # The ids of these rows of `passing` are 2, 0 and 1.
 ROWS = np.eye(3, dtype=np.float32)[[2, 0, 1]]
 INTEGERS = (7, 9, -3)
-STRINGS = {
-    ("cat", "dog", "ox"): "<U3",
-    ("a", 1, 2): object,
-}
+DTYPES = {INTEGERS: np.int64, ("cat", "dog", "ox"): "<U3", ("a", 1, 2): object}
 
 
-def passing(n=3, xp_backend=None, **options):
+def passing(xp_backend=None, **options):
     """Return a network whose outputs are its inputs."""
-    layer = xpnet.Dense(np.eye(n, dtype=np.float32), np.zeros(n, np.float32))
+    layer = xpnet.Dense(np.eye(3, dtype=np.float32), np.zeros(3, np.float32))
     network = xpnet.Network([layer], **options)
     return network if xp_backend is None else network.map_arrays(xp_backend.asarray)
 
@@ -25,43 +22,42 @@ def passing(n=3, xp_backend=None, **options):
 def network_and_rows(xp_backend, classes):
     """Return a network with rows on the device; Dask rows meet a NumPy network."""
     on_device = None if xp_backend.name == "dask" else xp_backend
-    return passing(xp_backend=on_device, classes=classes), xp_backend.asarray(ROWS)
+    return passing(on_device, classes=classes), xp_backend.asarray(ROWS)
 
 
-def test_integers_stay_where_the_images_are(xp_backend):
-    network, rows = network_and_rows(xp_backend, INTEGERS)
-    labels = xpnet.predict(network, rows)
-    default = xp_backend.xp.__array_namespace_info__().default_dtypes(device=xp_backend.device)
-    dtype = str(default["integral"]).rpartition(".")[2]
-    assert xp_backend.check(labels, dtype=dtype, shape=(3,)).tolist() == [-3, 7, 9]
-
-
-@pytest.mark.parametrize("classes", STRINGS)
-def test_strings_are_numpys(xp_backend, classes):
+@pytest.mark.parametrize("classes", DTYPES)
+def test_integers_stay_where_the_images_are_and_strings_are_numpys(xp_backend, classes):
     labels = xpnet.predict(*network_and_rows(xp_backend, classes))
-    if xp_backend.name == "dask":
-        assert type(labels).__module__.partition(".")[0] == "dask"
-        assert labels.dtype == STRINGS[classes]
-        labels = labels.compute()
-    assert isinstance(labels, np.ndarray)
-    assert labels.dtype == STRINGS[classes]
+    if classes == INTEGERS:
+        default = xp_backend.xp.__array_namespace_info__().default_dtypes(device=xp_backend.device)
+        dtype = str(default["integral"]).rpartition(".")[2]
+        labels = xp_backend.check(labels, dtype=dtype, shape=(3,))
+    else:
+        if xp_backend.name == "dask":
+            assert type(labels).__module__.partition(".")[0] == "dask"
+            assert labels.dtype == DTYPES[classes]
+            labels = labels.compute()
+        assert isinstance(labels, np.ndarray)
+        assert labels.dtype == DTYPES[classes]
     assert labels.tolist() == [classes[2], classes[0], classes[1]]
 
 
-@pytest.mark.parametrize("classes", [INTEGERS, *STRINGS])
+@pytest.mark.parametrize("classes", DTYPES)
 @pytest.mark.parametrize("n", [0, 1, 3, 3000])
 def test_labels_of_host_images_are_numpys_for_any_device(xp_backend, classes, n):
     if xp_backend.name == "dask":
         pytest.skip("Dask is not a device")
-    network, rows = passing(xp_backend=xp_backend, classes=classes), np.resize(ROWS, (n, 3))
-    expected = np.asarray([classes[i] for i in predict_ids(network, rows)], object)
+    network, rows = passing(xp_backend, classes=classes), np.resize(ROWS, (n, 3))
+    expected = [classes[i] for i in predict_ids(network, rows)]
     labels = xpnet.predict(network, rows)
     assert isinstance(labels, np.ndarray)
-    assert labels.dtype == STRINGS.get(classes, np.int64)
-    assert labels.tolist() == expected.tolist()
+    assert labels.dtype == DTYPES[classes]
+    assert labels.tolist() == expected
+    if xp_backend.name == "numpy":
+        assert xpnet.predict(xpnet.reproducible(network), rows).tolist() == expected
 
 
-@pytest.mark.parametrize("classes", [None, INTEGERS, *STRINGS])
+@pytest.mark.parametrize("classes", [None, *DTYPES])
 def test_evaluate_takes_what_predict_returns(xp_backend, classes):
     network, rows = network_and_rows(xp_backend, classes)
     result = xpnet.evaluate(network, rows, xpnet.predict(network, rows))
@@ -127,13 +123,6 @@ def test_other_labels_are_errors_that_list_the_classes(xp_backend, classes, labe
         xpnet.evaluate(network, rows, labels)
 
 
-@pytest.mark.parametrize("labels", [np.eye(3), np.eye(3, dtype=int), np.zeros((3, 1), int), 3, [1]])
-def test_labels_must_be_one_for_each_image(labels):
-    word = "one-hot" if np.shape(labels) == (3, 3) else "one for each image"
-    with pytest.raises(xpnet.DataError, match=word):
-        xpnet.evaluate(passing(), ROWS, labels)
-
-
 @pytest.mark.parametrize(
     ("labels", "classes"),
     [
@@ -143,6 +132,7 @@ def test_labels_must_be_one_for_each_image(labels):
         ([3, 1, 2], (1, 2, 3)),
         (["b", "a", "c"], ("a", "b", "c")),
         (["class 10", "class 2", "Class 1"], ("Class 1", "class 2", "class 10")),
+        (["b 10", "A 2", "a 1"], ("a 1", "A 2", "b 10")),
         ([1, -1, -10], (-10, -1, 1)),
         (["1", "-1", "-10"], ("-10", "-1", "1")),
         (np.asarray([1, "b", "a"], object), ("1", "a", "b")),
@@ -160,36 +150,6 @@ def test_labels_other_than_numbers_become_the_classes(labels, classes):
             xpnet.train(named, ROWS, labels, **options)
 
 
-@pytest.mark.parametrize("labels", [["a", "b", "a"], [1, 2, 5], ["0", "1", "other"]])
-def test_labels_that_name_another_number_of_classes(labels):
-    with pytest.raises(xpnet.DataError, match="as many classes"):
-        xpnet.train(passing(4), np.eye(4)[:3], labels, epochs=1)
-
-
-@pytest.mark.parametrize("missing", [None, np.nan], ids=str)
-@pytest.mark.parametrize("classes", [None, ("a", "b", "c")])
-def test_a_missing_label(missing, classes):
-    labels = np.asarray(["a", missing, "b", "c"], object)
-    with pytest.raises(xpnet.DataError, match=r"missing.*index 1"):
-        xpnet.train(passing(classes=classes), np.eye(3)[[0, 1, 1, 2]], labels, epochs=1)
-
-
-@pytest.mark.parametrize("labels", [[True, False, True], [b"a", b"b", b"c"], [0.0, 1.0, 2.0]])
-def test_labels_to_learn_that_are_neither_integers_nor_strings(labels):
-    with pytest.raises(xpnet.DataError, match="`labels` must be classes"):
-        xpnet.train(passing(), np.eye(3), labels, epochs=1)
-
-
-def test_labels_of_a_reproducible_network():
-    network = xpnet.reproducible(passing(classes="abc"))
-    assert xpnet.predict(network, ROWS).tolist() == ["c", "a", "b"]
-
-
-def test_one_unit_has_two_labels():
-    network = passing(1, classes=["no", "yes"])
-    assert xpnet.predict(network, np.float32([[-1], [0], [1]])).tolist() == ["no", "no", "yes"]
-
-
 def test_labels_in_a_traced_function():
     jax = pytest.importorskip("jax")
 
@@ -200,12 +160,6 @@ def test_labels_in_a_traced_function():
     assert predict(INTEGERS).tolist() == [-3, 7, 9]
     with pytest.raises(ValueError, match="traced"):
         predict("abc")
-
-
-@pytest.mark.parametrize("extreme", [2**63, -(2**63) - 1])
-def test_integers_that_do_not_fit(extreme):
-    with pytest.raises(ValueError, match="fit int64"):
-        xpnet.predict(passing(classes=(0, extreme, 1)), ROWS)
 
 
 def test_the_largest_integers():

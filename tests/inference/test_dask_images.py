@@ -101,30 +101,6 @@ def test_a_regression(trained):
     assert_eq(xpnet.predict(network, da.from_array(IMAGES)), trained(ROWS), **CLOSE)
 
 
-@pytest.mark.parametrize(
-    ("labels", "message", "note"),
-    [
-        (LABELS[1:], r"got \(199,\) labels for 200 images", None),
-        (np.eye(10)[LABELS], r"one-hot labels\? give labels.argmax", "own first row is row 0"),
-        (LABELS + 1, "0 to 9; got '10' at index 9", "own first row is row 0"),
-    ],
-    ids=["number", "one-hot", "class"],
-)
-def test_wrong_labels(trained, labels, message, note):
-    with pytest.raises(ValueError, match=message) as caught:
-        xpnet.evaluate(trained, LAZY_ROWS, labels)
-    notes = getattr(caught.value, "__notes__", [])
-    assert [note in text for text in notes] == [True] * (note is not None)
-
-
-@pytest.mark.parametrize("shape", [(), (784,), (28, 28), (200, 783)])
-def test_wrong_images(trained, shape):
-    with pytest.raises(ValueError, match="must be rows of 784 values"):
-        xpnet.predict(trained, da.zeros(shape))
-    with pytest.raises(ValueError, match=r"`x` must have the shape \(..., 784\)"):
-        trained(da.zeros(shape)[..., :-1] if shape else da.zeros(shape))
-
-
 @pytest.mark.parametrize("function", [xpnet.predict, xpnet.predict_proba, xpnet.evaluate])
 def test_options_reach_the_blocks(trained, monkeypatch, function):
     def spy(network, x, xp):

@@ -1,4 +1,4 @@
-"""Results of an evaluation."""
+"""Evaluations: counts of images and pairs of classes."""
 
 from dataclasses import replace
 
@@ -7,6 +7,9 @@ import pytest
 
 import xpnet
 from xpnet.inference.evaluate import Evaluation
+
+IMAGES, LABELS = xpnet.sample()
+TRAINED = xpnet.load("sample")
 
 
 def evaluation(confusion):
@@ -21,10 +24,10 @@ def test_precision_and_recall():
     assert result.precision.dtype == result.recall.dtype == np.float64
 
 
-def test_precision_and_recall_without_images():
-    result = evaluation(np.zeros((2, 2)))
-    np.testing.assert_array_equal([result.precision, result.recall], np.full((2, 2), np.nan))
-    assert result.most_confused() == []
+def test_no_images():
+    result = xpnet.evaluate(TRAINED, np.empty((0, 784), np.uint8), np.empty(0, np.uint8))
+    assert (result.correct, result.total, result.most_confused()) == (0, 0, [])
+    assert np.isnan([result.accuracy, *result.precision, *result.recall]).all()
 
 
 def test_the_most_confused_pairs():
@@ -47,9 +50,34 @@ def test_a_result_in_a_line(result, text):
     assert str(result) == repr(result) == f"Evaluation({text})"
 
 
-def test_the_names_of_the_classes_are_kept():
-    network = replace(xpnet.load("sample"), classes=list("abcdefghij"))
-    images, labels = xpnet.sample()
-    result = xpnet.evaluate(network, images, np.asarray(network.classes)[labels])
-    assert result.classes == tuple("abcdefghij")
-    assert xpnet.evaluate(xpnet.load("sample"), images, labels).classes is None
+def test_counts_and_names_of_classes():
+    network = replace(TRAINED, classes=list("abcdefghij"))
+    named = xpnet.evaluate(network, IMAGES, np.asarray(network.classes)[LABELS])
+    result = xpnet.evaluate(TRAINED, IMAGES, LABELS)
+    is_right = xpnet.predict(TRAINED, IMAGES) == LABELS
+    assert (result.correct, result.total) == (is_right.sum(), 1000)
+    assert result.accuracy == named.accuracy == result.correct / 1000 >= 0.97
+    assert (named.classes, result.classes) == (tuple("abcdefghij"), None)
+    three = xpnet.Network([xpnet.Dense(np.eye(3), np.zeros(3))])
+    result = xpnet.evaluate(three, np.eye(3)[[0, 1, 1]], [0, 1, 2])
+    np.testing.assert_array_equal(result.confusion, [[1, 0, 0], [0, 1, 0], [0, 1, 0]])
+
+
+@pytest.mark.parametrize("blocks", [[], [0], [3, 0, 40, 7, 50]], ids=str)
+def test_pairs_are_evaluated_one_after_the_other(monkeypatch, blocks):
+    compute, ends, events = xpnet.Network.compute, np.cumsum(blocks, dtype=int), []
+
+    def pairs():
+        for n, end in zip(blocks, ends, strict=True):
+            events.append(("taken", n))
+            yield IMAGES[end - n : end], LABELS[end - n : end]
+
+    def spy(network, x, xp):
+        events.append(("computed", x.shape[0]))
+        return compute(network, x, xp)
+
+    n = sum(blocks)
+    expected = xpnet.evaluate(TRAINED, IMAGES[:n], LABELS[:n]).confusion
+    monkeypatch.setattr(xpnet.Network, "compute", spy)
+    np.testing.assert_array_equal(xpnet.evaluate(TRAINED, pairs()).confusion, expected)
+    assert events == [(word, n) for n in blocks for word in ("taken", "computed")]

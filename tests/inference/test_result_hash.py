@@ -41,7 +41,7 @@ def test_what_is_hashed(dtype):
 
 @pytest.mark.parametrize(
     "options",
-    [{"batch_size": 1}, {"batch_size": 777}, {"threads": 1}, {"threads": 2, "batch_size": 7}],
+    [{"batch_size": 1}, {"batch_size": 777}, {"threads": 1}, {"threads": 5, "batch_size": 7}],
     ids=str,
 )
 def test_batches_and_threads_do_not_matter(options):
@@ -87,15 +87,21 @@ def test_one_bit_of_one_weight_changes_the_hash():
     assert result_hash(changed, IMAGES) != HASH
 
 
-def test_dtype_and_shape_are_hashed():
-    # The same bytes: 12 zeros of 32 bits.
-    y = np.zeros((6, 2), np.float32)
-    hashes = set()
-    for outputs in (y, y.reshape(4, 3), y.view(np.float64)):
-        found = ResultHash()
-        found.update(outputs)
-        hashes.add(found.text())
-    assert len(hashes) == 3
+def text_of(*blocks):
+    found = ResultHash()
+    for y in blocks:
+        found.update(y)
+        text = found.text()
+    return text
+
+
+def test_dtype_and_shape_are_hashed_but_not_blocks_and_orders():
+    y = np.zeros((6, 2), np.float32)  # 12 zeros of 32 bits
+    assert len({text_of(x) for x in (y, y.reshape(4, 3), y.view(np.float64))}) == 3
+    y = np.arange(12, dtype=np.float32).reshape(6, 2)
+    expected = hash_of(y.astype("<f4").tobytes(), b"float32 6 x 2\n")
+    for blocks in ([y], [y[:4], y[4:]], [y.astype(">f4")], [np.asfortranarray(y)]):
+        assert text_of(*blocks) == expected
 
 
 @pytest.mark.parametrize(("n_out", "dtype"), [(2, "float32"), (3, "float64")])
@@ -105,30 +111,9 @@ def test_no_images_have_a_hash(n_out, dtype):
         assert result_hash(network, images) == expected
 
 
-def test_byte_order_and_memory_order_do_not_matter():
-    y = np.arange(6, dtype=np.float32).reshape(3, 2)
-    for outputs in (y, y.astype(">f4"), np.asfortranarray(y)):
-        found = ResultHash()
-        found.update(outputs)
-        assert found.text() == hash_of(y.astype("<f4").tobytes(), b"float32 3 x 2\n")
-
-
-def test_the_text_of_a_part():
-    network, rows = regression(), np.arange(30.0).reshape(10, 3)
-    found = ResultHash()
-    for n_rows in (4, 10):
-        found.update(xpnet.forward(xpnet.reproducible(network), rows[:n_rows][-6:]))
-        assert found.text() == found.text() == result_hash(network, rows[:n_rows])
-
-
 def test_nan_and_infinity_are_hashed():
     rows = np.asarray([[np.nan, 1.0, 2.0], [-np.nan, 1.0, 2.0], [np.inf, 1.0, 0.0]])
     network = regression()
     expected = result_hash(network, rows)
     assert result_hash(network, rows[[1, 0, 2]]) == expected  # the sign of NaN does not matter
     assert result_hash(network, rows[[2, 0, 1]]) != expected
-
-
-def test_half_precision_is_rejected():
-    with pytest.raises(TypeError, match="must be of float32 or float64; got float16"):
-        result_hash(TRAINED.astype("float16"), IMAGES)

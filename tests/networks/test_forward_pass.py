@@ -30,7 +30,7 @@ def network_of(*widths, dtype="float32", preprocessing=SCALE, activation="sigmoi
         weight, bias = draw.normal(0.0, n_in**-0.5, (n_in, n_out)), draw.normal(0.0, 0.3, n_out)
         arrays = (x.astype(dtype) for x in (weight, bias))
         layers.append(xpnet.Dense(*arrays, name, OPTIONS.get(name, {}) if seed % 2 else {}))
-    return xpnet.Network(layers, preprocessing, "values")
+    return xpnet.Network(layers, preprocessing, "values", metadata={"origin": "here"})
 
 
 def share_of_bound(network, rows, found=None):
@@ -53,28 +53,23 @@ def arrays(network):
     return [*found, *(x for step in network.preprocessing for x in arrays_of(step).values())]
 
 
-def copies(xs):
-    return [x.copy() for x in xs]
-
-
 def assert_equal(xs, ys):
     for x, y in zip(xs, ys, strict=True):
         np.testing.assert_array_equal(x, y)
 
 
-# --- against float64
-
-SCALES = [xpnet.Scale(x) for x in (1 / 255, -0.5, 2.0**-24, 2.0**-25, 1.0, 1.5)]
-STEPS = st.lists(
-    st.sampled_from([*SCALES, xpnet.Standardize(33.0, 78.0), "columns", "whiten"]), max_size=3
-)
+STEPS = [xpnet.Scale(x) for x in (1 / 255, -0.5, 2.0**-24, 2.0**-25, 1.0, -1.5)]
+STEPS += [xpnet.Standardize(33.0, 78.0), "columns", "whiten"]
+KINDS = ["uint8", "bool", "int64", "float16", "float32", "float64", ">f4"]
 
 
-def steps_for(names, n_in):
+def step_for(step, n_in):
     draw = np.random.default_rng(n_in).normal
-    columns = xpnet.Standardize(draw(33.0, 10.0, n_in), draw(80.0, 10.0, n_in))
-    whiten = xpnet.Whiten(draw(33.0, 10.0, n_in), draw(0.0, 0.01, (n_in, n_in)))
-    return [{"columns": columns, "whiten": whiten}.get(str(x), x) for x in names]
+    if step == "columns":
+        return xpnet.Standardize(draw(33.0, 10.0, n_in), draw(80.0, 10.0, n_in))
+    if step == "whiten":
+        return xpnet.Whiten(draw(33.0, 10.0, n_in), draw(0.0, 0.01, (n_in, n_in)))
+    return step
 
 
 @settings(max_examples=100)
@@ -82,34 +77,34 @@ def steps_for(names, n_in):
     widths=st.lists(st.integers(1, 40), min_size=2, max_size=4),
     activation=st.sampled_from(sorted(ACTIVATIONS)),
     dtype=st.sampled_from(["float16", "float32", "float64"]),
-    kind=st.sampled_from(["uint8", "bool", "int64", "float16", "float32", "float64", ">f4"]),
-    n_rows=st.integers(0, 40),
-    steps=STEPS,
+    calls=st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 40)), min_size=1, max_size=4),
+    steps=st.lists(st.sampled_from(STEPS), max_size=3),
     seed=st.integers(0, 2**32),
 )
-def test_random_networks_are_within_their_bounds(widths, kind, n_rows, steps, **options):
-    n_in = widths[0]
-    steps = steps_for(steps, n_in)
+def test_random_networks_are_within_their_bounds(widths, calls, steps, **options):
+    """Also call after call, since the operands for each kind of rows are kept."""
+    n_in, steps = widths[0], [step_for(step, widths[0]) for step in steps]
     network = network_of(*widths, preprocessing=steps, **options)
-    rows = np.random.default_rng(n_rows).integers(0, 256, (n_rows, n_in))
-    rows = (rows if steps else rows / 255).astype(kind)
-    found = network(rows)
-    assert share_of_bound(network, rows, found) <= 1
-    # All ways of one call are one result, apart from the order of sums.
-    with np.errstate(all="ignore"):
-        stacked = network(rows.reshape(1, n_rows, n_in))
-        assert share_of_bound(network, rows, stacked[0]) <= 1
-        if n_rows:
-            assert share_of_bound(network, rows[:1], network(rows[0])[None]) <= 1
+    for kind, n_rows in calls:
+        rows = np.random.default_rng(n_rows).integers(0, 256, (n_rows, n_in))
+        rows = (rows if steps else rows / 255).astype(kind)
+        found = network(rows)
+        assert share_of_bound(network, rows, found) <= 1
+        # All ways of one call are one result, apart from the order of sums.
+        with np.errstate(all="ignore"):
+            stacked = network(rows.reshape(1, n_rows, n_in))
+            assert share_of_bound(network, rows, stacked[0]) <= 1
+            if n_rows:
+                assert share_of_bound(network, rows[:1], network(rows[0])[None]) <= 1
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
-    "step", [xpnet.Standardize.fit(DIGITS), xpnet.Whiten.fit(DIGITS)], ids=["columns", "whiten"]
+    "fit", [xpnet.Standardize.fit, xpnet.Whiten.fit], ids=["columns", "whiten"]
 )
-def test_steps_fitted_to_the_digits_keep_nearly_all_digits(step, dtype):
-    network = network_of(784, 30, 10, dtype=dtype, activation="relu", preprocessing=step)
-    assert share_of_bound(network, DIGITS) <= 0.1
+def test_steps_fitted_to_the_digits_keep_nearly_all_digits(fit):
+    network = network_of(784, 30, 10, activation="relu", preprocessing=fit(DIGITS), dtype="float64")
+    for dtype in ("float32", "float64"):
+        assert share_of_bound(network.astype(dtype), DIGITS) <= 0.1
 
 
 @pytest.mark.parametrize("bias", [-50.0, 0.0, 50.0])
@@ -120,43 +115,6 @@ def test_sigmoids_that_are_nearly_all_off_or_on(dtype, bias, weight):
     first = xpnet.Dense(weights, np.full(40, bias), "sigmoid")
     network = xpnet.Network([first, xpnet.Dense(np.ones((40, 3)), [0.0, 1e-9, 1.0])], SCALE)
     assert share_of_bound(network.astype(dtype), PIXELS) <= 1
-
-
-# Kept operands: few rows and many, of kinds that are cast before the scaling, or after it.
-
-ROWS = {
-    "bytes": PIXELS,
-    "int64": PIXELS.astype(np.int64),
-    "float32": PIXELS.astype(np.float32),
-    "float64": PIXELS.astype(np.float64),
-}
-PREPROCESSING = {
-    "none": (),
-    "one": (xpnet.Scale(1.0),),
-    "scale": (SCALE,),
-    "negative": (xpnet.Scale(-1 / 255),),
-    "less": (xpnet.Scale(2.0**-25),),
-    "more": (xpnet.Scale(1.01),),
-    "before": (SCALE, xpnet.Standardize(0.13, 0.31)),
-    "after": (xpnet.Standardize(33.0, 78.0), xpnet.Scale(0.7)),
-    "columns": (xpnet.Standardize(np.arange(784.0), np.arange(784.0) + 50), xpnet.Scale(-0.1)),
-}
-
-
-@pytest.mark.parametrize("steps", PREPROCESSING)
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-@pytest.mark.parametrize("widths", [(784, 20, 10), (784, 30)], ids=str)
-def test_every_number_of_rows_of_every_kind_is_within_the_bounds(steps, dtype, widths):
-    network = network_of(*widths, dtype=dtype, preprocessing=PREPROCESSING[steps])
-    rounds = 2.0 ** (-10 if dtype == "float16" else -22)  # what differs by the order alone
-    for rows in ROWS.values():
-        x = (rows if PREPROCESSING[steps] else (rows / 255).astype(rows.dtype))[:40]
-        expected = network(x)
-        assert share_of_bound(network, x, expected) <= 1
-        for n_rows in (0, 1, 5, 8, 13):
-            found = network(x[:n_rows])
-            assert found.shape == (n_rows, network.n_out)
-            np.testing.assert_allclose(found, expected[:n_rows], 300 * rounds, 300 * rounds)
 
 
 @pytest.mark.parametrize(
@@ -178,16 +136,38 @@ def test_numbers_near_the_ends_of_the_range(weight, factor, row):
     for number in (np.float32(1e-3), row, np.float32(1e-3)):  # each kind on its own
         scaled = np.float64(number) * factor
         exact, atol = np.float64(np.float32(weight)) * scaled, 2.0**-126 * abs(scaled) + 2.0**-149
-        np.testing.assert_allclose(
-            network(np.diag([number] * 4)), np.full((4, 3), exact), 2.0**-22, atol
-        )
+        found = network(np.diag([number] * 4))
+        np.testing.assert_allclose(found, np.full((4, 3), exact), 2.0**-22, atol)
 
 
-# --- layer by layer
+@pytest.mark.parametrize("activation", ["identity", "relu", "sigmoid", "tanh", "softmax"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("preprocessing", [(), (SCALE,), (xpnet.Scale(1.0),)], ids=str)
+def test_a_call_writes_into_nothing_of_others(activation, dtype, preprocessing):
+    network = network_of(16, 16, 16, dtype=dtype, preprocessing=preprocessing)
+    layers = [dataclasses.replace(x, activation=activation) for x in network.layers]
+    network = dataclasses.replace(network, layers=layers)
+    before = copy.deepcopy(arrays(network))
+    calls = [network, network.layers[0], network.layers[0].linear]
+    calls += [lambda x: xpnet.predict(network, x)]
+    for n_rows in (1, 20):
+        x = np.random.default_rng(1).normal(size=(n_rows, 16)).astype(dtype)
+        given = x.copy()
+        for call in calls:
+            found = call(x)
+            kept = found.copy()
+            for other in calls:
+                other(x)
+            np.testing.assert_array_equal(found, kept)
+            assert not any(np.may_share_memory(found, y) for y in (x, *arrays(network)))
+            found[...] = 7  # an own array
+            np.testing.assert_array_equal(call(x), kept)
+        np.testing.assert_array_equal(x, given)
+    assert_equal(arrays(network), before)
 
 
-@pytest.mark.parametrize("activation", ["identity", "relu", "sigmoid", "tanh", "gelu", "softmax"])
-def test_layer_results_are_those_of_the_call(xp_backend, activation):
+@pytest.mark.parametrize("activation", ["identity", "sigmoid", "gelu", "softmax"])
+def test_results_of_layers_on_every_backend(xp_backend, activation):
     network = network_of(6, 5, 4, activation=activation, preprocessing=xpnet.Scale(2))
     network = network.map_arrays(lambda x: xp_backend.asarray(x, "float32"))
     x, xp = xp_backend.asarray(np.random.default_rng(1).normal(size=(3, 6))), xp_backend.xp
@@ -199,62 +179,13 @@ def test_layer_results_are_those_of_the_call(xp_backend, activation):
     for keeps_sums in (False, True):
         results = list(network.layer_results(x, xp, keeps_sums=keeps_sums))
         np.testing.assert_array_equal(checked(results[-1][1], 4), checked(network(x), 4))
-        for layer, (z, y) in zip(network.layers, results, strict=True):
-            checked(z, layer.n_out)
-            if keeps_sums:
-                expected = checked(layer.activate(z, xp), layer.n_out)
-                np.testing.assert_array_equal(checked(y, layer.n_out), expected)
+    for layer, (z, y) in zip(network.layers, results, strict=True):
+        expected = checked(layer.activate(z, xp), layer.n_out)
+        np.testing.assert_array_equal(checked(y, layer.n_out), expected)
 
-
-# --- what a call leaves alone
-
-
-@pytest.mark.parametrize("activation", ["identity", "relu", "sigmoid", "tanh", "softmax"])
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-@pytest.mark.parametrize("preprocessing", [(), (SCALE,), (xpnet.Scale(1.0),)], ids=str)
-def test_a_call_writes_into_nothing_of_others(activation, dtype, preprocessing):
-    network = network_of(16, 16, 16, dtype=dtype, preprocessing=preprocessing)
-    layers = [dataclasses.replace(x, activation=activation) for x in network.layers]
-    network = dataclasses.replace(network, layers=layers)
-    before = copies(arrays(network))
-    for n_rows in (1, 20):
-        x = np.random.default_rng(1).normal(size=(n_rows, 16)).astype(dtype)
-        given, results = x.copy(), []
-        calls = [network, network.layers[0], network.layers[0].linear]
-        for call in (*calls, lambda x: xpnet.predict(network, x), calls[0]):
-            results.append(call(x))
-            kept = results[-1].copy()
-            for other in calls:
-                other(x)
-            np.testing.assert_array_equal(results[-1], kept)
-            assert results[-1].flags.writeable
-            assert not any(np.may_share_memory(results[-1], y) for y in (x, *arrays(network)))
-        np.testing.assert_array_equal(x, given)
-        results[0][...] = 7  # an own array
-        np.testing.assert_array_equal(network(x), results[-1])
-    assert_equal(arrays(network), before)
-
-
-def test_overflow_and_nan_show_in_their_rows_without_a_warning():
-    network = network_of(64, 300, 10, activation="relu", preprocessing=xpnet.Scale(10.0))
-    rows = np.random.default_rng(1).normal(size=(50, 64)).astype("f4")
-    expected = network(rows)
-    for i, number in enumerate([np.nan, np.inf, -np.inf, 3e38]):
-        rows[7 * i] = number
-    with np.errstate(all="raise"):
-        before = np.geterr()
-        found = network(rows)
-        assert np.geterr() == before
-        is_wrong = ~np.isfinite(found).all(axis=1)
-    assert np.flatnonzero(is_wrong).tolist() == [0, 7, 14, 21]
-    np.testing.assert_array_equal(found[~is_wrong], expected[~is_wrong])
-
-
-# --- copies, pickles, threads
 
 ROUND_TRIPS = {
     "pickle": lambda network: pickle.loads(pickle.dumps(network)),
-    "pickle_5": lambda network: pickle.loads(pickle.dumps(network, protocol=5)),
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
     "replace": dataclasses.replace,
@@ -266,12 +197,13 @@ ROUND_TRIPS = {
 
 @pytest.mark.parametrize("trip", ROUND_TRIPS)
 def test_copies_and_pickles_are_equal(trip):
-    network = network_of(784, 50, 10, preprocessing=[xpnet.Standardize(np.arange(784.0)), SCALE])
+    steps = [xpnet.Standardize(np.arange(784.0)), SCALE]
+    network = network_of(784, 50, 10, activation="elu", preprocessing=steps, seed=1)
     size = len(pickle.dumps(network))
     y = network(PIXELS)
     assert len(pickle.dumps(network)) == size  # without what is kept
     other = ROUND_TRIPS[trip](network)
-    assert repr(other) == repr(network)
+    assert (repr(other), other.metadata) == (repr(network), {"origin": "here"})
     assert_equal(arrays(other), arrays(network))
     assert not any(x.flags.writeable for x in arrays(other))
     np.testing.assert_array_equal(other(PIXELS), y)
@@ -279,7 +211,7 @@ def test_copies_and_pickles_are_equal(trip):
 
 @pytest.mark.parametrize("n_rows", [1, 100])
 def test_threads_may_make_the_operands_at_once(n_rows):
-    rows = [x[:n_rows] for x in ROWS.values()]
+    rows = [PIXELS[:n_rows].astype(kind) for kind in ("uint8", "int64", "float32", "float64")]
     expected = [network_of(784, 50, 10)(x) for x in rows]
     for _ in range(10):
         network, start = network_of(784, 50, 10), threading.Barrier(8, timeout=20)

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,14 +19,7 @@ def different(found, committed):
     return [name for name in found if found[name] != committed[name]]
 
 
-def hashes_on(backend, program, cases):
-    if not backend.has_float64:
-        pytest.skip("reproducible results need float64")
-    return program.hashes(cases, lambda x: backend.asarray(x, x.dtype))
-
-
 def test_hashes_of_numpy(program, cases, committed):
-    assert len(cases) > 40
     assert different(program.hashes(cases), committed) == []
     assert set(committed) == {*cases, *program.PUBLISHED}
 
@@ -41,24 +33,24 @@ def test_hashes_of_published_networks(program, shared_data, committed):
         pytest.skip(f"not in the folder of published networks: {', '.join(sorted(missing))}")
 
 
-def test_hashes_of_few_networks_in_every_library(xp_backend, program, cases, committed):
-    few = {name: cases[name] for name in FEW}
-    assert different(hashes_on(xp_backend, program, few), committed) == []
-
-
-@pytest.mark.slow
-@pytest.mark.long_on("dask", "jax")
 # Dask computes later, outside of the forward pass, where nothing holds NumPy's warnings back.
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_hashes_in_every_library(xp_backend, program, cases, committed):
-    assert different(hashes_on(xp_backend, program, cases), committed) == []
+SLOW = [pytest.mark.slow, pytest.mark.long_on("dask", "jax")]
+SLOW += [pytest.mark.filterwarnings("ignore::RuntimeWarning")]
 
 
-def run_program(library, **variables):
+@pytest.mark.parametrize("names", [FEW, pytest.param(None, marks=SLOW)], ids=["few", "all"])
+def test_hashes_in_every_library(xp_backend, program, cases, committed, names):
+    if not xp_backend.has_float64:
+        pytest.skip("reproducible results need float64")
+    some = {name: cases[name] for name in names or cases}
+    found = program.hashes(some, lambda x: xp_backend.asarray(x, x.dtype))
+    assert different(found, committed) == []
+
+
+def run_program(program, library, **variables):
     kept = {k: v for k, v in os.environ.items() if not k.startswith("NPY_")}
-    path = Path(__file__).with_name("reproducible_hashes.py")
     done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-W", "ignore", path, library],
+        [sys.executable, "-X", "faulthandler", "-W", "ignore", program.__file__, library],
         env={**kept, **variables},
         capture_output=True,
         text=True,
@@ -69,13 +61,6 @@ def run_program(library, **variables):
     return json.loads(done.stdout)
 
 
-def dispatched_features():
-    """Return the features of this processor for which NumPy has code of its own."""
-    from numpy._core import _multiarray_umath as umath
-
-    return " ".join(name for name in umath.__cpu_dispatch__ if umath.__cpu_features__[name])
-
-
 @pytest.mark.parametrize(
     ("features", "threads"),
     [("baseline", 1), *(pytest.param("all", n, marks=pytest.mark.slow) for n in (1, 2))],
@@ -83,19 +68,20 @@ def dispatched_features():
 @pytest.mark.parametrize(
     "kernel", ["Prescott", *(pytest.param(x, marks=pytest.mark.slow) for x in [*KERNELS][1:])]
 )
-def test_hashes_of_every_kernel(kernel, features, threads, committed):
-    from numpy._core._multiarray_umath import __cpu_features__
+def test_hashes_of_every_kernel(kernel, features, threads, program, committed):
+    from numpy._core import _multiarray_umath as umath
 
-    if not __cpu_features__.get(KERNELS[kernel]):
+    if not umath.__cpu_features__.get(KERNELS[kernel]):
         pytest.skip(f"this processor cannot run {kernel}'s kernel")
     variables = {"OPENBLAS_CORETYPE": kernel, "OPENBLAS_NUM_THREADS": str(threads)}
-    if features == "baseline":
-        variables["NPY_DISABLE_CPU_FEATURES"] = dispatched_features()
+    if features == "baseline":  # without those for which NumPy has code of its own
+        dispatched = [x for x in umath.__cpu_dispatch__ if umath.__cpu_features__[x]]
+        variables["NPY_DISABLE_CPU_FEATURES"] = " ".join(dispatched)
     product = "import numpy as np; np.ones((33, 784), 'f4') @ np.ones((784, 50), 'f4')"
     alone = [sys.executable, "-c", product]
     if subprocess.run(alone, env={**os.environ, **variables}, check=False).returncode < 0:
         pytest.skip(f"NumPy {np.__version__} crashes in a product of float32 by {kernel}'s kernel")
-    found = run_program("numpy", **variables)
+    found = run_program(program, "numpy", **variables)
     # OpenBLAS has one kernel for Prescott and older processors, and one for Zen and Haswell.
     expected = {"Prescott": {"Prescott", "Katmai"}, "Zen": {"Zen", "Haswell"}}
     if not set(found["kernels"]) & expected.get(kernel, {kernel}):
@@ -105,10 +91,10 @@ def test_hashes_of_every_kernel(kernel, features, threads, committed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("capability", "threads"), [("default", 2), ("avx2", 1), ("avx512", 1)])
-def test_hashes_of_torch_with_other_instructions(capability, threads, committed):
+def test_hashes_of_torch_with_other_instructions(capability, threads, program, committed):
     pytest.importorskip("torch", reason="torch is not installed")
     variables = {"ATEN_CPU_CAPABILITY": capability, "OMP_NUM_THREADS": str(threads)}
-    assert different(run_program("torch", **variables)["hashes"], committed) == []
+    assert different(run_program(program, "torch", **variables)["hashes"], committed) == []
 
 
 def test_hashes_with_subnormal_numbers_flushed_to_zero(program, cases, committed):

@@ -9,12 +9,13 @@ import functools
 import importlib.util
 import sys
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
 import pytest
 
 from xpnet.arrays import libraries
-from xpnet.testing import backends
+from xpnet.arrays.namespace import array_namespace
+from xpnet.testing import backends, parity
 from xpnet.testing.run_settings import RUN
 
 for module in (
@@ -68,3 +69,25 @@ def run(pytester):
         return pytester.runpytest_inprocess(*plugins, *options, no_reraise_ctrlc=True)
 
     return run
+
+
+@pytest.fixture
+def only_on():
+    """Return a function that makes a function that is wrong on one library."""
+    return lambda name, right, wrong: (
+        lambda x: wrong(x) if name in array_namespace(x).__name__ else right(x)
+    )
+
+
+@pytest.fixture
+def assert_fails():
+    """Return a function: the message of a wrong function's failure, which must match a pattern."""
+
+    def message_of(pattern, function, *arrays, keywords=MappingProxyType({}), **options):
+        with pytest.raises(AssertionError, match=pattern) as caught:
+            parity(**{"backends": ["numpy", "array-api-strict"]} | options)(
+                function, *arrays, **keywords
+            )
+        return str(caught.value)
+
+    return message_of

@@ -112,18 +112,6 @@ def test_variants_are_traced():
         parity(shapes="empty", backends=["numpy", "jax"])(looks_at_empty, X)
 
 
-def test_functions_need_not_be_hashable():
-    pytest.importorskip("jax")
-
-    class Scaled(list):
-        """A function that cannot be hashed."""
-
-        def __call__(self, x):
-            return x * self[0]
-
-    parity(backends=["numpy", "jax"])(Scaled([2.0]), X)
-
-
 def test_threads_leave_libraries_as_they_were():
     names = ["numpy", "array-api-strict", STRICTEST, "dask"]
     before = dict(vars(type(strict.asarray(1))))

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+import xpnet
+
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread_of_torch():
@@ -18,6 +20,32 @@ def _one_thread_of_torch():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """Return 300 images and their labels."""
+    images, labels = xpnet.sample()
+    return images[:300], labels[:300]
+
+
+@pytest.fixture(scope="session")
+def start():
+    """Return a function that makes networks for digits."""
+
+    def make(sizes=(784, 20, 10), **options):
+        options = {"activation": "sigmoid", "preprocessing": xpnet.Scale(1 / 255), **options}
+        return xpnet.init_network([*sizes], **options)
+
+    return make
+
+
+@pytest.fixture
+def to_backend(xp_backend):
+    """Return a function that places a network on a backend whose arrays can learn."""
+    if xp_backend.name == "dask":
+        pytest.skip("Dask arrays are lazy: training would build an endless graph")
+    return lambda network: network.map_arrays(xp_backend.asarray)
 
 
 @pytest.fixture(scope="session")

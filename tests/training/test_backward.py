@@ -32,25 +32,19 @@ KINDS = {
 }
 
 
-def draw(kind, layers, n_rows, random, dtype="float64"):
+def draw(kind, layers, n_rows, random, *, dtype="float64", ending=None):
     """Return an objective, rows and answers.
 
     `layers` holds the number of inputs, then width, activation and options of each layer but the
-    last one.
+    last one; `ending` may replace the activation of that one, and its options.
     """
     n_out, last, output, loss = KINDS[kind]
     n_in, *hidden = layers
     made = []
-    for width, activation, options in [*hidden, (n_out, last, {})]:
+    for width, *activation in [*hidden, (n_out, *(ending or (last, {})))]:
         weight = random.normal(size=(n_in, width)) / n_in**0.5
-        made.append(
-            xpnet.Dense(
-                weight.astype(dtype),
-                random.normal(scale=0.5, size=width).astype(dtype),
-                activation,
-                options,
-            )
-        )
+        bias = random.normal(scale=0.5, size=width)
+        made.append(xpnet.Dense(weight.astype(dtype), bias.astype(dtype), *activation))
         n_in = width
     network = xpnet.Network(made, preprocessing=xpnet.Scale(0.5), output=output)
     rows = random.normal(size=(n_rows, network.n_in)).astype(dtype)
@@ -80,44 +74,22 @@ def pairs_of(network):
     return [(layer.weight, layer.bias) for layer in network.layers]
 
 
-def placed(objective, xp_backend, dtype):
-    """Return an equal objective whose arrays are a backend's."""
-    network = objective.network.map_arrays(lambda x: xp_backend.asarray(x, dtype))
-    return Objective(network)
-
-
-def gradient_there(objective, rows, answers, xp_backend, dtype):
-    """Return the loss and the gradient on a backend, in NumPy."""
-    objective, xp = placed(objective, xp_backend, dtype), xp_backend.xp
-    kind = "int64" if objective.has_classes else dtype
-    targets = objective.targets(xp_backend.asarray(answers, kind), objective.network.dtype, xp)
-    loss, gradient = loss_and_gradient(
-        objective, pairs_of(objective.network), xp_backend.asarray(rows, dtype), targets, xp
-    )
-    n = sum((layer.n_in + 1) * layer.n_out for layer in objective.network.layers)
-    return (
-        float(xp_backend.check(loss, dtype=dtype, shape=())),
-        xp_backend.check(gradient, dtype=dtype, shape=(n,)),
-    )
-
-
 def frozen(x):
     x = np.array(x)
     x.flags.writeable = False
     return x
 
 
-def gradient_here(objective, rows, answers):
-    """Return the loss and the gradient in NumPy, of arrays that cannot be modified."""
-    objective = Objective(objective.network.map_arrays(frozen))
-    targets = frozen(objective.targets(answers, rows.dtype, np))
-    pairs = [tuple(map(frozen, pair)) for pair in pairs_of(objective.network)]
-    return loss_and_gradient(objective, pairs, frozen(rows), targets, np)
+def gradient(objective, rows, answers, make=frozen, xp=np):
+    """Return the loss and the gradient of what `make` makes of all arrays."""
+    objective = Objective(objective.network.map_arrays(make))
+    targets = objective.targets(make(answers), objective.network.dtype, xp)
+    return loss_and_gradient(objective, pairs_of(objective.network), make(rows), targets, xp)
 
 
-def assert_equals_differences(objective, rows, answers, found, tolerance):
+def assert_equals_differences(objective, rows, answers, found, tolerance=1e-6):
     """Compare a loss and a gradient with the loss by its definition, and its differences."""
-    loss, gradient = found
+    loss, slopes = found
     network = objective.network
     expected = direct(objective, network, rows, answers)
     assert loss == pytest.approx(expected, rel=tolerance / 100)
@@ -131,76 +103,67 @@ def assert_equals_differences(objective, rows, answers, found, tolerance):
         )
         slope = (ahead - behind) / (2 * h)
         # The difference of two losses is rounded by their size times 2^-52, over 2 h.
-        assert gradient @ direction == pytest.approx(slope, rel=tolerance, abs=1e-8 + tolerance / 9)
+        assert slopes @ direction == pytest.approx(slope, rel=tolerance, abs=1e-8 + tolerance / 9)
 
 
-def precision(xp_backend):
-    """Return the widest dtype of a backend, and the tolerance of its gradients."""
-    return ("float64", 1e-6) if xp_backend.has_float64 else ("float32", 2e-4)
+@pytest.fixture
+def assert_right_there(xp_backend):
+    """Return a function that checks the gradient on a backend, in its widest dtype."""
+    dtype, tolerance = ("float64", 1e-6) if xp_backend.has_float64 else ("float32", 2e-4)
+
+    def make(x):
+        return xp_backend.asarray(x, "int64" if x.dtype.kind == "i" else dtype)
+
+    def check(*case):
+        loss, slopes = gradient(*case, make, xp_backend.xp)
+        size = flatten_parameters(case[0].network).size
+        loss = float(xp_backend.check(loss, dtype=dtype, shape=()))
+        slopes = xp_backend.check(slopes, dtype=dtype, shape=(size,))
+        assert_equals_differences(*case, (loss, slopes), tolerance)
+
+    return check
 
 
 @pytest.mark.slow_on("dask")
-def test_each_activation_on_every_backend(xp_backend, subtests):
-    dtype, tolerance = precision(xp_backend)
+def test_each_activation_on_every_backend(assert_right_there, subtests):
     for activation, options in CASES:
         with subtests.test(activation=activation, **options):
-            case = draw("classes", [5, (4, activation, options)], 6, np.random.default_rng(7))
-            assert_equals_differences(*case, gradient_there(*case, xp_backend, dtype), tolerance)
+            layers = [5, (4, activation, options)]
+            assert_right_there(*draw("classes", layers, 6, np.random.default_rng(7)))
 
 
-def test_each_loss_on_every_backend(xp_backend, subtests):
-    dtype, tolerance = precision(xp_backend)
+def test_each_loss_on_every_backend(assert_right_there, subtests):
     for kind in KINDS:
         with subtests.test(kind=kind):
-            case = draw(kind, [5, (4, "tanh", {}), (3, "sigmoid", {})], 6, np.random.default_rng(8))
-            assert_equals_differences(*case, gradient_there(*case, xp_backend, dtype), tolerance)
-
-
-def test_the_outputs_of_a_regression_may_have_an_activation(subtests):
-    random = np.random.default_rng(10)
-    weight, bias = random.normal(size=(4, 3)), random.normal(size=3)
-    rows, answers = random.normal(size=(6, 4)), random.normal(size=(6, 3))
-    for activation, options in CASES:
-        with subtests.test(activation=activation, **options):
-            layer = xpnet.Dense(weight, bias, activation, options)
-            case = Objective(xpnet.Network([layer], output="values")), rows, answers
-            assert_equals_differences(*case, gradient_here(*case), 1e-6)
-
-
-def any_shape(kind, first, others, random):
-    """Return an objective of 2 to 4 layers of 1 to 20 units, and 1 to 50 rows.
-
-    `first` is the activation of the first layer, with its options; `others` are those of the next.
-    """
-    n_in, *widths = (int(n) for n in random.integers(1, 21, random.integers(2, 5)))
-    activations = [first, *(others[i] for i in random.integers(len(others), size=3))]
-    hidden = [(width, *pair) for width, pair in zip(widths, activations, strict=False)]
-    return draw(kind, [n_in, *hidden], int(random.integers(1, 51)), random)
+            layers = [5, (4, "tanh", {}), (3, "sigmoid", {})]
+            assert_right_there(*draw(kind, layers, 6, np.random.default_rng(8)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_activation_with_each_loss_in_any_shape(kind, subtests):
-    # Weight and bias of the first layer, of the second ...: the order is part of the comparison.
+    """1 to 50 rows and 2 to 4 layers, of which the first one has the activation.
+
+    So has the last one of a regression.
+    """
     for i, (activation, options) in enumerate(CASES):
         with subtests.test(activation=activation, **options):
-            case = any_shape(kind, CASES[i], CASES, np.random.default_rng([13, i]))
-            assert_equals_differences(*case, gradient_here(*case), 1e-6)
-
-
-def test_the_given_parameters_are_used():
-    objective, rows, answers = draw("values", [3, (4, "tanh", {})], 6, np.random.default_rng(3))
-    other, _, _ = draw("values", [3, (4, "tanh", {})], 6, np.random.default_rng(4))
-    given = loss_and_gradient(objective, pairs_of(other.network), rows, answers, np)
-    expected = gradient_here(other, rows, answers)
-    assert given[0] == expected[0]
-    np.testing.assert_array_equal(given[1], expected[1])
+            random = np.random.default_rng([13, i])
+            n_in, *widths = (int(n) for n in random.integers(1, 21, random.integers(2, 5)))
+            activations = [CASES[i], *(CASES[j] for j in random.integers(len(CASES), size=3))]
+            hidden = [(width, *pair) for width, pair in zip(widths, activations, strict=False)]
+            ending = CASES[i] if kind == "values" else None
+            n_rows = int(random.integers(1, 51))
+            case = draw(kind, [n_in, *hidden], n_rows, random, ending=ending)
+            # Weight and bias of the first layer, of the second ...: the order is compared, too.
+            assert_equals_differences(*case, gradient(*case))
 
 
 # Each optimizer and each loss, in pairs.
 @pytest.mark.parametrize(("name", "kind"), [*zip(cycle(OPTIMIZERS), KINDS, strict=False)])
 def test_a_step_never_synchronizes(name, kind):
     jax = pytest.importorskip("jax", reason="JAX traces synchronizations")
-    objective, rows, answers = draw(kind, [5, (4, "gelu", {})], 6, np.random.default_rng(5), "f4")
+    layers, random = [5, (4, "gelu", {})], np.random.default_rng(5)
+    objective, rows, answers = draw(kind, layers, 6, random, dtype="float32")
     rows, answers = map(jax.numpy.asarray, (rows, answers))
     objective = Objective(objective.network.map_arrays(jax.numpy.asarray))
     trainer, xp = Trainer(objective, OPTIMIZERS[name]), array_namespace(rows)
@@ -220,16 +183,22 @@ def test_a_step_never_synchronizes(name, kind):
 HUGE = {"float16": 60_000.0, "bfloat16": 1e30, "float32": 1e30, "float64": 1e300}
 
 
-def assert_slopes_of_huge_logits(kind, xp_backend, dtype, huge):
-    objective = draw(kind, [2], 2, np.random.default_rng(6))[0]
+@pytest.mark.parametrize("dtype", HUGE)
+@pytest.mark.parametrize("kind", ["classes", "one_unit", "sigmoids"])
+def test_huge_logits_have_a_slope(xp_backend, dtype, kind):
+    if dtype == "bfloat16" and xp_backend.name != "torch":
+        pytest.skip("only torch has a bfloat16 to learn in")
+    elif dtype != "bfloat16":
+        xp_backend.asarray(0.0, dtype)  # skips if the backend lacks the dtype
+    objective, huge = draw(kind, [2], 2, np.random.default_rng(6))[0], HUGE[dtype]
     n_out, xp = objective.network.n_out, xp_backend.xp
     signs = np.resize([1.0, -1.0], (2, n_out))
     signs[1] = -signs[0]
     wide = "float64" if dtype == "float64" else "float32"
     logits = xp.astype(xp_backend.asarray(signs, wide), getattr(xp, dtype)) * huge
     answers = [0, 0] if objective.has_classes else np.zeros((2, n_out))
-    kind_of = "int64" if objective.has_classes else "float32"
-    targets = objective.targets(xp_backend.asarray(answers, kind_of), logits.dtype, xp)
+    answers = xp_backend.asarray(answers, "int64" if objective.has_classes else "float32")
+    targets = objective.targets(answers, logits.dtype, xp)
     loss, slope = objective.mean_loss(logits, targets, xp)
     loss = float(xp_backend.check(loss, dtype=wide, shape=()))
     values = xp_backend.check(slope, dtype=dtype, shape=(2, n_out)).astype(np.float64)
@@ -242,38 +211,3 @@ def assert_slopes_of_huge_logits(kind, xp_backend, dtype, huge):
         expected = (signs > 0) / signs.size
         assert loss == pytest.approx(huge * np.mean(signs > 0), rel=1e-2)
     np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-7)
-
-
-@pytest.mark.parametrize("dtype", HUGE)
-def test_huge_logits_have_a_slope(xp_backend, dtype, subtests):
-    if dtype == "bfloat16" and xp_backend.name != "torch":
-        pytest.skip("only torch has a bfloat16 to learn in")
-    elif dtype != "bfloat16":
-        xp_backend.asarray(0.0, dtype)  # skips if the backend lacks the dtype
-    for kind in ("classes", "one_unit", "sigmoids"):
-        with subtests.test(kind=kind):
-            assert_slopes_of_huge_logits(kind, xp_backend, dtype, HUGE[dtype])
-
-
-def test_the_loss_of_float16_is_float32():
-    objective, rows, answers = draw("classes", [3], 6, np.random.default_rng(7), "float16")
-    loss, gradient = gradient_here(objective, rows, answers)
-    assert (loss.dtype, gradient.dtype) == (np.float32, np.float16)
-
-
-def of(n_out, output="logits", activation="identity"):
-    layer = xpnet.Dense(np.ones((2, n_out)), np.zeros(n_out), activation)
-    return xpnet.Network([layer], output=output)
-
-
-@pytest.mark.parametrize(
-    ("network", "word"),
-    [
-        (of(3, "probabilities", "relu"), "relu"),
-        (of(1, "probabilities", "softmax"), "two or more units"),
-        (xpnet.init_network([4, 3, 2], activation="step"), "derivative"),
-    ],
-)
-def test_networks_without_a_loss_or_a_gradient(network, word):
-    with pytest.raises(ValueError, match=word):
-        Objective(network)

@@ -9,21 +9,21 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from unittest.mock import Mock
 
-import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from xpnet.arrays.cpu import threads
-from xpnet.arrays.cpu.threads import blas_threads, one_blas_thread, run_tasks
+from xpnet.arrays.cpu.threads import _State, blas_threads, one_blas_thread, run_tasks
 
 WORD = contextvars.ContextVar("WORD", default="nothing")
 
 
 @pytest.fixture(autouse=True)
 def state(monkeypatch):
-    """Give each test a new pool without threads."""
-    monkeypatch.setattr(threads, "_state", threads._State())  # noqa: SLF001 (threads never end)
+    """Give each test a new pool: its threads never end."""
+    monkeypatch.setattr(threads, "_state", _State())
 
 
 def both_run(do, n_tasks=2):
@@ -81,16 +81,14 @@ def test_threads_have_a_copy_of_the_context():
     seen = []
 
     def look(is_caller):
-        seen.append((WORD.get(), np.geterr()["over"]))
+        seen.append(WORD.get())
         if not is_caller:
             WORD.set("left behind")
-            np.seterr(over="print")
 
-    for word, over in [("first", "raise"), ("second", "ignore")]:
+    for word in ("first", "second"):
         WORD.set(word)
-        with np.errstate(over=over):
-            both_run(look)
-            assert [*seen[-2:], (WORD.get(), np.geterr()["over"])] == [(word, over)] * 3
+        both_run(look)
+        assert [*seen[-2:], WORD.get()] == [word] * 3
 
 
 def test_tasks_run_tasks_and_many_callers_run_at_once():
@@ -105,12 +103,8 @@ def test_tasks_run_tasks_and_many_callers_run_at_once():
 
 
 def test_without_threads_the_caller_runs_the_tasks(monkeypatch):
-    def start(_):
-        msg = "can't start new thread"
-        raise RuntimeError(msg)
-
     with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", start)
+        patched.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError))
         test_each_task_runs_once(50, 8)
     test_the_caller_is_one_of_the_threads_which_are_used_again()
 
@@ -118,15 +112,12 @@ def test_without_threads_the_caller_runs_the_tasks(monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
 @pytest.mark.parametrize("lacks", [None, "processor", "affinity"])
 def test_other_threads_keep_off_the_callers_processor(monkeypatch, lacks):
-    def refuse(*_):
-        raise PermissionError
-
     mine, found = os.sched_getaffinity(0), {}
     assert ctypes.pythonapi.sched_getcpu() in mine
     libc = {} if lacks == "processor" else {"sched_getcpu": lambda: max(mine)}
     monkeypatch.setattr(ctypes, "pythonapi", SimpleNamespace(**libc))
     if lacks == "affinity":
-        monkeypatch.setattr(os, "sched_setaffinity", refuse)
+        monkeypatch.setattr(os, "sched_setaffinity", Mock(side_effect=PermissionError))
     both_run(lambda is_caller: found.update({is_caller: os.sched_getaffinity(0)}))
     others = mine if lacks else mine - {max(mine)} or mine
     assert found == {True: mine, False: others}
@@ -186,23 +177,18 @@ NO_FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no
 NO_SIGNALS = pytest.mark.skipif(os.name != "posix", reason="signals interrupt no lock here")
 
 
-@pytest.mark.parametrize(
-    ("script", "expected"),
-    [
-        pytest.param(FORK, "True", marks=NO_FORK, id="forks"),
-        pytest.param(
-            INTERRUPT, "True True True True", marks=[NO_SIGNALS, pytest.mark.slow], id="interrupts"
-        ),
-        pytest.param(AT_EXIT, "a b c", id="at exit, after idle threads"),
-    ],
-)
+SCRIPTS = [
+    pytest.param(FORK, "True", marks=NO_FORK, id="forks"),
+    pytest.param(INTERRUPT, "True " * 4, marks=[NO_SIGNALS, pytest.mark.slow], id="interrupts"),
+    pytest.param(AT_EXIT, "a b c", id="at exit, after idle threads"),
+]
+
+
+@pytest.mark.parametrize(("script", "expected"), SCRIPTS)
 def test_in_a_process_of_its_own(script, expected):
     words = [sys.executable, "-W", "ignore", "-c", START + script]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr, done.stdout.split()) == (0, "", expected.split())
-
-
-# Threads of BLAS
 
 
 def blas_counts():
@@ -228,8 +214,7 @@ def test_a_block_limits_blas_and_keeps_the_users_limit_after_an_error():
         assert blas_counts() == {1}
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        fail()
+    pytest.raises(KeyboardInterrupt, fail)
     assert blas_threads() == 2
 
 

@@ -6,35 +6,23 @@ import re
 import numpy as np
 import pytest
 
-import xpnet
-from xpnet.files.errors import WeightsError
 from xpnet.parity import error_bound
 
 _draw = np.random.default_rng(0).standard_normal
 # By the names that the graphs of the tests use: 3 -> 4 -> 2.
-NUMBERS = {
-    "W": _draw((3, 4)),
-    "b": _draw(4),
-    "V": _draw((4, 2)),
-    "c": _draw(2),
-    "mean": _draw(3),
-    "scale": np.exp2([1, -2, 3]),
-    "half": np.asarray(0.5),
-    "zero": np.asarray(0.0),
-    "six": np.asarray(6.0),
-}
-NUMBERS["WT"], NUMBERS["VT"] = NUMBERS["W"].T, NUMBERS["V"].T
-NUMBERS["columnb"], NUMBERS["columnc"] = NUMBERS["b"][:, None], NUMBERS["c"][:, None]
+NUMBERS = {"W": _draw((3, 4)), "b": _draw(4), "V": _draw((4, 2)), "c": _draw(2), "mean": _draw(3)}
+NUMBERS |= {f"{name}T": NUMBERS[name].T for name in "WV"}
+NUMBERS |= {f"column{name}": NUMBERS[name][:, None] for name in "bc"}
+SCALARS = {"half": 0.5, "zero": 0.0, "six": 6.0, "low": -1.0, "high": 1.0, "index": 0}
+NUMBERS |= {name: np.asarray(x) for name, x in SCALARS.items()}
 NUMBERS |= {
-    "low": np.asarray(-1.0),
-    "high": np.asarray(1.0),
+    "scale": np.exp2([1, -2, 3]),
     "slope": np.full(4, 0.25),
     "large": np.full(2, 2e5),
     "sixfour": NUMBERS["W"].repeat(2, axis=0).cumsum(axis=0),
     "nan": np.asarray([0.0, np.nan, 0.0], "f4"),
     "strings": np.asarray([["a"] * 4] * 3, object),
     "yes": np.asarray(1, bool),
-    "index": np.asarray(0),
 }
 _OWN_DTYPE = {"nan", "strings", "yes", "index"}
 _NODE = re.compile(r"(?:(?P<domain>[a-z.]+):)?(?P<operator>\w+)(?P<options>\(.*\))?(?P<inputs>.*)")
@@ -56,16 +44,16 @@ def nodes_of(onnx, text):
 
 def constant_of(name, dtype):
     """Return a named constant, numbers such as ``int:-1,3``, or ones such as ``float32:3,4``."""
-    kind, _, numbers = name.partition(":")
-    if not _:
+    if name in NUMBERS:
         return NUMBERS[name] if name in _OWN_DTYPE else NUMBERS[name].astype(dtype)
+    kind, _, numbers = name.partition(":")
     values = [int(x) for x in numbers.split(",") if x]
     return np.asarray(values, np.int64) if kind == "int" else np.ones(values, kind)
 
 
 @pytest.fixture
 def graphs(request):
-    """Return the graphs of the table `GRAPHS` of a module with their text, which is above them.
+    """Return the graphs of the table `GRAPHS` of a module, each with the line that is above them.
 
     A line that ends with a semicolon goes on in the next one.
     """
@@ -101,21 +89,16 @@ def model_of(onnx):
                 parts[name] = int(value) if value.isdigit() else value
             else:
                 parts["shape"] = [int(x) if x.isdigit() else x for x in name.split(",")]
-        dtype, constants = parts["dtype"], parts.get("constants", {})
-        nodes = nodes_of(onnx, after)
+        dtype, nodes = parts["dtype"], nodes_of(onnx, after)
         used = dict.fromkeys(name for node in nodes for name in node.input)
-        known = {x: constant_of(x, dtype) for x in used if ":" in x or x in NUMBERS} | constants
-        type_of = onnx.helper.np_dtype_to_tensor_dtype
-        kind = type_of(np.dtype(parts.get("input", dtype)))
-        result = parts.get("result", type_of(np.dtype(dtype)))
-        describe, tensor = onnx.helper.make_tensor_value_info, onnx.numpy_helper.from_array
-        graph = onnx.helper.make_graph(
-            nodes,
-            "graph",
-            [describe("x", kind, parts["shape"])],
-            [describe(name, result, None) for name in parts["outputs"].split("+")],
-            [tensor(np.asarray(known[name]), name) for name in used if name in known],
-        )
+        known = {x: constant_of(x, dtype) for x in used if ":" in x or x in NUMBERS}
+        known |= parts.get("constants", {})
+        describe, type_of = onnx.helper.make_tensor_value_info, onnx.helper.np_dtype_to_tensor_dtype
+        kind, result = (type_of(np.dtype(x)) for x in (parts.get("input", dtype), dtype))
+        inputs = [describe("x", kind, parts["shape"])]
+        outputs = [describe(name, result, None) for name in parts["outputs"].split("+")]
+        tensors = [onnx.numpy_helper.from_array(x, name) for name, x in known.items()]
+        graph = onnx.helper.make_graph(nodes, "graph", inputs, outputs, tensors)
         versions = {"": parts["opset"]} | {node.domain: 1 for node in nodes if node.domain}
         opsets = [onnx.helper.make_opsetid(*pair) for pair in versions.items()]
         return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=9)
@@ -123,30 +106,25 @@ def model_of(onnx):
     return make
 
 
+def bytes_of(model):
+    return model if isinstance(model, bytes) else model.SerializeToString()
+
+
 @pytest.fixture
-def opened(tmp_path):
+def path(tmp_path):
+    return tmp_path / "model.onnx"
+
+
+@pytest.fixture
+def opened(opened):
     """Return the network of a model, or of the bytes of a file."""
-
-    def go(model):
-        path = tmp_path / "model.onnx"
-        path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
-        return xpnet.load(path)
-
-    return go
+    return lambda model: opened(bytes_of(model))
 
 
 @pytest.fixture
-def refusal(opened, tmp_path):
-    """Return the message about a model that is rejected: one line that begins with the file."""
-
-    def go(model):
-        with pytest.raises(WeightsError) as caught:
-            opened(model)
-        assert str(caught.value).startswith(f"{tmp_path / 'model.onnx'}: ")
-        assert str(caught.value).isprintable()
-        return str(caught.value)
-
-    return go
+def refusal(error):
+    """Return the message about a model, or about the bytes of a file, that is rejected."""
+    return lambda model: error(bytes_of(model))
 
 
 @pytest.fixture
@@ -158,8 +136,7 @@ def run():
         options = runtime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = 1
-        content = model if isinstance(model, bytes) else model.SerializeToString()
-        session = runtime.InferenceSession(content, options, ["CPUExecutionProvider"])
+        session = runtime.InferenceSession(bytes_of(model), options, ["CPUExecutionProvider"])
         return session.run(None, {session.get_inputs()[-1].name: x})[0]
 
     return go

@@ -8,22 +8,15 @@ import pytest
 import xpnet
 from xpnet import Dense, Network, Scale, Standardize, WeightsError, reproducible
 from xpnet.formats.description import describe
+from xpnet.formats.load_save import serialized
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 pytest.importorskip("ndonnx", reason="ndonnx is not installed")
 
-ROWS = np.arange(12.0).reshape(4, 3) - 5.0
 
-
-def network_of(activation="identity", options=None, *, bias=0.5, dtype="float64", **meaning):
-    weight = np.asarray([[1.0], [2.0], [3.0]], dtype)
-    layer = Dense(weight, np.full(1, bias, dtype), activation, options or {})
+def network_of(activation="identity", options=None, *, bias=0.5, **meaning):
+    layer = Dense([[1.0], [2.0], [3.0]], [bias], activation, options or {})
     return reproducible(Network([layer], **meaning))
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "exact.onnx"
 
 
 def type_of(value):
@@ -41,30 +34,27 @@ def test_inputs_and_outputs(path, dtype, kind):
     assert list(map(type_of, model.graph.input)) == [("input", kind, ["batch", 784])]
     assert list(map(type_of, model.graph.output)) == [("logits", "FLOAT", ["batch", 10])]
     assert {x.key: x.value for x in model.metadata_props} == {"xpnet_exact": describe(network)}
-    with pytest.raises(WeightsError, match=r"exact\.onnx: .* exact forward pass"):
+    with pytest.raises(WeightsError, match=r"model\.onnx: .* exact forward pass"):
         xpnet.load(path)
 
 
-@pytest.mark.parametrize(
-    ("network", "numbers"),
-    [
-        (network_of("elu", {"alpha": 1.0 + 1e-9}), "1.000000001 .* 1.0"),
-        (network_of(bias=1e-50), "1e-50 .* 0.0"),
-        (network_of(bias=0.0, preprocessing=Standardize(1e-60)), "1e-60 .* 0.0"),
-        (network_of(preprocessing=(Scale(1.0 - 1e-9), Standardize(1.0))), "0.999999999 .* 1.0"),
-    ],
-    ids=["option", "bias", "mean", "factor"],
-)
-def test_constants_that_onnx_runtime_drops(network, numbers, path):
+DROPPED = {
+    "1.000000001 .* 1.0": network_of("elu", {"alpha": 1.0 + 1e-9}),
+    "1e-50 .* 0.0": network_of(bias=1e-50),
+    "1e-60 .* 0.0": network_of(bias=0.0, preprocessing=Standardize(1e-60)),
+    "0.999999999 .* 1.0": network_of(preprocessing=(Scale(1.0 - 1e-9), Standardize(1.0))),
+}
+
+
+@pytest.mark.parametrize("numbers", DROPPED)
+def test_constants_that_onnx_runtime_drops(numbers, path):
     with pytest.raises(ValueError, match=numbers):
-        xpnet.save(network, path)
+        xpnet.save(DROPPED[numbers], path)
 
 
 def test_constants_that_onnx_runtime_keeps(path, run):
-    steps = Standardize(1e-40, 1.0 + 1e-9)
-    network = network_of(
-        "leaky_relu", {"negative_slope": 1e-20}, bias=1e-40, preprocessing=steps, output="values"
-    )
+    meaning = {"preprocessing": Standardize(1e-40, 1.0 + 1e-9), "output": "values"}
+    network = network_of("leaky_relu", {"negative_slope": 1e-20}, bias=1e-40, **meaning)
     xpnet.save(network, path)
     assert onnx.load(path).graph.output[0].name == "values"
     rows = np.random.default_rng(0).standard_normal((1000, 3))
@@ -72,10 +62,8 @@ def test_constants_that_onnx_runtime_keeps(path, run):
 
 
 def test_parameters_of_another_library(path):
-    network = reproducible(xpnet.load("sample", device="array-api-strict"))
-    xpnet.save(network, path)
-    xpnet.save(reproducible(xpnet.load("sample")), path.with_name("numpy.onnx"))
-    assert path.read_bytes() == path.with_name("numpy.onnx").read_bytes()
+    network = network_of()
+    assert serialized(network.to("array-api-strict"), path) == serialized(network, path)
 
 
 def test_ndonnx_is_missing(path, monkeypatch):
@@ -85,17 +73,15 @@ def test_ndonnx_is_missing(path, monkeypatch):
     xpnet.save(network_of().ordinary, path)
 
 
-@pytest.mark.parametrize("dtype", ["complex64", "str", "longdouble"])
-def test_other_dtypes_of_inputs(dtype, path):
-    with pytest.raises(TypeError, match="input_dtype"):
-        xpnet.save(network_of(), path, input_dtype=dtype)
+def test_other_dtypes_of_inputs(path):
+    for dtype in ("complex64", "str", "longdouble"):
+        with pytest.raises(TypeError, match="input_dtype"):
+            xpnet.save(network_of(), path, input_dtype=dtype)
 
 
-@pytest.mark.parametrize(
-    ("activation", "option"),
-    [("celu", "alpha"), ("elu", "alpha"), ("leaky_relu", "negative_slope")],
-)
-def test_options_in_a_layer_of_one_unit(activation, option, path, run):
-    network = network_of(activation, {option: 0.3})
+@pytest.mark.parametrize("activation", ["celu", "elu", "leaky_relu"])
+def test_options_in_a_layer_of_one_unit(activation, path, run):
+    option = "negative_slope" if activation == "leaky_relu" else "alpha"
+    network, rows = network_of(activation, {option: 0.3}), np.arange(12.0).reshape(4, 3) - 5.0
     xpnet.save(network, path)
-    assert run(path.read_bytes(), ROWS).tobytes() == network(ROWS).tobytes()
+    assert run(path.read_bytes(), rows).tobytes() == network(rows).tobytes()
