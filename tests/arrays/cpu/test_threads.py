@@ -214,7 +214,8 @@ def test_a_block_limits_blas_and_keeps_the_users_limit_after_an_error():
         assert blas_counts() == {1}
         raise KeyboardInterrupt
 
-    pytest.raises(KeyboardInterrupt, fail)
+    with pytest.raises(KeyboardInterrupt):
+        fail()
     assert blas_threads() == 2
 
 
