@@ -47,14 +47,14 @@ def test_marks_skip_backends(marks, names):
 @pytest.mark.parametrize(
     ("marks", "reason"),
     [
-        ([skip("numpy", reason=None)], "skip_xp_backends names it"),
-        ([skip(np_only=True)], None),
-        ([skip(np_only=True, reason="option"), skip("numpy", reason="name")], "name"),
-        ([skip("numpy", reason="name"), skip("numpy", reason="other")], "name"),
+        ([skip("dask", reason=None)], "skip_xp_backends names it"),
+        ([skip(np_only=True, exceptions=["dask"])], None),
+        ([skip(np_only=True, reason="option"), skip("dask", reason="name")], "name"),
+        ([skip("dask", reason="name"), skip("dask", reason="other")], "name"),
     ],
 )
 def test_the_reason_of_a_name_takes_precedence(marks, reason):
-    assert verdicts_of(marks, ["numpy"]).skipped.get("numpy") == reason
+    assert verdicts_of(marks, ["dask"]).skipped.get("dask") == reason
 
 
 def test_expected_failures_are_those_that_are_not_skipped():

@@ -29,6 +29,10 @@ def options(**given):
     return checked(lambda x: x * 1.0, X, **given)
 
 
+def tolerance(**given):
+    return partial(parity, **given)  # refused before any call
+
+
 def marked(mark, *names, **given):
     return partial(verdicts_of, [(mark, names, given)], ["numpy"])
 
@@ -67,12 +71,12 @@ REFUSED = [
     (options(compare="order"), TypeError, "compare"),
     (options(mutates=0), TypeError, "mutates"),
     (options(lazy=1), TypeError, "lazy"),
-    (options(bound=1, atol=1), TypeError, "`bound`"),
-    (options(bound=1, rtol=1), TypeError, "`bound`"),
-    *((options(bound=x), TypeError, "`bound`") for x in ("2", True, np.asarray(["a"]), [1j])),
-    *((options(bound=x), ValueError, "`bound`") for x in (-1, math.nan, math.inf, [1.0, -2.0])),
-    *((options(rtol=x), TypeError, "`rtol`") for x in ("2", True, [1.0])),
-    *((options(atol=x), ValueError, "`atol`") for x in (-1, math.nan, math.inf)),
+    (tolerance(bound=1, atol=1), TypeError, "`bound`"),
+    (tolerance(bound=1, rtol=1), TypeError, "`bound`"),
+    *((tolerance(bound=x), TypeError, "`bound`") for x in ("2", True, np.asarray(["a"]), [1j])),
+    *((tolerance(bound=x), ValueError, "`bound`") for x in (-1, math.nan, math.inf, [1.0, -2.0])),
+    *((tolerance(rtol=x), TypeError, "`rtol`") for x in ("2", True, [1.0])),
+    *((tolerance(atol=x), ValueError, "`atol`") for x in (-1, math.nan, math.inf)),
     (marked(SKIP, "cuppy"), ValueError, "skip_xp_backends .*'cuppy'"),
     (marked(XFAIL, np_only=True, exceptions=["cuppy"]), ValueError, "xfail.*'cuppy'"),
     (marked(SKIP, "torch", gpu=True), TypeError, "'gpu'"),
