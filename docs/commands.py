@@ -15,7 +15,7 @@ __all__ = ["setup"]
 
 def described(words: str, text: str) -> str:
     """Return the definition of an option, without characters that Markdown takes for its own."""
-    text = re.sub(r"([*_<\[\]`])", r"\\\1", text.replace("%(default)s", "cpu"))
+    text = re.sub(r"([*_<\[\]`])", r"\\\1", text)
     return f"`{words}`\n: {text}\n"
 
 
@@ -23,7 +23,7 @@ def paragraphs() -> Iterator[str]:
     """Yield what each command does, with its options; those of several commands come once."""
     modules = {name: import_module(f"xpnet.cli.{name}") for name in build_parser()[1]}
     options = {
-        name: [(option.words, option.help) for option in module.OPTIONS]
+        name: [(option.words, option.help % option.more) for option in module.OPTIONS]
         for name, module in modules.items()
     }
     counts = Counter(chain.from_iterable(options.values()))

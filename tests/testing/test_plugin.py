@@ -258,13 +258,10 @@ RELU, COUNTS = ["-k", "relu"], {"passed": 1 + 5, "skipped": 1}
     [
         ("hypothesis", PROPERTIES, [], {"passed": 5, "skipped": 1}),
         ("xdist", TESTS, ["-n2", *RELU], COUNTS),
-        ("pytest_cov", TESTS, ["--cov=test_it", *RELU], COUNTS),
-        ("pytest_randomly", TESTS, ["--randomly-seed=3", *RELU], COUNTS),
-        ("pytest_run_parallel", TESTS, ["--parallel-threads=4", *RELU], COUNTS),
         ("pytest", TESTS, ["-W", "error", "--strict-markers", *RELU], COUNTS),
         ("pytest", TESTS, ["--import-mode=importlib", *RELU], COUNTS),
     ],
-    ids=["hypothesis", "xdist", "cov", "randomly", "parallel", "strict", "importlib"],
+    ids=["hypothesis", "xdist", "strict", "importlib"],
 )
 def test_neighbours(run_apart, module, tests, options, outcomes):
     pytest.importorskip(module)
