@@ -40,6 +40,7 @@ def test_training_images_are_recognised_in_any_form(xpnet, labelled, digits, tmp
     model.unlink()
     save(Network(load("sample").layers, metadata={"data_set": "mnist"}), model)
     assert NOTE in xpnet("evaluate", "sample", "--model", model).out  # a part of it
+    assert NOTE not in xpnet("evaluate", labelled, "--model", model).out
 
 
 def test_the_test_part_is_the_default(xpnet, digits, tmp_path):

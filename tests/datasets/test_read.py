@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import os
 import re
 import tracemalloc
 from inspect import getdoc, signature
@@ -19,14 +18,6 @@ from xpnet.files import DataError
 IMAGES = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
 PARTS = {"train": slice(30), "t10k": slice(30, 50)}
 
-shared = pytest.mark.skipif(
-    "XPNET_TEST_DATA" not in os.environ, reason="XPNET_TEST_DATA is not set"
-)
-
-
-def mnist(name):
-    return Path(os.environ["XPNET_TEST_DATA"]) / "mnist" / name
-
 
 def test_every_option_is_documented():
     documented = re.findall(r"^(\w+) : ", getdoc(read).partition("Returns")[0], re.MULTILINE)
@@ -34,26 +25,18 @@ def test_every_option_is_documented():
     assert sorted(xpnet.datasets.__all__) == ["read", "sample", "stream"]
 
 
-@pytest.mark.parametrize(
-    ("options", "error"),
-    [
-        ({"header": "maybe"}, ValueError),
-        ({"split": "val"}, ValueError),
-        ({"rows": -1}, ValueError),
-        ({"rows": 1.5}, TypeError),
-        ({"block_rows": 0}, ValueError),
-        ({"features": 0}, ValueError),
-        ({"size": 0}, ValueError),
-        ({"delimiter": "ab"}, ValueError),
-        ({"delimiter": "1"}, ValueError),
-        ({"delimiter": '"'}, ValueError),
-        ({"drop": "Id"}, TypeError),
-        ({"classes": 10}, TypeError),
-    ],
-)
-def test_options_are_checked_at_once(options, error):
-    with pytest.raises(error, match=next(iter(options)) if error is ValueError else None):
-        stream("nowhere", **options)
+VALUES = {"header": ["maybe"], "split": ["val"], "rows": [-1], "block_rows": [0], "features": [0]}
+VALUES |= {"size": [0], "delimiter": ["ab", "1", '"']}
+
+
+def test_options_are_checked_at_once():
+    for name, values in VALUES.items():
+        for x in values:
+            with pytest.raises(ValueError, match=name):
+                stream("nowhere", **{name: x})
+    for name, x in [("rows", 1.5), ("drop", "Id"), ("classes", 10)]:
+        with pytest.raises(TypeError):
+            stream("nowhere", **{name: x})
 
 
 @pytest.mark.parametrize("rows", [None, 0, 1, 999, 1000, 5000])
@@ -67,42 +50,30 @@ def test_blocks_equal_the_whole(rows, block_rows):
     assert max(len(block) for block, _ in blocks) == min(block_rows, len(images))
 
 
-def test_a_file_named_sample_is_read_by_its_path(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("sample").write_bytes(idx(IMAGES))
-    assert len(read("./sample")[0]) == 3
-    assert len(read("sample")[0]) == 1000
-
-
 def test_files_are_closed_when_the_iterator_is_dropped(write):
     blocks = stream(write(idx(IMAGES)), block_rows=1)
     next(blocks)
     del blocks  # an open file would be a ResourceWarning, which is an error here
 
 
-def test_missing_files():
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        read("nowhere.csv")
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        read("sample", labels="nowhere")
+def test_missing_files_and_a_file_named_sample(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path, options in [("nowhere.csv", {}), ("sample", {"labels": "nowhere"})]:
+        with pytest.raises(FileNotFoundError, match="nowhere"):
+            read(path, **options)
+    Path("sample").write_bytes(idx(IMAGES))
+    assert (len(read("./sample")[0]), len(read("sample")[0])) == (3, 1000)
 
 
-@pytest.mark.parametrize(
-    ("options", "word"),
-    [
-        ({"size": 28}, "--size"),
-        ({"drop": ["Id"]}, "--drop"),
-        ({"label": "species"}, "--label"),
-        ({"label": "first"}, "--label"),
-        ({"floating": True}, "--float"),
-        ({"header": "no"}, "--header"),
-        ({"delimiter": ";"}, "--delimiter"),
-        ({"split": "test"}, "--split"),
-    ],
-)
-def test_options_of_other_formats(write, options, word):
-    with pytest.raises(DataError, match=word):
-        read(write(idx(IMAGES)), labels=write(idx([3, 4, 5]), name="labels"), **options)
+OF_OTHERS = {"size": 28, "drop": ["Id"], "label": "species", "floating": True}
+OF_OTHERS |= {"header": "no", "delimiter": ";", "split": "test"}
+
+
+@pytest.mark.parametrize("option", OF_OTHERS)
+def test_options_of_other_formats(write, option):
+    path, labels = write(idx(IMAGES)), write(idx([3, 4, 5]), name="labels")
+    with pytest.raises(DataError, match=f"--{option.removesuffix('ing')}"):
+        read(path, labels=labels, **{option: OF_OTHERS[option]})
 
 
 def test_a_csv_file_of_labels_beside_other_images(write):
@@ -124,16 +95,16 @@ def test_inverted_bytes(write):
         read(write(npy(np.array([[0.5]]))), invert=True)
 
 
-@pytest.mark.parametrize(
-    ("images", "labels"),
-    [
-        ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
-        ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte"),
-        ("train-images-idx3-ubyte", "train-labels-idx1-ubyte.gz"),
-        ("train-images.idx3-ubyte", "train-labels.idx1-ubyte"),
-        ("images.npy", "labels.npy"),
-    ],
-)
+BESIDE = [
+    ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
+    ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte"),
+    ("train-images-idx3-ubyte", "train-labels-idx1-ubyte.gz"),
+    ("train-images.idx3-ubyte", "train-labels.idx1-ubyte"),
+    ("images.npy", "labels.npy"),
+]
+
+
+@pytest.mark.parametrize(("images", "labels"), BESIDE)
 def test_labels_beside_the_images(write, images, labels):
     path = write(idx(IMAGES), name=images)
     assert read(path)[1] is None
@@ -144,17 +115,14 @@ def test_labels_beside_the_images(write, images, labels):
     assert read(path, labels=path.with_name("others"))[1].tolist() == [6, 7, 8]
 
 
-@pytest.mark.parametrize(
-    "content",
-    [idx([3, 4, 5]), gzip.compress(idx([3, 4, 5])), npy([3, 4, 5]), npy([[3.0], [4.0], [5.0]])],
-    ids=["idx", "gzip", "npy", "column"],
-)
 @pytest.mark.parametrize("block_rows", [1, 2, 4096])
-def test_labels_of_a_file(write, content, block_rows):
-    path, labels = write(idx(IMAGES), name="pixels"), write(content, name="labels")
-    blocks = list(stream(path, labels=labels, block_rows=block_rows))
-    assert np.array_equal(np.concatenate([images for images, _ in blocks]), IMAGES)
-    assert np.concatenate([values for _, values in blocks]).tolist() == [3, 4, 5]
+def test_labels_of_a_file(write, block_rows):
+    numbers = idx([3, 4, 5])
+    for content in (numbers, gzip.compress(numbers), npy([3, 4, 5]), npy([[3.0], [4.0], [5.0]])):
+        path, labels = write(idx(IMAGES), name="pixels"), write(content, name="labels")
+        blocks = list(stream(path, labels=labels, block_rows=block_rows))
+        assert np.array_equal(np.concatenate([images for images, _ in blocks]), IMAGES)
+        assert np.concatenate([values for _, values in blocks]).tolist() == [3, 4, 5]
 
 
 LINES = b"9,2,3,4\n5,6,7,8\n" * 2
@@ -185,11 +153,11 @@ def test_files_that_are_not_labels(write, content):
 def idx_folder(tmp_path):
     """Return a function that makes a folder of 30 training and 20 test images."""
 
-    def make(pattern="{}-{}{}idx{}-ubyte", *, mark="-", parts=("train", "t10k"), pack=bytes):
+    def make(mark="-", end="", parts=("train", "t10k"), pack=bytes):
         images, labels = sample()
         for part in parts:
             for what, x, n in [("images", images, 3), ("labels", labels, 1)]:
-                path = tmp_path / pattern.format(part, what, mark, n)
+                path = tmp_path / f"{part}-{what}{mark}idx{n}-ubyte{end}"
                 path.write_bytes(pack(idx(x[PARTS[part]])))
         (tmp_path / "README").write_text("about")
         return tmp_path
@@ -197,17 +165,11 @@ def idx_folder(tmp_path):
     return make
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        {},
-        {"mark": "."},
-        {"pattern": "{}-{}{}idx{}-ubyte.gz", "pack": gzip.compress},
-        {"pattern": "{}-{}{}idx{}-ubyte.gz"},  # gzip is recognised by the content
-    ],
-)
-def test_folders_of_both_parts(idx_folder, names):
-    folder = idx_folder(**names)
+@pytest.mark.parametrize("mark", ["-", "."])
+@pytest.mark.parametrize("end", ["", ".gz"])  # gzip is recognised by the content
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_folders_of_both_parts(idx_folder, mark, end, pack):
+    folder = idx_folder(mark=mark, end=end, pack=pack)
     images, labels = read(folder, split="test")
     assert images.tobytes() == sample()[0][30:50].tobytes()
     assert labels.tolist() == sample()[1][30:50].tolist()
@@ -226,42 +188,35 @@ def test_folders_of_one_part(idx_folder):
 def test_a_mapped_file_is_in_memory_block_by_block(write):
     path = write(npy(np.zeros((6000, 784), np.uint8)))
     tracemalloc.start()
-    try:
-        assert sum(len(images) for images, _ in stream(path, block_rows=250)) == 6000
-        assert tracemalloc.get_traced_memory()[1] < 1_000_000
-    finally:
-        tracemalloc.stop()
+    n_rows = sum(len(images) for images, _ in stream(path, block_rows=250))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (n_rows, peak < 1_000_000) == (6000, True)
 
 
-@shared
-def test_the_training_images_are_the_published_ones():
-    images, labels = read(mnist("train-images-idx3-ubyte.gz"))
+def test_the_training_images_are_the_published_ones(shared_data):
+    images, labels = read(shared_data / "mnist" / "train-images-idx3-ubyte.gz")
     assert hashlib.md5(idx(images)).hexdigest() == "6bbc9ace898e44ae57da46a324031adb"
-    assert np.bincount(labels).tolist() == [
-        5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949,
-    ]  # fmt: skip
+    counts = "5923 6742 5958 6131 5842 5421 5918 6265 5851 5949"
+    assert np.bincount(labels).tolist() == [*map(int, counts.split())]
     training = {row.tobytes() for row in images}
     assert all(row.tobytes() in training for row in read("sample")[0])
 
 
-@shared
-@pytest.mark.parametrize(
-    ("name", "label"),
-    [("headerless_label_last_5k.csv.gz", "last"), ("headerless_label_first_100.csv", "first")],
-)
-def test_labels_without_a_header_are_asked_for(name, label):
+@pytest.mark.parametrize("name", ["last_5k.csv.gz", "first_100.csv"])
+def test_labels_without_a_header_are_asked_for(shared_data, name):
+    path, label = shared_data / "mnist" / f"headerless_label_{name}", name.partition("_")[0]
     with pytest.raises(DataError, match="--label"):
-        read(mnist(name))
-    images, labels = read(mnist(name), label=label)
-    table = np.loadtxt(mnist(name), np.uint8, delimiter=",")
+        read(path)
+    images, labels = read(path, label=label)
+    table = np.loadtxt(path, np.uint8, delimiter=",")
     column = 0 if label == "first" else -1
     assert np.array_equal(images, np.delete(table, column, axis=1))
     assert np.array_equal(labels, table[:, column])
 
 
-@shared
-def test_floating_values_between_blanks():
-    path = Path(os.environ["XPNET_TEST_DATA"]) / "usps" / "usps_zip.train.gz"
+def test_floating_values_between_blanks(shared_data):
+    path = shared_data / "usps" / "usps_zip.train.gz"
     images, labels = read(path, delimiter="space", floating=True, label="first", features=256)
     table = np.loadtxt(path, np.float32)
     assert np.array_equal(images, table[:, 1:])

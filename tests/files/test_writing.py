@@ -111,17 +111,14 @@ def test_a_link_stays(tmp_path):
         assert (tmp_path / "real").read_bytes() == content
 
 
-PLACES = {"missing/a": FileNotFoundError, ".": IsADirectoryError}
-PLACES |= {"link": FileNotFoundError, "a": PermissionError}
-
-
-@pytest.mark.parametrize("name", PLACES)
-def test_a_place_that_cannot_be_written_is_named_before_the_work(tmp_path, monkeypatch, name):
+def test_a_place_that_cannot_be_written_is_named_before_the_work(tmp_path, monkeypatch):
     (tmp_path / "link").symlink_to(tmp_path / "missing" / "a")
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
-    with pytest.raises(PLACES[name]) as caught, atomic_write(tmp_path / name, force=True):
-        pytest.fail("the block must not run")
-    assert caught.value.filename == str(tmp_path / name)
+    places = {"missing/a": FileNotFoundError, "link": FileNotFoundError}
+    for name, kind in {**places, ".": IsADirectoryError, "a": PermissionError}.items():
+        with pytest.raises(kind) as caught, atomic_write(tmp_path / name, force=True):
+            pytest.fail("the block must not run")
+        assert caught.value.filename == str(tmp_path / name)
 
 
 def test_an_error_names_the_target_or_another_file(path):

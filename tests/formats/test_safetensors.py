@@ -60,9 +60,7 @@ REJECTED = [  # a word of the message, and the file
 @pytest.mark.parametrize("i", range(len(REJECTED)))
 def test_rejected(error, i):
     word, content = REJECTED[i]
-    text = error(content)
-    assert word in text
-    assert text.isprintable()
+    assert word in error(content)
 
 
 def test_a_changed_header_is_rejected(error):

@@ -68,9 +68,8 @@ class Unpickled:
 
 
 def script():
-    content = io.BytesIO()
     with warnings.catch_warnings(action="ignore"):  # of torch about itself
-        torch.jit.save(torch.jit.script(nn.Linear(2, 2)), content)
+        torch.jit.save(torch.jit.script(nn.Linear(2, 2)), content := io.BytesIO())
     return content.getvalue()
 
 

@@ -1,7 +1,7 @@
 """Fixtures of the tests on a GPU (``pytest -m gpu``); without one, the reason is printed."""
 
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -54,8 +54,7 @@ def pixels():
     return np.random.default_rng(1).integers(0, 256, (100_000, 64), np.uint8)
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """The result of a command line."""
 
     code: int

@@ -10,15 +10,11 @@ import xpnet
 pytestmark = pytest.mark.gpu
 
 
-def test_its_name_and_its_card(gpu):
+def test_its_name_and_its_card_and_one_that_is_not_there(gpu):
     cupy = pytest.importorskip("cupy")
     assert (gpu.name, gpu.library) == ("gpu:0", "cupy")
     assert gpu.hardware == cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
     gpu.synchronize()
-
-
-def test_a_gpu_that_is_not_there():
-    cupy = pytest.importorskip("cupy")
     n_devices = cupy.cuda.runtime.getDeviceCount()
     with pytest.raises(xpnet.DeviceError, match=f"no GPU {n_devices}") as caught:
         xpnet.Device(f"gpu:{n_devices}")

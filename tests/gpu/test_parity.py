@@ -22,27 +22,25 @@ def images():
     return xpnet.sample()[0].reshape(1000, 784)
 
 
-@pytest.fixture(
-    params=["embedded", "random sigmoid", "wide relu", "deep tanh", "float64", "whiten"]
-)
-def host(request, make_network, images, wide):
-    """Return a network on the host."""
-    if request.param == "embedded":
-        return xpnet.load("sample")
-    if request.param == "wide relu":
-        return wide
-    if request.param == "deep tanh":
-        return make_network(784, *[60] * 8, 10, activation="tanh")
+@pytest.fixture(scope="module")
+def hosts(make_network, images, wide):
+    """Return networks on the host."""
     network = make_network(784, 200, 150, 10, activation="sigmoid")
-    if request.param == "float64":
-        return network.map_arrays(lambda x: x.astype(np.float64))
-    if request.param == "whiten":
-        step = xpnet.Standardize.fit(images)
-        return xpnet.Network(network.layers, step)
-    return network
+    return {
+        "embedded": xpnet.load("sample"),
+        "random sigmoid": network,
+        "wide relu": wide,
+        "deep tanh": make_network(784, *[60] * 8, 10, activation="tanh"),
+        "float64": network.map_arrays(lambda x: x.astype(np.float64)),
+        "whiten": xpnet.Network(network.layers, xpnet.Standardize.fit(images)),
+    }
 
 
-def test_in_bound(gpu, host, images):
+@pytest.mark.parametrize(
+    "name", ["embedded", "random sigmoid", "wide relu", "deep tanh", "float64", "whiten"]
+)
+def test_in_bound(gpu, hosts, images, name):
+    host = hosts[name]
     report = compare(host, images, {"gpu": host.to(gpu), "cpu": host})
     shares = {stage.name: stage.largest_share for stage in report.candidates["gpu"].stages}
     assert report.is_in_bound, shares

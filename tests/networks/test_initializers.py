@@ -63,10 +63,3 @@ def test_the_seed_determines_the_draws_which_a_dtype_rounds():
 def test_invalid_options(sizes, options, error, message):
     with pytest.raises(error, match=message):
         xpnet.init_network(sizes, **options)
-
-
-@pytest.mark.gpu
-def test_the_same_bits_on_a_gpu(gpu):
-    network = xpnet.init_network([3, 2], device=gpu)
-    assert network.library == "cupy"
-    np.testing.assert_array_equal(network.to("cpu").layers[0].weight, weights(3, 2)[0])

@@ -99,7 +99,6 @@ CASES = [
     (TO_BYTES, changed((256, 700), 1.5), MULTIPLY, MULTIPLY),  # after those that are examined
     (TO_BYTES, changed((255, 700), -0.5), None, None),
     (TO_BYTES, changed((255, 700), np.nan), None, None),
-    (TO_BYTES, changed((0, 0), np.inf), None, None),
     (network_of(declared="0..255"), UNIT, MULTIPLY, MULTIPLY),
     (TO_UNIT, UNIT, None, None),
     (TO_UNIT, BITS, None, None),

@@ -16,7 +16,7 @@ EYE = np.eye(3)
     ("step", "expected"),
     [
         (xpnet.Scale(1 / 255), "Scale(1 / 255)"),
-        (xpnet.Scale(1 / 49), "Scale(1 / 49)"),  # 1 / (1 / 49) is not 49
+        (xpnet.Scale(1 / 93), "Scale(1 / 93)"),  # 1 / (1 / 93) is below 93
         (xpnet.Scale(np.nextafter(1 / 255, 1)), "Scale(0.003921568627450981)"),
         (xpnet.Scale(1e-320), "Scale(1e-320)"),  # its reciprocal is infinite
         (xpnet.Standardize(np.zeros(784), 2), "Standardize(784 means, scale=2.0)"),
