@@ -5,7 +5,7 @@
 #
 # A virtual environment in FOLDER gets xpnet with CuPy. $PYTHON (default: python3) and $CUDA
 # (cuda13, the default, or cuda12 for a driver before 580) choose. FOLDER then holds doctor.json,
-# parity.json, bits.json, tests.xml, and the speed, gpu-CARD-DATE.json: to publish it, copy it to
+# parity.json, bits.json, tests.xml, and the speed, gpu.json: to publish it, copy it to
 # benchmarks/results. Exit codes: 0 all passed, 1 something failed, 5 no usable GPU.
 set -euo pipefail
 [ $# = 1 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
@@ -20,5 +20,5 @@ bin=$out/venv/bin code=0
 "$bin/xpnet" parity --devices cpu,gpu --json > "$out/parity.json" || code=1
 "$bin/xpnet" parity --devices cpu,gpu --reproducible --json > "$out/bits.json" || code=1
 "$bin/pytest" -m gpu --junit-xml="$out/tests.xml" || code=1
-"$bin/python" benchmarks/gpu.py --json "$out" || code=1
+"$bin/python" benchmarks/gpu.py --json "$out/gpu.json" || code=1
 exit $code

@@ -1,172 +1,118 @@
 """A GPU: the speed of xpnet beside torch, and the rates that limit both.
 
-    python benchmarks/gpu.py                  # writes benchmarks/results/gpu-CARD-DATE.json
-    python benchmarks/gpu.py --quick --json gpu.json
+    python benchmarks/gpu.py --json gpu.json
+    python benchmarks/gpu.py --device cpu --quick   # tries the script without a GPU
 
 First, networks on the GPU are compared with derived bounds, and labels with those of float64: if
-they are wrong, nothing is timed. Then come the rates of copies and of matrix products; the time
-from bytes on the host to labels on the host; and the time from rows on the GPU to logits there. All
-of one question are timed in turn, round by round. The file is written after each question. Without
-a usable GPU the exit code is 5; with `--device cpu`, NumPy takes CuPy's part, to try the script.
+they are wrong, nothing is timed. Then come the rates of copies and of matrix products, the time
+from bytes on the host to labels there, and the time from rows on the GPU to logits there. The file
+is written after each question. Exit codes: 0, 1 if something is wrong, 5 without a usable GPU.
 """
 
+import itertools
 import json
 import operator
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from harness.measuring import mean_seconds, spread, turns, wall_seconds
-from harness.options import make_parser, parse, write_json
-from harness.provenance import about, file_name, headline
-from harness.rivals.torch import Torch, module_of
-from harness.workload import Shape, Workload
+from harness import Times, about, in_turn, make_parser, mean_seconds
+from rivals import Workload, by_torch, torch_forward
 
 import xpnet
 
-RESULTS = Path(__file__).resolve().parent / "results"
-TURN = 0.05  # seconds of calls that make one time
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Sizes: networks, rows on the host and on the device, bytes of a copy, and of a product."""
-
-    shapes: tuple[str, ...] = ("784-50-100-10:sigmoid", "784-4096-4096-10:relu")
-    host_rows: int = 2**22
-    device_rows: tuple[int, ...] = (65_536, 1024, 1)
-    copied: int = 2**30
-    product: int = 8192
-
-
-SMALL = Plan(("784-50-100-10:sigmoid", "784-64-64-10:relu"), 20_000, (256, 1), 2**20, 256)
+SHAPES = ("784-50-100-10:sigmoid", "784-4096-4096-10:relu")
+FULL = SimpleNamespace(shapes=SHAPES, host=2**22, device=(65_536, 1024, 1), copy=2**30, side=8192)
+QUICK = SimpleNamespace(shapes=SHAPES[:1], host=20_000, device=(256, 1), copy=2**20, side=256)
 
 
 def main() -> int:
-    """Answer one question after the other; return the exit code, 1 if a check failed."""
-    args = parse(make_parser(str(__doc__), 7, device="gpu"))
-    plan = SMALL if args.quick else Plan()
-    facts = about("cupy-cuda12x", "cupy-cuda13x", "torch", device=args.device)
-    card = facts["gpu"]["card"] if args.device == "gpu" else "none"
-    result = {"about": facts, "card": card, "quick": args.quick, "rounds": args.rounds}
-    print(headline(facts))
-    path = Path(args.json) if args.json else RESULTS
-    if path.is_dir():
-        path /= f"gpu-{file_name(card)}-{facts['date']}.json"
-    device = xpnet.Device(args.device)
-    for name, question in QUESTIONS.items():
-        result[name] = question(device, plan, args.rounds)
-        write_json(path, result)
+    """Answer one question after the other; return the exit code."""
+    parser = make_parser(str(__doc__), rounds=7, has_table=False)
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="gpu", help="(default: gpu)")
+    args = parser.parse_args()
+    try:
+        device = xpnet.Device(args.device)
+    except xpnet.DeviceError as error:
+        print(error, file=sys.stderr)
+        return 5
+    result = {"card": device.hardware, "rounds": args.rounds}
+    result["about"] = about("cupy-cuda12x", "cupy-cuda13x", "torch")
+    for question in (checks, rates, end_to_end, resident):
+        name = question.__name__
+        result[name] = question(device, QUICK if args.quick else FULL, args.rounds)
         print(f"{name}: {json.dumps(result[name])}", flush=True)
+        if args.json:
+            args.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
         if name == "checks" and not all(each["passed"] for each in result[name]):
             print("a check failed, so nothing is timed", file=sys.stderr)
             return 1
-    print(f"wrote {path}")
     return 0
 
 
-def check(device: xpnet.Device, plan: Plan, _: int) -> list[dict[str, Any]]:
+def checks(device: xpnet.Device, sizes: SimpleNamespace, _: int) -> list[dict[str, Any]]:
     """Compare results with derived bounds, and labels of rows on the host with those of float64."""
     found = []
-    for shape in map(Shape.parse, plan.shapes):
-        few, many = Workload(shape, 2048), Workload(shape, 20_001)
-        network = few.network.to(device)
-        report = xpnet.parity.compare(few.network, few.images, {"there": network})
+    for shape in sizes.shapes:
+        work = Workload(shape, 20_001)
+        network = work.network.to(device)
+        report = xpnet.parity.compare(work.network, work.images[:2048], {"there": network})
+        n_wrong = work.n_wrong(np.asarray(xpnet.predict(network, work.images)))
         share = report.candidates["there"].stages[-1].share
-        n_wrong = many.n_wrong(np.asarray(xpnet.predict(network, many.images)))
-        entry = {"network": str(shape), "share_of_bound": share, "n_wrong": n_wrong}
+        entry = {"network": shape, "share_of_bound": share, "n_wrong": n_wrong}
         found.append(entry | {"passed": report.is_in_bound and n_wrong == 0})
     return found
 
 
-def rates(device: xpnet.Device, plan: Plan, rounds: int) -> dict[str, float]:
+def rates(device: xpnet.Device, sizes: SimpleNamespace, rounds: int) -> dict[str, float]:
     """Return the bytes per second of copies to the device, and the operations of products."""
-    host = np.random.default_rng(0).integers(0, 256, plan.copied, np.uint8)
-    draw = np.random.default_rng(0).standard_normal
-    a, b = (device.asarray(draw((plan.product,) * 2, np.float32)) for _ in range(2))
-    actions = {
-        "bytes": partial(device.asarray, host),
-        "operations": partial(operator.matmul, a, b),
-    }
-    amounts = {"bytes": plan.copied, "operations": 2.0 * plan.product**3}
-    seconds = timed(device, actions, rounds)
-    return {name: amounts[name] / seconds[name]["best"] for name in actions}
+    n, side = sizes.copy, sizes.side
+    square = np.random.default_rng(0).standard_normal((side, side), np.float32)
+    a, host = device.asarray(square), np.ones(n, np.uint8)
+    calls = {"bytes": partial(device.asarray, host), "operations": partial(operator.matmul, a, a)}
+    best = {name: x["best"] for name, x in timed(device, calls, rounds).items()}
+    return {"bytes": n / best["bytes"], "operations": 2 * side**3 / best["operations"]}
 
 
-def end_to_end(device: xpnet.Device, plan: Plan, rounds: int) -> dict[str, Any]:
+def end_to_end(device: xpnet.Device, sizes: SimpleNamespace, rounds: int) -> dict[str, Any]:
     """Return the seconds from bytes on the host to labels there, of xpnet and of torch."""
-    block = Workload(Shape.parse(plan.shapes[0]), min(plan.host_rows, 2**18))
-    rows = np.resize(block.images, (plan.host_rows, block.images.shape[1]))
-    actions = {"xpnet": partial(xpnet.predict, block.network.to(device), rows)}
-    for torch in rivals(device):
-        actions["torch"] = partial(torch.labeller(block), rows)
-    return {"rows": plan.host_rows, "seconds": timed(device, actions, rounds, 0.0)}
+    work = Workload(sizes.shapes[0], sizes.host)
+    calls = {"xpnet": partial(xpnet.predict, work.network.to(device), work.images)}
+    if place := torch_place(device):
+        calls["torch"] = partial(by_torch(work, 1, place), work.images)
+    return {"rows": sizes.host, "seconds": timed(device, calls, rounds)}
 
 
-def resident(device: xpnet.Device, plan: Plan, rounds: int) -> list[dict[str, Any]]:
+def resident(device: xpnet.Device, sizes: SimpleNamespace, rounds: int) -> list[dict[str, Any]]:
     """Return the seconds from rows on the device to logits there, of xpnet and of torch."""
     found = []
-    for shape in map(Shape.parse, plan.shapes):
-        for n_rows in plan.device_rows:
-            work = Workload(shape, n_rows)
-            actions = {"xpnet": partial(work.network.to(device), device.asarray(work.rows))}
-            for torch in rivals(device):
-                actions["torch"] = torch_on_device(torch, work)
-            operations = shape.operations * n_rows
-            entry = {"network": str(shape), "rows": n_rows, "operations": operations}
-            found.append(entry | {"seconds": timed(device, actions, rounds)})
+    for shape, n_rows in itertools.product(sizes.shapes, sizes.device):
+        work = Workload(shape, n_rows)
+        rows = work.images.astype(np.float32)
+        calls = {"xpnet": partial(work.network.to(device), device.asarray(rows))}
+        if place := torch_place(device):
+            compute = torch_forward(work.folded_layers, work.activation, place)
+            calls["torch"] = partial(compute, import_module("torch").from_numpy(rows).to(place))
+        seconds = timed(device, calls, rounds)
+        found.append({"network": shape, "rows": n_rows, "seconds": seconds})
     return found
 
 
-QUESTIONS: Mapping[str, Callable[[xpnet.Device, Plan, int], Any]] = {
-    "checks": check,
-    "rates": rates,
-    "end_to_end": end_to_end,
-    "resident": resident,
-}
+def torch_place(device: xpnet.Device) -> str:
+    """Return torch's word for the device, or an empty string if torch cannot use it."""
+    if not find_spec("torch"):
+        return ""
+    return "cpu" if device.name == "cpu" else "cuda" * import_module("torch").cuda.is_available()
 
 
-def rivals(device: xpnet.Device) -> Iterator[Torch]:
-    """Yield torch, if it is installed and can use the device."""
-    if find_spec("torch"):
-        torch = Torch("cpu" if device.name == "cpu" else "gpu", 1)
-        if not torch.obstacle():
-            yield torch
-
-
-def torch_on_device(torch: Torch, work: Workload) -> partial[Any]:
-    """Return torch's forward pass, with the scaling in the first weights."""
-    import torch as library
-
-    module = module_of(library, work.folded_parameters, work.shape.activation).to(torch.place)
-    return partial(library.no_grad()(module), library.from_numpy(work.rows).to(torch.place))
-
-
-def timed(
-    device: xpnet.Device,
-    actions: Mapping[str, Callable[[], object]],
-    rounds: int,
-    turn: float = TURN,
-) -> dict[str, dict[str, float]]:
-    """Return the best and the median seconds of actions, until the device has done them."""
-
-    def clock(action: Callable[[], object]) -> float:
-        def until_done() -> None:
-            action()
-            device.synchronize()
-
-        return wall_seconds(until_done)
-
-    seconds: dict[str, list[float]] = {name: [] for name in actions}
-    for i, name in turns(range(-3, rounds), list(actions)):  # the first three are a warm-up
-        found = mean_seconds(actions[name], turn if i >= 0 else 0.0, clock)
-        seconds[name] += [found] * (i >= 0)
-    return {name: spread(each) for name, each in seconds.items()}
+def timed(device: xpnet.Device, calls: dict[str, Any], rounds: int) -> Times:
+    """Return the best and the median seconds of calls, until the device has done them."""
+    timers = {x: partial(mean_seconds, call, device.synchronize) for x, call in calls.items()}
+    return in_turn(timers, rounds, n_warm_up=3)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def signature_of(function):
 
 @pytest.fixture(scope="module")
 def import_benchmark():
-    """Return a function that imports scripts and parts of the benchmarks by their names."""
+    """Return a function that imports modules of the benchmarks by their names."""
     folder, before = Path(__file__).parents[1] / "benchmarks", set(sys.modules)
     if not folder.exists():
         pytest.skip("the benchmarks are not here")
@@ -78,7 +78,7 @@ def import_benchmark():
     finally:
         sys.path.remove(str(folder))
         for name in set(sys.modules) - before:
-            if (folder / name.partition(".")[0]).is_dir() or (folder / f"{name}.py").exists():
+            if (folder / f"{name}.py").exists():
                 del sys.modules[name]
 
 

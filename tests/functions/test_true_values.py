@@ -116,7 +116,7 @@ def test_errors_are_exact_to_a_thousandth_of_an_ulp():
 
 @pytest.mark.parametrize("name", [name for name in DEFINITIONS if any(ACTIVATIONS[name].ulp)])
 def test_errors_are_as_was_measured(name):
-    """For benchmarks/studies/accuracy.py: NumPy's errors, and all of them below the bound."""
+    """For benchmarks/accuracy.py: NumPy's errors, and all of them below the bound."""
     results = json.loads(RESULTS.read_text("utf-8"))["functions"] if RESULTS.exists() else {}
     if name not in results:
         pytest.skip(f"benchmarks/results has no accuracy of {name}")

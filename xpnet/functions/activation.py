@@ -145,7 +145,7 @@ class Activation:
         2^-1000), times an option above 1, may be 0, and subnormal inputs may count as 0. Those of
         "float16" and "bfloat16"
         are computed in float32 and rounded. The bounds of "float32" exceed the largest errors on
-        NumPy, torch and JAX over all 2^32 inputs, measured by ``benchmarks/studies/accuracy.py``;
+        NumPy, torch and JAX over all 2^32 inputs, measured by ``benchmarks/accuracy.py``;
         those of "float64" the largest errors that are known of the libraries' exp, expm1, log1p
         and tanh. They leave room for CUDA's, which were not measured on a GPU: at most 2 ULP in
         float32, and 1 in float64.

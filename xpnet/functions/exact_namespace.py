@@ -26,7 +26,7 @@ from xpnet.functions.self_check import first_difference
 __all__ = ["EXP_SERIES", "ExactNamespace", "checked_namespace", "exact_namespace"]
 __all__ += ["refuse_tracing"]
 
-# Coefficients, lowest power first, by benchmarks/studies/polynomials.py.
+# Coefficients, lowest power first, by benchmarks/polynomials.py.
 # (exp(r) - 1 - r) / r^2 for |r| <= log(2) / 2, in r.
 EXP_SERIES = (
     *(0.5000000000000001, 0.16666666666666669, 0.041666666666624164, 0.008333333333330065),

@@ -12,7 +12,7 @@ __all__ = ["gelu"]
 
 # Coefficients of Q(t) exp(t^2 / 2) (1 + b t) in w = t / (1 + b t) - 1, lowest power first, where Q
 # is the upper tail of the standard normal distribution and b is the bend; by bits of the dtype.
-# benchmarks/studies/polynomials.py computes them.
+# benchmarks/polynomials.py computes them.
 _BEND = 0.4375  # few bits, and errors of the argument nearly cancel in the tail's product
 # fmt: off
 _TAIL = {

@@ -1,6 +1,6 @@
 """Coefficients of the polynomials in xpnet/functions, by mpmath.
 
-    python benchmarks/studies/polynomials.py
+    python benchmarks/polynomials.py
 
 Each polynomial interpolates its function at Chebyshev points, which is within a small factor of the
 best polynomial of that degree. The degree is the lowest with an error below the rounding errors.
@@ -30,28 +30,17 @@ def normal_tail(w: Any) -> Any:
     return mp.exp(t * t / 2) * mp.erfc(t / mp.sqrt(2)) / 2 * (1 + BEND * t)
 
 
-def exponential(r: Any) -> Any:
-    """Return (exp(r) - 1 - r) / r^2."""
-    return (mp.expm1(r) - r) / r**2
-
-
 def logarithm(z: Any) -> Any:
     """Return (log(m) / q - 2) / q^2, where q = (m - 1) / (m + 1) and z = q^2."""
     q = mp.sqrt(z)
     return 2 * (mp.atanh(q) / q - 1) / z
 
 
-def main() -> None:
-    """Print all coefficients."""
-    half = mp.log(2) / 2
-    for name, arguments in {
-        "gelu.py, _TAIL of 32 bits": (normal_tail, -1, 13.2 / (1 + BEND * 13.2) - 1, 10),
-        "gelu.py, _TAIL of 64 bits": (normal_tail, -1, 38.7 / (1 + BEND * 38.7) - 1, 27),
-        "exact_namespace.py, EXP_SERIES": (exponential, -half, half, 9),
-        "exact_namespace.py, _LOG_SERIES": (logarithm, 0, (3 - mp.sqrt(8)) ** 2, 6),
-    }.items():
-        print(name, *interpolate(*arguments), sep="\n    ")
-
-
-if __name__ == "__main__":
-    main()
+half = mp.log(2) / 2
+for title, *given in (
+    ("gelu.py, _TAIL of 32 bits", normal_tail, -1, 13.2 / (1 + BEND * 13.2) - 1, 10),
+    ("gelu.py, _TAIL of 64 bits", normal_tail, -1, 38.7 / (1 + BEND * 38.7) - 1, 27),
+    ("exact_namespace.py, EXP_SERIES", lambda r: (mp.expm1(r) - r) / r**2, -half, half, 9),
+    ("exact_namespace.py, _LOG_SERIES", logarithm, 0, (3 - mp.sqrt(8)) ** 2, 6),
+):
+    print(title, *interpolate(*given), sep="\n    ")

@@ -1,1 +1,0 @@
-"""Shared parts of the benchmarks: workloads, rivals, measuring, provenance, tables."""

@@ -1,1 +1,0 @@
-"""Libraries that benchmarks compare with xpnet, one per file."""

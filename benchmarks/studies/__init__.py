@@ -1,1 +1,0 @@
-"""Evidence about results: largest errors, detected faults, diverging training runs."""
