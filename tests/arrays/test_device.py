@@ -3,10 +3,12 @@
 import copy
 import pickle
 import re
-import subprocess
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 from unittest.mock import MagicMock
 
@@ -56,13 +58,6 @@ def two_gpus(monkeypatch):
     monkeypatch.setattr(array_api_compat, "cupy", namespace, raising=False)
 
 
-@pytest.mark.parametrize("words", [(), ("numpy",)])
-def test_the_cpu_is_the_default_and_numpy(words):
-    device = xpnet.Device(*words)
-    assert (device.name, device.library, device.handle) == ("cpu", "numpy", "cpu")
-    assert device.xp is np
-
-
 def test_a_word_opens_a_device_of_its_library(device, request):
     word = request.node.callspec.params["device"]
     assert device.name == str(device) == word
@@ -74,6 +69,14 @@ def test_a_word_opens_a_device_of_its_library(device, request):
     assert (array_namespace(x) == device.xp, device_of(x)) == (True, device.handle)
     assert library_with(array_namespace(x)).name == device.library
     device.synchronize()
+    pickled = pickle.loads(pickle.dumps(device))
+    for same in (xpnet.Device(device), copy.copy(device), pickled):
+        assert (same.name, same.xp, same.handle) == (word, device.xp, device.handle)
+
+
+def test_the_cpu_is_the_default_and_numpy():
+    for device in (xpnet.Device(), xpnet.Device("numpy")):
+        assert (device.name, device.xp, device.handle) == ("cpu", np, "cpu")
 
 
 @pytest.mark.parametrize("word", ["gpu", "gpu:1", "cuda", "cuda:1", "cupy", "cupy:1", "auto"])
@@ -100,27 +103,13 @@ def test_each_thread_creates_on_the_gpu_that_another_one_has_opened():
     assert [call.result().device.id for call in calls] == [1, 1, 0]
 
 
-@pytest.mark.parametrize("word", ["gpu", "gpu:1", "cuda", "cupy", "cupy:1"])
-@pytest.mark.usefixtures("no_gpu")
-def test_without_a_gpu_there_is_an_error_or_by_auto_the_cpu(word):
-    with pytest.raises(xpnet.DeviceError, match="not installed; pip install") as caught:
-        xpnet.Device(word)
-    assert caught.value.code == "not-installed"
-    device = xpnet.Device("auto")
-    assert (device.name, str(caught.value) in device.reason) == ("cpu", True)
-
-
 UNUSABLE = {
     "tpu": "numpy, array-api-strict, .*register_library",
     "jax.numpy": "'jax.numpy'",
     "numpy:0": "no devices to choose from",
-    "dask:x": "no devices to choose from",
-    "torch:tpu": "Expected one of cpu, cuda,",
     "torch:cpu:1": "there is one cpu",
     "torch:meta": "torch:meta is not usable",  # its numbers cannot be read
-    "jax:tpv": "Unknown backend tpv",
     "jax:cpu:77": "out of range",
-    "dpnp:tpu": "dpnp:tpu is not usable",
     "array-api-strict:device9": "device9",
     "cupy:x": "cupy:x is not usable",
     f"numpy:{'9' * 999}": "numpy:9",
@@ -171,38 +160,15 @@ def test_jax_waits_for_its_arrays(opened, monkeypatch):
     assert any(x is y for y in seen)
 
 
-def test_a_device_can_be_copied(device):
-    for same in (
-        xpnet.Device(device),
-        xpnet.Device(device.name),
-        copy.copy(device),
-        copy.deepcopy(device),
-        pickle.loads(pickle.dumps(device)),
-    ):
-        assert str(same) == str(device)
-        assert (same.xp == device.xp, same.handle) == (True, device.handle)
+def test_threads_open_devices_one_after_the_other(monkeypatch):
+    """Another library may be imported while array-api-compat looks at the first ones."""
+    alone = threading.Lock()
 
+    def opened_alone(_):
+        assert alone.acquire(blocking=False)
+        time.sleep(0.02)
+        alone.release()
 
-THREADS = """
-import sys, threading
-from concurrent.futures import ThreadPoolExecutor
-import numpy as np
-import xpnet
-
-words = sys.argv[1:]
-start = threading.Barrier(len(words))
-
-def compute(word):
-    start.wait()
-    device = xpnet.Device(word)
-    y = xpnet.relu(device.asarray([-1.0, 1.0])) + device.xp.ones(2)
-    assert device.to_numpy(y).tolist() == [1.0, 2.0]
-
-list(ThreadPoolExecutor(len(words)).map(compute, words))
-"""
-
-
-def test_threads_may_open_devices_at_once(opened):
-    words = ["cpu", "array-api-strict", "dask", "torch", "torch:cpu", "jax", "jax:cpu"]
-    command = [sys.executable, "-c", THREADS, *{opened(word).name for word in words}]
-    subprocess.run(command, check=True)
+    monkeypatch.setitem(KNOWN, "numpy", replace(KNOWN["numpy"], open=opened_alone))
+    with ThreadPoolExecutor(4) as pool:
+        assert [device.name for device in pool.map(xpnet.Device, ["cpu"] * 8)] == ["cpu"] * 8

@@ -1,8 +1,6 @@
 """The table of array libraries, and libraries that users add."""
 
-import copy
 import pickle
-import re
 import sys
 from dataclasses import replace
 from types import ModuleType, SimpleNamespace
@@ -88,9 +86,7 @@ def test_an_unknown_array_on_a_device_is_refused_with_a_remedy(monkeypatch, erro
 
 def test_a_registered_library_is_a_device(registered):
     device, second = xpnet.Device("mine"), xpnet.Device("mine:device1")
-    assert (device.name, device.library) == ("mine", "mine")
-    assert (device.handle, device.hardware) == (CPU, str(CPU))
-    assert device.xp == strict
+    assert (device.name, device.library, device.hardware) == ("mine", "mine", str(CPU))
     assert pickle.loads(pickle.dumps(second)).handle == second.handle == SECOND
     assert second.xp.zeros(2).device == SECOND
     assert second.asarray(X, "float64").dtype == strict.float64
@@ -124,24 +120,14 @@ def test_between_devices_arrays_go_by_dlpack_or_else_through_the_host(monkeypatc
 
 
 @pytest.mark.usefixtures("registered")
-@pytest.mark.parametrize(
-    ("word", "module", "text"),
-    [
-        ("mine:third", "numpy", "mine:third is not usable"),
-        ("other:device1", "array_api_strict", "it has no devices to choose from"),
-        ("other", "no_such_module.arrays", "pip install no-such-module"),
-        ("other", "numpy.no_such_module", "No module named 'numpy.no"),
-    ],
-)
-def test_a_device_that_cannot_be_opened_is_an_error_of_one_line(word, module, text):
-    xpnet.register_library("other", module)
-    with pytest.raises(DeviceError, match=re.escape(text)) as caught:
-        xpnet.Device(word)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.usefixtures("registered")
 def test_a_second_registration_replaces_the_first(monkeypatch):
+    for module, word in [
+        ("no_such_module.arrays", "no-such"),
+        ("numpy.no_such_module", "numpy.no"),
+    ]:
+        xpnet.register_library("mine", module)
+        with pytest.raises(DeviceError, match=word):
+            xpnet.Device("mine")
     xpnet.register_library("mine", "array_api_strict", asarray=lambda x, _: strict.asarray(x + 1.0))
     assert to_numpy(xpnet.Device("mine").asarray(X)).tolist() == (X + 1.0).tolist()
     monkeypatch.setattr(strict, "__spec__", None)  # as that of __main__
@@ -152,14 +138,13 @@ NAMES = [*KNOWN, "all", "auto", "cpu", "cuda", "default", "gpu", "host"]
 NAMES += ["Mine", "a:b", "", "a b", "-a", "1a", "a\n"]
 
 
-@pytest.mark.parametrize(
-    ("name", "module", "option"),
-    [(name, "numpy", "name") for name in NAMES]
-    + [("mine", module, "module") for module in ("", "a-b", ".numpy", "numpy.")],
-)
-def test_names_are_new_and_like_those_of_libraries(name, module, option):
-    with pytest.raises(ValueError, match=f"`{option}`"):
-        xpnet.register_library(name, module)
+def test_names_are_new_and_like_those_of_libraries():
+    for name in NAMES:
+        with pytest.raises(ValueError, match="`name`"):
+            xpnet.register_library(name, "numpy")
+    for module in ("", "a-b", ".numpy", "numpy."):
+        with pytest.raises(ValueError, match="`module`"):
+            xpnet.register_library("mine", module)
 
 
 @pytest.mark.usefixtures("unknown")
@@ -179,19 +164,16 @@ class Mlx:
     """An array of MLX has no device, no negative strides, and float32 as the default."""
 
     def __init__(self, values, dtype=None):
-        values = np.asarray(getattr(values, "values", values))
-        if min(values.strides, default=0) < 0:
-            msg = "negative strides"
-            raise ValueError(msg)
-        dtype = dtype or (np.float32 if values.dtype == np.float64 else None)
-        self.values = np.asarray(values, dtype)
+        values = np.asarray(values)
+        assert min(values.strides, default=0) >= 0
+        is_wide = dtype is None and values.dtype == np.float64
+        self.values = np.asarray(values, np.float32 if is_wide else dtype)
         self.shape, self.dtype = self.values.shape, self.values.dtype
 
-    def __array_namespace__(self, api_version=None):
-        del api_version
+    def __array_namespace__(self, **_):
         return sys.modules["mlx.core"]
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype=None, **_):
         return np.asarray(self.values, dtype)
 
 
@@ -214,15 +196,9 @@ def test_arrays_without_a_device(mlx):
     assert (device.handle, device_of(x), is_in_host_memory(x)) == (None, None, True)
     assert array_namespace(x) is xp
     assert xp.zeros(3, dtype=xp.float32, device=None).shape == (3,)
-    assert xp.asarray(x, copy=True, device=device.handle).shape == X.shape
-    assert xp.astype(x, xp.int32, copy=False).dtype == np.int32
-    assert copy.copy(xp).zeros(3).shape == (3,)
     device.synchronize()
     assert mlx == ["mlx"]
     assert device.asarray(x) is x
     assert device.asarray(x, "int32").dtype == np.int32
     assert device.to_numpy(device.asarray(np.ones(2))).dtype == np.float64
-    for given in (x, X, X[:, ::-1]):
-        assert device.to_numpy(device.asarray(given)).tolist() == to_numpy(given).tolist()
-    with pytest.raises(DeviceError, match="it has no devices to choose from"):
-        xpnet.Device("mlx:gpu")
+    assert device.to_numpy(device.asarray(X[:, ::-1])).tolist() == X[:, ::-1].tolist()

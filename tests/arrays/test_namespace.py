@@ -40,19 +40,15 @@ def test_the_namespace_of_each_backend(xp_backend):
         assert (device is None) == (xp_backend.name != "cupy")
 
 
-@pytest.mark.parametrize(
-    ("arrays", "error", "words"),
-    [
+def test_arrays_of_one_library_on_one_device_have_a_namespace():
+    for arrays, error, words in (
         ((), TypeError, "no array"),
         ((np.zeros(1), [1.0]), TypeError, "list"),
         ((np.zeros(1), ONE), TypeError, "array_api_strict and numpy"),
         ((ONE, OTHER), ValueError, "device1.* and .*device2"),
-    ],
-    ids=["none", "list", "libraries", "devices"],
-)
-def test_other_arguments_are_rejected(arrays, error, words):
-    with pytest.raises(error, match=words):
-        array_namespace(*arrays)
+    ):
+        with pytest.raises(error, match=words):
+            array_namespace(*arrays)
 
 
 def test_numpys_cupys_and_unknown_devices(monkeypatch):
@@ -63,17 +59,14 @@ def test_numpys_cupys_and_unknown_devices(monkeypatch):
     assert array_namespace(ONE, OTHER) is array_namespace(OTHER, ONE) is strict
 
 
-@pytest.mark.parametrize("x", [1, 1.5, True, [1, 2], (1, 2), [[1.0]]])
-def test_numbers_and_lists_become_numpy_arrays(x):
-    np.testing.assert_array_equal(as_array(x), np.asarray(x), strict=True)
-
-
-@pytest.mark.parametrize("x", ["1", None, {}, {1}, object(), np.ndarray])
-def test_other_objects_are_no_arrays(x):
-    assert not is_array(x)
-    for other in (x, np.ma.masked_array([1.0, 2.0], mask=[0, 1])):
-        with pytest.raises(TypeError, match=rf"`images` must be an array.*{type(other).__name__}"):
-            as_array(other, "images")
+def test_numbers_and_lists_become_numpy_arrays_and_other_objects_are_refused():
+    for x in (1, 1.5, True, 2.0j, [1, 2], (1, 2), [[1.0]]):
+        np.testing.assert_array_equal(as_array(x), np.asarray(x), strict=True)
+    others = ["1", None, {}, {1}, object(), np.ndarray]
+    assert not any(map(is_array, others))
+    for x in (*others, np.ma.masked_array([1.0, 2.0], mask=[0, 1])):
+        with pytest.raises(TypeError, match=f"`images`.*{type(x).__name__}"):
+            as_array(x, "images")
 
 
 def test_data_frames():
@@ -158,29 +151,18 @@ NUMBERS = [-math.inf, -2.0, -0.5, 0.0, 0.5, 2.0, math.inf, math.nan]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(
-    ("limits", "expected"),
-    [
-        ((), NUMBERS),
-        ((-1.0,), [-1.0, -1.0, *NUMBERS[2:]]),
-        ((-math.inf, 1.0), [*NUMBERS[:5], 1.0, 1.0, math.nan]),
-        ((-1.0, 0.25), [-1.0, -1.0, -0.5, 0.0, 0.25, 0.25, 0.25, math.nan]),
-    ],
-)
-def test_bounded(xp_backend, limits, expected, dtype):
-    y = bounded(xp_backend.asarray(NUMBERS, dtype), xp_backend.xp, *limits)
-    np.testing.assert_array_equal(xp_backend.check(y, dtype=dtype, shape=(8,)), expected)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("shape", [(), (2,), (2, 0)])
+@pytest.mark.parametrize("shape", [(8,), (2, 4), (8, 1)])
 def test_casts_and_bounds_keep_the_shape(xp_backend, dtype, shape):
-    x, xp = xp_backend.asarray(np.full(shape, 3.0), dtype), xp_backend.xp
-    for found, number in (
-        (cast(x > 2.0, x.dtype, xp), 1.0),
-        (cast(x < 2.0, x.dtype, xp), 0.0),
-        (bounded(x, xp, 0.0, 2.0), 2.0),
+    numbers, xp = np.reshape(NUMBERS, shape), xp_backend.xp
+    x = xp_backend.asarray(numbers, dtype)
+    for found, expected in (
+        (bounded(x, xp), numbers),
+        (bounded(x, xp, -1.0), numbers.clip(-1.0)),
+        (bounded(x, xp, -math.inf, 1.0), numbers.clip(None, 1.0)),
+        (bounded(x, xp, -1.0, 0.25), numbers.clip(-1.0, 0.25)),
+        (bounded(x[:0, ...], xp, -1.0, 0.25), numbers[:0]),
+        (cast(x > 0.0, x.dtype, xp), numbers > 0.0),
     ):
-        values = xp_backend.check(found, dtype=dtype, shape=shape)
-        np.testing.assert_array_equal(values, np.full(shape, number))
+        values = xp_backend.check(found, dtype=dtype, shape=expected.shape)
+        np.testing.assert_array_equal(values, expected)
     assert xp_backend.name != "numpy" or cast(x, x.dtype, xp) is x

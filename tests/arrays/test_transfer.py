@@ -25,16 +25,6 @@ X = np.arange(6.0).reshape(2, 3)
 COPIED = [X, X.T, X[:, ::2], X.astype(">f2"), X.view(Subclass)]
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int64", "float32", "float64", "bool"])
-@pytest.mark.parametrize("shape", [(), (0, 3), (2, 3)])
-def test_there_and_back(xp_backend, dtype, shape):
-    values = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
-    values.flags.writeable = False  # no library warns of it
-    for x in (xp_backend.asarray(values, dtype), move(values, xp_backend.xp, xp_backend.device)):
-        np.testing.assert_array_equal(xp_backend.check(x, dtype=dtype, shape=shape), values)
-        assert to_numpy(without_graph(x)).dtype == values.dtype
-
-
 def test_an_array_of_each_backend(xp_backend, monkeypatch):
     x, is_numpy = xp_backend.asarray([1.0]), xp_backend.library == "numpy"
     assert is_usual(x) is is_numpy
@@ -78,19 +68,18 @@ def test_an_array_beside_a_tracer():
 
 @pytest.mark.parametrize("x", COPIED, ids=range(5))
 def test_a_copy_that_is_read_only(x):
-    kept, view = x.copy(), x[:]
+    view = x[:]
     view.flags.writeable = False  # its owner may still write
     for found in (read_only(x), read_only(view)):
-        assert (type(found), found.dtype, found.flags.writeable) == (type(x), x.dtype, False)
+        assert (type(found), found.flags.writeable) == (type(x), False)
         assert found.flags.c_contiguous
         assert not np.may_share_memory(found, x)
-        np.testing.assert_array_equal(found, kept)
+        np.testing.assert_array_equal(found, x, strict=True)
 
 
-@pytest.mark.parametrize("mode", ["r", "r+", "c"])
-def test_a_memory_map_is_read(tmp_path, mode):
+def test_a_memory_map_is_read(tmp_path):
     np.save(tmp_path / "x.npy", X)
-    found = read_only(np.load(tmp_path / "x.npy", mmap_mode=mode))
+    found = read_only(np.load(tmp_path / "x.npy", mmap_mode="r"))
     np.load(tmp_path / "x.npy", mmap_mode="r+")[...] = 9
     assert type(found) is np.ndarray
     np.testing.assert_array_equal(found, X)
@@ -102,22 +91,18 @@ def test_an_array_with_a_graph():
     assert not without_graph(there).requires_grad
 
 
-TRACES = {
-    "jit": ("jax", lambda jax, function, x: jax.jit(function)(x)),
-    "vmap": ("jax", lambda jax, function, x: jax.vmap(function)(x)),
-    "trace": ("torch", lambda torch, function, x: torch.jit.trace(function, x, check_trace=False)),
-}
-
-
 @pytest.mark.filterwarnings("ignore:.*torch.jit.trace")
-@pytest.mark.parametrize(("library", "trace"), TRACES.values(), ids=TRACES)
-def test_arrays_are_traced_inside_of_a_transformed_function(library, trace):
+@pytest.mark.parametrize("library", ["jax", "torch"])
+def test_arrays_are_traced_inside_of_a_transformed_function(library):
     module, found, x = pytest.importorskip(library), [], xpnet.Device(library).asarray([1.0])
 
     def function(x):
         found.append(is_traced(x))
         return x + 1
 
-    trace(module, function, x)
+    if library == "jax":
+        module.jit(function)(x)
+    else:
+        module.jit.trace(function, x, check_trace=False)
     function(x)
     assert found == [True, False]

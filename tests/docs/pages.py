@@ -7,10 +7,7 @@ from pathlib import Path
 __all__ = ["Block", "blocks_of"]
 
 # A fenced block, with the HTML comment in the line before it.
-_BLOCK = re.compile(
-    r"^(?:<!-- (?P<note>[^\n]*) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)^```$",
-    re.MULTILINE | re.DOTALL,
-)
+_BLOCK = re.compile(r"(?ms)^(?:<!-- (?P<note>[^\n]*) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)^```$")
 _FILE = re.compile(r"# (\S+\.(?:py|toml|yml))\n")
 _NUMBER = re.compile(r"[ \t]*[-+]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?")
 
@@ -50,12 +47,5 @@ class Block:
 def blocks_of(page: Path) -> list[Block]:
     """Return the code blocks of a page."""
     text = page.read_text("utf-8")
-    return [
-        Block(
-            text.count("\n", 0, block.start()) + 1,
-            block["kind"],
-            block["text"],
-            block["note"] or "",
-        )
-        for block in _BLOCK.finditer(text)
-    ]
+    line_of = lambda found: text.count("\n", 0, found.start()) + 1
+    return [Block(line_of(x), x["kind"], x["text"], x["note"] or "") for x in _BLOCK.finditer(text)]

@@ -20,20 +20,11 @@ def test_readme_fits_two_screens():
 
 
 def test_accuracies():
-    images, labels = xpnet.sample()
-    untrained = xpnet.init_network(
-        [784, 50, 100, 10],
-        activation="sigmoid",
-        scheme="normal",
-        preprocessing=xpnet.Scale(1 / 255),
-        seed=0,
-    )
-    found = [
-        f"{100 * xpnet.evaluate(network, images, labels).accuracy:.3g}%"
-        for network in (untrained, xpnet.load("sample"))
-    ]
-    sentence = re.search(r"Untrained, it reads (\S+) .*?trained, (\S+)\.\n", README, re.DOTALL)
-    assert list(sentence.groups()) == found
+    options = {"activation": "sigmoid", "scheme": "normal", "preprocessing": xpnet.Scale(1 / 255)}
+    networks = xpnet.init_network([784, 50, 100, 10], seed=0, **options), xpnet.load("sample")
+    results = [xpnet.evaluate(network, *xpnet.sample()) for network in networks]
+    sentence = re.search(r"(?s)Untrained, it reads (\S+) .*?trained, (\S+)\.\n", README)
+    assert [*sentence.groups()] == [f"{100 * result.accuracy:.3g}%" for result in results]
 
 
 def test_speeds():

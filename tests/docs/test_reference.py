@@ -30,9 +30,7 @@ def test_every_public_name_is_on_one_page():
 
 
 def test_every_function_has_a_formula():
-    formulas = re.findall(
-        r'^    "(\w+)": ', (DOCS / "functions.py").read_text("utf-8"), re.MULTILINE
-    )
+    formulas = re.findall(r'(?m)^    "(\w+)": ', (DOCS / "functions.py").read_text("utf-8"))
     names = [name for name in listed("functions.md") if name != "xpnet.plot"]
     assert sorted(names) == sorted(f"xpnet.{name}" for name in formulas)
 

@@ -1,4 +1,4 @@
-"""Errors about files: the place, one line, and nothing of a file that a terminal obeys."""
+"""Errors about files and packages: the place, one line, nothing that a terminal obeys."""
 
 import pickle
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from xpnet.files.errors import DataError, WeightsError, nearest_hint, quoted
+from xpnet.files.optional import MissingPackageError, import_optional
 
 
 @pytest.mark.parametrize("kind", [DataError, WeightsError])
@@ -36,3 +37,12 @@ def test_a_mistyped_word_gets_a_hint():
     assert nearest_hint("whiten", ["hidden"]) == ""
     assert nearest_hint("batch", ["match", "batch-size"]) == "; did you mean batch-size?"
     assert nearest_hint("", ["tanh"]) == ""
+
+
+@pytest.mark.parametrize(("package", "command"), [(None, "no_such"), ("Such", "Such")])
+def test_a_missing_package(package, command):
+    assert import_optional("json.decoder", "unused").__name__ == "json.decoder"
+    with pytest.raises(MissingPackageError, match=f"needed: pip install {command}$") as caught:
+        import_optional("no_such.part", "needed", package)
+    for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+        assert (type(error), error.name) == (MissingPackageError, "no_such")

@@ -50,8 +50,7 @@ def zipped(*members, method=zipfile.ZIP_DEFLATED, comment=b""):
 
 
 class Exit:
-    def __reduce__(self):
-        return sys.exit, ()  # when the object is loaded
+    __reduce__ = lambda _: (sys.exit, ())  # when the object is loaded
 
 
 def npy(array):
@@ -71,15 +70,10 @@ def without_entry(start):
     return cut[:-14] + struct.pack("<2H2LH", 1, 1, ENTRY, DIRECTORY, 0)
 
 
-def encrypted():
-    content = zipped(*ONE).replace(b"PK\3\4\x14\0\0", b"PK\3\4\x14\0\1")
-    return content.replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\1")
-
-
-OTHERS = [b"a,b", GOOD + GOOD, without_entry(0), without_entry(ENTRY), encrypted()]
+OTHERS = [b"a,b", GOOD + GOOD, without_entry(0), without_entry(ENTRY)]
 OTHERS += [zipped(*TWO).replace(b"b.npy", b"a.npy"), zipped(*ONE, comment=b"xpnet members: 2")]
-OTHERS += [zipped(*ONE, method=x) for x in (zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2)]
-OTHERS += [zipped(("a.txt", npy(1))), zipped(("a.npy", npy(1) + b"\0")), zipped(("a.npy", b"1\n2"))]
+OTHERS += [zipped(*ONE, method=zipfile.ZIP_BZIP2)]
+OTHERS += [zipped(("a.txt", npy(1))), zipped(("a.npy", npy(1) + b"\0"))]
 OTHERS += [zipped(("a.npy", npy(1).replace(b"()", b"(9" + b"9" * 15 + b",)")))]
 OTHERS += [zipped(("a.npy", npy(np.asarray([Exit()]))))]
 OTHERS += [zipped(("a.npy", npy(np.zeros(1, [("a" * n, "f4")])))) for n in (1, 11_000)]

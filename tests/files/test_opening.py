@@ -19,7 +19,6 @@ CONTENTS = [  # the file; what is read, and its size if that is known
     (PACKED * 2, CONTENT * 2, None),
     (PACKED + bytes(100), CONTENT, None),
     (gzip.compress(b"", mtime=0), b"", None),
-    (b"a", b"a", 1),
     (b"", b"", 0),
 ]
 

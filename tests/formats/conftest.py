@@ -1,4 +1,4 @@
-"""Bytes as a model file; each module chooses its name with the fixture `path`."""
+"""Bytes, or a model of ONNX, as a file; each module chooses its name with the fixture `path`."""
 
 import pytest
 
@@ -7,23 +7,22 @@ from xpnet import WeightsError, load
 
 @pytest.fixture
 def opened(path):
-    """Write bytes and load them."""
+    """Write a file and load it."""
 
     def go(content, **options):
-        path.write_bytes(content)
+        path.write_bytes(content if isinstance(content, bytes) else content.SerializeToString())
         return load(path, **options)
 
     return go
 
 
 @pytest.fixture
-def error(path):
-    """Return the message about bytes that are rejected: one line that begins with the file."""
+def error(path, opened):
+    """Return the message about a file that is rejected: one line that begins with its name."""
 
     def go(content, **options):
-        path.write_bytes(content)
         with pytest.raises(WeightsError, match=path.name) as caught:
-            load(path, **options)
+            opened(content, **options)
         message = str(caught.value)
         assert caught.value.file == str(path)
         assert message.startswith(f"{path}: ")

@@ -71,18 +71,14 @@ WRONG = {
     "more": [1],
 }
 WRONG["activations"] += [[x, "identity"] for x in LAYERS]
-PAIRS = [(name, x) for name, values in WRONG.items() for x in values]
+CHANGES = [{name: x} for name, values in WRONG.items() for x in values]
+CHANGES += [{"output": "values", "classes": ["a", "b"]}]
 
 
-@pytest.mark.parametrize("i", range(len(PAIRS)))
+@pytest.mark.parametrize("i", range(len(CHANGES)))
 def test_rejected(i):
     with pytest.raises(ERRORS):
-        network(**dict(PAIRS[i : i + 1]))
-
-
-def test_values_have_no_classes():
-    with pytest.raises(ERRORS):
-        network(output="values", classes=["a", "b"])
+        network(**CHANGES[i])
 
 
 @pytest.mark.parametrize("name", MEANING)

@@ -11,15 +11,11 @@ from xpnet.formats.load_save import read_model
 FOLDER = Path(__file__).parent / "former"
 
 
-def file_of(name):
-    if name.endswith(".onnx"):
-        pytest.importorskip("onnx", reason="the package onnx is not installed")
-    return FOLDER / name
-
-
 @pytest.mark.parametrize("name", ["0.1.safetensors", "0.2.safetensors", "0.2.npz", "0.2.onnx"])
 def test_networks(name):
-    network, is_own = read_model(file_of(name))
+    if name.endswith(".onnx"):
+        pytest.importorskip("onnx", reason="the package onnx is not installed")
+    network, is_own = read_model(FOLDER / name)
     assert is_own
     first, last = network.layers
     names = "sigmoid" if name.startswith("0.1") else "softplus", "identity"
@@ -34,5 +30,6 @@ def test_networks(name):
 
 @pytest.mark.parametrize("suffix", ["safetensors", "npz", "onnx"])
 def test_an_activation_that_was_removed(suffix):
+    pytest.importorskip("onnx", reason="the package onnx is not installed")
     with pytest.raises(WeightsError, match=r"(?i)shrink"):
-        load(file_of(f"removed.{suffix}"))
+        load(FOLDER / f"removed.{suffix}")

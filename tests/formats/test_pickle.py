@@ -37,17 +37,6 @@ def of_numpy_1(content):
     return content[:2] + content[11:] if content[2:3] == b"\x95" else content
 
 
-def test_the_file_of_the_book(shared_data):
-    path = shared_data / "weights" / "book_sample_weight.pkl"
-    expected = pickle.loads(path.read_bytes())  # made here, and safe to unpickle
-    for i, layer in enumerate(load(path).layers, 1):
-        np.testing.assert_array_equal(layer.weight, expected.pop(f"W{i}"), strict=True)
-        np.testing.assert_array_equal(layer.bias, expected.pop(f"b{i}"), strict=True)
-    assert not expected
-    with pytest.raises(WeightsError, match=r"W1.*\(16, 1, 3, 3\)"):
-        load(path.with_name("book_convnet_params.pkl"))
-
-
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("change", [bytes, of_numpy_1, pickletools.optimize])
 def test_every_protocol_gives_the_same_arrays(path, protocol, change):
@@ -115,17 +104,14 @@ REJECTED = {
     "persistent object": b"\x80\x02Pid\n.",
     "buffer": b"\x80\x05\x97.",
     "protocol": b"\x80\x23" + pickle.dumps(book(), 3)[2:],
-    "nothing": b"\x80\x02.",
     "two pickles": pickle.dumps(book(), 4) * 2,
-    "text": b"a,b,c\n",
     "shape": entry(array(b"K\2\x85")),
     "number of zeros as content": entry(array(content=b"J\xff\xff\xff\x7f")),
     "no values": entry(call("numpy.core.multiarray", "_reconstruct", b")")),
     "number": pickle.dumps({"W1": 5}),
-    "scalar": pickle.dumps({"W1": np.float32(5)}),
     "set": pickle.dumps({"W1": {1, 2}}, 4),
     "name of number": pickle.dumps({1: np.ones(1)}),
-    "list": pickle.dumps([np.ones(1)], 2),
+    "list": pickle.dumps([np.ones(1)]),
     **{dtype: pickle.dumps({"W1": np.zeros(1, dtype)}) for dtype in ["O", "U1", "?", "c16", "i4"]},
 }
 
@@ -150,19 +136,6 @@ def test_extensions_of_the_process(error):
             assert "extension 1" in error(entry(code))
     finally:
         copyreg.remove_extension("os", "system", 1)
-
-
-STAND_INS = ["numpy dtype", "numpy.core.multiarray _reconstruct", "_codecs encode"]
-
-
-@pytest.mark.parametrize("name", [*STAND_INS, "collections OrderedDict"])
-def test_a_stand_in_takes_no_state(opened, error, name):
-    function = "c{}\n{}\n".format(*name.split()).encode()
-    for attribute in ("__setstate__", "__defaults__", "__kwdefaults__", "__class__", "fill"):
-        state = b"}X%c\0\0\0" % len(attribute) + attribute.encode() + function + b"s"
-        for value in (state, b"N" + state + b"\x86"):
-            error(entry(function + value + b"b"))
-    assert opened(pickle.dumps(OrderedDict(book()), 2)).n_in == 3
 
 
 @pytest.mark.parametrize("protocol", [0, 3, 5])

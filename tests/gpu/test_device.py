@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import xpnet
+from xpnet.formats.load_save import serialized
 
 pytestmark = pytest.mark.gpu
 
@@ -15,17 +16,15 @@ def test_its_name_and_its_card_and_one_that_is_not_there(gpu):
     assert (gpu.name, gpu.library) == ("gpu:0", "cupy")
     assert gpu.hardware == cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
     gpu.synchronize()
-    n_devices = cupy.cuda.runtime.getDeviceCount()
-    with pytest.raises(xpnet.DeviceError, match=f"no GPU {n_devices}") as caught:
-        xpnet.Device(f"gpu:{n_devices}")
+    with pytest.raises(xpnet.DeviceError) as caught:
+        xpnet.Device(f"gpu:{cupy.cuda.runtime.getDeviceCount()}")
     assert caught.value.code == "no-such-device"
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float16", "float32", "float64"])
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_arrays_go_there_and_back(gpu, here, dtype, order):
-    x = np.arange(60).reshape(3, 4, 5).astype(dtype, order=order)
-    for given in (x, x[::2], x[:, ::-1], x[:0], x.astype(x.dtype.newbyteorder(">"))):
+def test_arrays_go_there_and_back(gpu, here, dtype):
+    x = np.arange(60).reshape(3, 4, 5).astype(dtype)
+    for given in (x, x.T, x[::2], x[:, ::-1], x[:0], x.astype(x.dtype.newbyteorder(">"))):
         np.testing.assert_array_equal(here(gpu.asarray(given), dtype), given)
 
 
@@ -36,14 +35,11 @@ def test_a_network_goes_there_and_back(gpu, make_network, tmp_path):
     loaded = xpnet.load(tmp_path / "there.safetensors", device=gpu)
     assert loaded.device == there.device == gpu.handle
     for back in (there.to("cpu"), loaded.to("cpu")):
-        for found, layer in zip(back.layers, network.layers, strict=True):
-            np.testing.assert_array_equal(found.weight, layer.weight)
-            np.testing.assert_array_equal(found.bias, layer.bias)
+        assert serialized(back, "x.npz") == serialized(network, "x.npz")
 
 
 def test_a_full_gpu_is_an_error_that_names_the_batch_size(gpu, make_network, pixels):
-    cupy = pytest.importorskip("cupy")
-    network = make_network(64, 256, 10).to(gpu)
+    cupy, network = pytest.importorskip("cupy"), make_network(64, 256, 10).to(gpu)
     expected = xpnet.predict(network, pixels, batch_size=100)
     pool = cupy.get_default_memory_pool()
     limit = pool.get_limit()

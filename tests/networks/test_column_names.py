@@ -60,6 +60,18 @@ def test_rows_without_names_are_taken_by_position(frame):
     np.testing.assert_array_equal(unnamed(frame[NAMES[::-1]]), unnamed(X[:, ::-1]))
 
 
+def test_steps_and_labels_of_data_frames(frame):
+    kinds = type(frame)({"kind": [f"kind {y}" for y in Y]})["kind"]
+    found, expected = (
+        xpnet.train(Network(START.layers, xpnet.Standardize.fit(x)), x, y, epochs=2).network
+        for x, y in ((frame, kinds), (X, kinds.to_list()))
+    )
+    assert found.classes == ("kind 0", "kind 1", "kind 2")
+    np.testing.assert_allclose(found(frame), expected(X), rtol=1e-9)
+    accuracy = np.mean(xpnet.predict(expected, X) == kinds.to_list())
+    assert xpnet.evaluate(found, frame, kinds).accuracy == accuracy
+
+
 def test_names_that_are_doubled_or_of_some_columns_alone():
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     for columns, error, word in (

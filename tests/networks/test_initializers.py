@@ -43,23 +43,3 @@ def test_the_seed_determines_the_draws_which_a_dtype_rounds():
     (one,), (double,) = weights(3, 2), weights(3, 2, dtype="float64")
     np.testing.assert_array_equal(one, double.astype(np.float32), strict=True)
     assert not np.array_equal(one, weights(3, 2, seed=1)[0])
-
-
-@pytest.mark.parametrize(
-    ("sizes", "options", "error", "message"),
-    [
-        ([3], {}, ValueError, r"\[3\]"),
-        ([3, 0], {}, ValueError, r"\[3, 0\]"),
-        ([3, 2], {"scheme": "uniform"}, ValueError, "uniform"),
-        ([3, 2], {"seed": -1}, ValueError, "`seed`"),
-        ([3, 2], {"dtype": "int32"}, TypeError, "int32"),
-        ([3, 2], {"activation": "swish"}, ValueError, "mean silu"),
-        ([3, 2], {"activation": xpnet.relu}, TypeError, "name"),
-        ([3, 2], {"classes": "abc"}, ValueError, "`classes`"),
-        ([3, 2], {"device": "gpu:x"}, ValueError, "gpu:x"),
-    ],
-    ids=range(9),
-)
-def test_invalid_options(sizes, options, error, message):
-    with pytest.raises(error, match=message):
-        xpnet.init_network(sizes, **options)

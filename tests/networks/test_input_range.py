@@ -105,6 +105,7 @@ CASES = [
     (TO_UNIT, BITS.astype("i8"), None, None),
     (TO_UNIT, BYTES, DIVIDE, DIVIDE),
     (TO_UNIT, BYTES.astype("i8") - 9, DIVIDE, DIVIDE),
+    (network_of(declared="0..1"), BYTES, DIVIDE, DIVIDE),
     (TO_UNIT, UNIT * 255, None, DIVIDE),
     (TO_UNIT, UNIT * 256, None, None),
     (TO_UNIT, changed((0, 0), np.nan, UNIT * 255), None, None),
@@ -123,13 +124,16 @@ CASES = [
 
 @pytest.mark.parametrize("is_trained", [False, True])
 @pytest.mark.parametrize("case", CASES, ids=range(len(CASES)))
-def test_the_warning(case, is_trained):
+def test_the_warning_and_what_a_network_that_is_trained_declares(case, is_trained):
     network, rows, *words = case
     with np.errstate(all="raise"), caught() as texts:
         warn_of_range(network, rows, is_trained=is_trained, stacklevel=1)
     word = words[is_trained]
     assert (word or "") in "".join(texts)
     assert len(texts) == (word is not None)
+    is_raw = words[1] == DIVIDE and rows.dtype.kind in "iu"
+    told = {"input_range": "0..255"} if is_raw else {}
+    assert declared(network, rows).metadata == {**network.metadata, **told}
 
 
 def test_traced_arrays_are_not_looked_at():
@@ -185,26 +189,3 @@ def test_the_remedies():
         steps = eval(texts[0].partition("preprocessing=")[2], {"network": network, "xpnet": xpnet})
         found = xpnet.predict(replace(network, preprocessing=steps), SAMPLE)
         np.testing.assert_array_equal(found, xpnet.predict(network, UNIT))
-
-
-@pytest.mark.parametrize(
-    ("network", "images", "is_declared"),
-    [
-        (TO_UNIT, BYTES, True),
-        (network_of(declared="0..1"), BYTES, True),
-        (TO_BYTES, BYTES, False),
-        (network_of(declared="0..255"), BYTES, False),
-        (TO_UNIT, UNIT, False),
-        (TO_UNIT, UNIT * 255, False),
-        (TO_UNIT, BITS.astype("u1"), False),
-        (TO_UNIT, BYTES[:0], False),
-        (network_of(n_in=63), BYTES[:, 300:363], False),
-    ],
-    ids=range(9),
-)
-def test_a_network_that_is_trained_on_bytes_declares_it(network, images, is_declared):
-    found = declared(network, images)
-    assert (found is network) is not is_declared
-    if is_declared:
-        assert found.metadata == {**network.metadata, "input_range": "0..255"}
-        assert takes_bytes(found)

@@ -1,7 +1,5 @@
 """Preprocessing steps on every backend."""
 
-import math
-
 import numpy as np
 import pytest
 
@@ -9,23 +7,13 @@ import xpnet
 from xpnet.arrays.namespace import array_namespace
 from xpnet.arrays.transfer import to_numpy
 
-EYE = np.eye(3)
 
-
-@pytest.mark.parametrize(
-    ("step", "expected"),
-    [
-        (xpnet.Scale(1 / 255), "Scale(1 / 255)"),
-        (xpnet.Scale(1 / 93), "Scale(1 / 93)"),  # 1 / (1 / 93) is below 93
-        (xpnet.Scale(np.nextafter(1 / 255, 1)), "Scale(0.003921568627450981)"),
-        (xpnet.Scale(1e-320), "Scale(1e-320)"),  # its reciprocal is infinite
-        (xpnet.Standardize(np.zeros(784), 2), "Standardize(784 means, scale=2.0)"),
-        (xpnet.Whiten(np.zeros(784), np.eye(784)), "Whiten(784 means, 784 x 784)"),
-    ],
-    ids=range(6),
-)
-def test_a_step_is_shown_to_the_last_bit_and_without_arrays(step, expected):
-    assert repr(step) == expected
+def test_a_step_is_shown_to_the_last_bit_and_without_arrays():
+    assert repr(xpnet.Scale(1 / 93)) == "Scale(1 / 93)"  # 1 / (1 / 93) is below 93
+    assert repr(xpnet.Scale(np.nextafter(1 / 255, 1))) == "Scale(0.003921568627450981)"
+    assert repr(xpnet.Scale(1e-320)) == "Scale(1e-320)"  # its reciprocal is infinite
+    assert repr(xpnet.Standardize(np.zeros(784), 2)) == "Standardize(784 means, scale=2.0)"
+    assert repr(xpnet.Whiten(np.zeros(784), np.eye(784))) == "Whiten(784 means, 784 x 784)"
 
 
 MEANS, SCALES = np.asarray([1.0, -2.0, 0.5]), np.asarray([2.0, 0.5, -4.0])
@@ -56,58 +44,6 @@ def test_a_step_takes_rows_of_any_library_and_dtype(xp_backend, name, dtype):
         np.testing.assert_allclose(to_numpy(found), expected, 2 * unit, 800 * unit)
     there = there.to("cpu").preprocessing[0]
     assert {type(x) for x in vars(there).values()} <= {float, np.ndarray}
-
-
-def with_steps(*steps):
-    return xpnet.Network([xpnet.Dense(np.ones((3, 1)), np.zeros(1))], steps)
-
-
-@pytest.mark.parametrize(
-    ("make", "error", "text"),
-    [
-        (lambda: xpnet.Scale(0), ValueError, "zero"),
-        (lambda: xpnet.Scale(math.inf), ValueError, "finite"),
-        (lambda: xpnet.Standardize(0.0, 0.0), ValueError, "`scale`"),
-        (lambda: xpnet.Standardize(math.nan), ValueError, "`mean`"),
-        (lambda: xpnet.Standardize(EYE), ValueError, r"`mean` .*\(3, 3\)"),
-        (lambda: xpnet.Standardize(0.0, EYE[0]), ValueError, "input 1"),
-        (lambda: xpnet.Standardize(EYE[0] / 0), ValueError, "`mean`"),
-        (lambda: xpnet.Standardize(0.0, np.asarray(2.0)), ValueError, "`scale`"),
-        (lambda: xpnet.Standardize("1"), TypeError, "`mean`"),
-        (lambda: xpnet.Standardize(1j), TypeError, "real"),
-        (lambda: xpnet.Whiten(0.0, EYE), ValueError, "`mean`"),
-        (lambda: xpnet.Whiten(EYE[0], EYE[:2]), ValueError, r"`matrix` .*\(2, 3\)"),
-        (lambda: xpnet.Whiten(EYE[0], EYE / 0), ValueError, "`matrix`"),
-        (lambda: xpnet.Whiten(EYE[0], 1j * EYE), TypeError, "`matrix`"),
-        (lambda: with_steps(xpnet.Standardize(np.zeros(4))), ValueError, r"of 3 .*\(4,\)"),
-        (lambda: with_steps(xpnet.Whiten(np.zeros(4), np.eye(4))), ValueError, r"\(4,\)"),
-        (lambda: with_steps("scale"), TypeError, "str"),
-    ],
-    ids=range(17),
-)
-def test_invalid_steps(make, error, text):
-    with np.errstate(all="ignore"), pytest.raises(error, match=text):
-        make()
-
-
-@pytest.mark.parametrize("dtype", ["float16", "float32"])
-@pytest.mark.parametrize(
-    "step",
-    [
-        xpnet.Standardize(np.asarray([1e39, 0.0])),
-        xpnet.Standardize(0.0, np.asarray([1e39, 1.0])),
-        xpnet.Standardize(0.0, np.asarray([1e-50, 1.0])),
-        xpnet.Whiten(np.asarray([1e39, 0.0]), np.eye(2)),
-        xpnet.Whiten(np.zeros(2), 1e39 * np.eye(2)),
-    ],
-    ids=range(5),
-)
-def test_numbers_beyond_the_dtype_of_a_network(step, dtype):
-    network = xpnet.Network([xpnet.Dense(np.eye(2), np.zeros(2))], step)  # in float64
-    layers = xpnet.Network(network.layers).astype(dtype).layers
-    for make in (lambda: network.astype(dtype), lambda: xpnet.Network(layers, step)):
-        with pytest.raises(ValueError, match=r"finite|zero"):
-            make()
 
 
 # Each is scaled in the wider dtype of rows and network, and cast once.

@@ -1,8 +1,5 @@
 """Reproducible results: their errors, special numbers, forms of input, and what is refused."""
 
-import copy
-import dataclasses
-import pickle
 import warnings
 
 import numpy as np
@@ -37,18 +34,11 @@ def test_a_result_is_the_one_in_float64_rounded(name, program):
     """Within 1 ULP; near 0, where sums cancel, of a thousandth of the largest result."""
     network = program.network_of((60, 40, 30, 10), name)
     x = np.random.default_rng(1).standard_normal((200, 60)).astype(np.float32)
-    found, y = reproducible(network)(x), x.astype(np.longdouble)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for layer in network.layers:
-            z = y @ layer.weight.astype(np.longdouble) + layer.bias
-            y = ACTIVATIONS[name].function(z.astype(np.float64), np).astype(np.longdouble)
-        rounded, plain = y.astype(np.float32), network(x)
-    is_finite = np.isfinite(rounded)
-    np.testing.assert_array_equal(np.isfinite(found), is_finite)
-    found, rounded, plain = found[is_finite], rounded[is_finite], plain[is_finite]
-    ulp = np.spacing(np.maximum(np.abs(rounded), np.float32(1e-3) * np.max(np.abs(rounded))))
-    assert np.max(np.abs(found - rounded) / ulp) <= 1
-    assert np.sum(found != rounded) <= np.sum(plain != rounded)
+    with np.errstate(over="ignore"):
+        expected = network.astype("float64")(x).astype(np.float32)
+    found, largest = reproducible(network)(x), np.max(np.abs(expected[np.isfinite(expected)]))
+    np.testing.assert_allclose(found, expected, 2.0**-23, 1e-3 * 2.0**-23 * largest)
+    assert np.sum(found != expected) <= np.sum(network(x) != expected)
 
 
 def test_rows_of_nan_stay_alone(network, rows):
@@ -86,13 +76,9 @@ OPTIONS = {"threads": 2}, {"batch_size": 777, "threads": 1}, {"batch_size": 1, "
 def test_batches_and_threads(network, rows, options):
     rows, network = rows[: 200 * options.get("batch_size", 15)], reproducible(network)
     expected = xpnet.predict_proba(network, rows)
-    logits = xpnet.forward(network, rows).astype(np.float64)
-    np.testing.assert_allclose(expected, xpnet.softmax(logits), rtol=2e-7)
     ids, order = np.argmax(expected, axis=1), np.random.default_rng(0).permutation(len(rows))
-    np.testing.assert_array_equal(xpnet.predict(network, rows, **options), ids)
     assert xpnet.evaluate(network, rows, ids, **options).correct == len(rows)
-    same(xpnet.predict_proba(network, rows[order], **options), expected[order])
-    for part in (slice(1), slice(1, 50), slice(50, None)):
+    for part in (order, slice(1), slice(1, 50), slice(50, None)):
         same(xpnet.predict_proba(network, rows[part], **options), expected[part])
 
 
@@ -109,23 +95,11 @@ def test_probabilities_in_every_library(xp_backend, program):
         same(to_numpy(found), xpnet.predict_proba(reproducible(network), rows))
 
 
-def test_copies_are_reproducible_too(network, rows):
+def test_networks_of_the_same_parameters(network, rows):
     there = reproducible(network)
     assert reproducible(there) is there
-    assert repr(there) == f"reproducible({network!r})"
     assert not network.is_reproducible
-    expected = there(rows)
-    assert (there.ordinary(rows) != expected).any()
-    for made in (
-        copy.copy(there),
-        copy.deepcopy(there),
-        pickle.loads(pickle.dumps(there)),
-        there.to("cpu"),
-        there.map_arrays(np.copy),
-        dataclasses.replace(there, output="values"),
-    ):
-        assert made.is_reproducible
-        same(made(rows), expected)
+    assert (there.ordinary(rows) != there(rows)).any()
     double = there.astype("float64")
     assert (double.is_reproducible, double(rows).dtype) == (True, np.float64)
 
@@ -142,18 +116,6 @@ def test_later_changes_of_the_parameters_have_no_effect(rows):
         assert (to_numpy(reproducible(network)(x)) != before[0]).any()
     for call, expected in zip(calls, before, strict=True):
         same(to_numpy(call(x)), expected)
-
-
-def test_dtypes_and_devices_without_float64_are_refused(network):
-    strict, torch = (pytest.importorskip(name) for name in ("array_api_strict", "torch"))
-    device = strict.Device("no_float64")
-    for there, word in (
-        (network.astype("float16"), "float16"),
-        (network.map_arrays(torch.asarray).astype("bfloat16"), "bfloat16"),
-        (network.map_arrays(lambda x: strict.asarray(x, device=device)), "need float64"),
-    ):
-        with pytest.raises(TypeError, match=word):
-            reproducible(there)
 
 
 @pytest.mark.filterwarnings("ignore:Dynamo detected:UserWarning", "ignore:.*torch.jit.trace")
@@ -194,20 +156,6 @@ def test_settings_of_libraries_change_nothing(network, rows):
         same(to_numpy(reproducible(there)(backend.asarray(rows, "uint8"))), expected)
 
 
-def one_unit(weight, steps=None):
-    """Return a float32 network of one unit, whose weights are given."""
-    weight = np.asarray(weight, np.float32).reshape(-1, 1)
-    return Network([Dense(weight, np.zeros(1, np.float32))], steps)
-
-
-@pytest.mark.parametrize(
-    ("x", "weight"), [((1e12, 1e-3), (1e-12, 1e3)), ((0, 0.3), (1e30, 1))], ids=str
-)
-def test_inputs_of_different_sizes_are_as_accurate_as_in_float32(x, weight):
-    network, x = one_unit(weight), np.asarray([x])
-    np.testing.assert_allclose(reproducible(network)(x), network(x), rtol=1e-6)
-
-
 @pytest.mark.parametrize(
     "steps",
     [(Scale(1e-200), Standardize(), Scale(1e300)), (Standardize(0.0, 1e200), Scale(1e250))],
@@ -215,26 +163,9 @@ def test_inputs_of_different_sizes_are_as_accurate_as_in_float32(x, weight):
 )
 def test_subnormal_numbers_in_the_preprocessing(steps):
     pytest.importorskip("jax")
-    backend, network, x = open_backend("jax"), one_unit(1.0, steps), np.asarray([[1e-110]])
+    backend, x = open_backend("jax"), np.asarray([[1e-110]])
+    network = Network([Dense(np.ones((1, 1), "f4"), np.zeros(1, "f4"))], steps)
     with backend.flags:
         there = network.map_arrays(lambda v: backend.asarray(v, v.dtype))
         found = np.asarray(reproducible(there)(backend.asarray(x, "float64")))
     assert found == reproducible(network)(x)
-
-
-TINY = [Scale(1e-310), Standardize(2.5e-308), Standardize(0.0, -1e-300), [Scale(1e-200)] * 2]
-
-
-@pytest.mark.parametrize("steps", TINY, ids=str)
-def test_tiny_numbers_of_the_preprocessing_are_refused(steps):
-    with pytest.raises(ValueError, match="preprocessing by numbers"):
-        reproducible(one_unit(1.0, steps))
-
-
-def test_infinite_inputs_and_weights():
-    x = np.asarray([[np.inf], [-np.inf], [1e300]])
-    found = reproducible(Network([Dense([[1.0]], [0.0])]))(x)
-    assert found.ravel().tolist() == [2.0**400, -(2.0**400), 2.0**400]
-    for value in (np.inf, -np.inf, np.nan):  # shows in all units
-        layer = Dense(np.asarray([[value, 1], [1, 1]], "f4"), np.zeros(2, "f4"))
-        assert np.isnan(reproducible(Network([layer]))(np.ones((1, 2), "f4"))).all()

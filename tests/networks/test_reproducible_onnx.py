@@ -18,9 +18,8 @@ FEW = ("sample", "1-1", "all steps, float64", "weights: not finite", "hard_sigmo
 FEW += ("softmax, float64", "gelu of many numbers")
 
 
-def content_of(case, dtype=None):
-    dtype = dtype or case.rows.dtype.name
-    return serialize(xpnet.reproducible(case.network), input_dtype=dtype)
+def content_of(case):
+    return serialize(xpnet.reproducible(case.network), input_dtype=case.rows.dtype.name)
 
 
 def open_session(content, level="ENABLE_ALL", threads=1, path=""):
@@ -84,13 +83,6 @@ def test_hashes_with_subnormal_numbers_flushed_to_zero(program, cases, committed
     assert done.stdout.split() == [program.hash_of(np.zeros(1)), *(committed[x] for x in FEW)]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
-def test_the_hash_does_not_depend_on_the_dtype_of_the_inputs(dtype, program, cases, committed):
-    session = open_session(content_of(cases["sample"], dtype))
-    (outputs,) = session.run(None, {"input": cases["sample"].rows.astype(dtype)})
-    assert program.hash_of(outputs) == committed["sample"]
-
-
 SIZES = [(x, dtype) for x in (1e-40, 1e-30, 1e-9, 1.0, 3e38) for dtype in ("float32", "float64")]
 
 
@@ -99,7 +91,7 @@ def test_one_input_of_any_size(dtype, size):
     layer = xpnet.Dense(np.asarray([[size, -size / 3.0]], dtype), np.zeros(2, dtype))
     network = xpnet.reproducible(xpnet.Network([layer]))
     rows = np.arange(256, dtype="uint8")[:, None]
-    for given in (rows, rows.astype(dtype)):
+    for given in (rows, rows.astype("float32"), rows.astype("float64")):
         session = open_session(serialize(network, input_dtype=given.dtype.name))
         (outputs,) = session.run(None, {"input": given})
         assert outputs.tobytes() == network(given).tobytes()

@@ -173,13 +173,10 @@ for seconds, n, n_threads in [(0.01, 10_000, 1), (0.01, 10_000, 3), (0.5, 3, 3)]
 print(work())
 """
 AT_EXIT = "import atexit\natexit.register(run_tasks, print, 'abc', 3)\n"
-NO_FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-NO_SIGNALS = pytest.mark.skipif(os.name != "posix", reason="signals interrupt no lock here")
-
-
+POSIX = pytest.mark.skipif(os.name != "posix", reason="no forks, and signals interrupt no lock")
 SCRIPTS = [
-    pytest.param(FORK, "True", marks=NO_FORK, id="forks"),
-    pytest.param(INTERRUPT, "True " * 4, marks=[NO_SIGNALS, pytest.mark.slow], id="interrupts"),
+    pytest.param(FORK, "True", marks=POSIX, id="forks"),
+    pytest.param(INTERRUPT, "True " * 4, marks=[POSIX, pytest.mark.slow], id="interrupts"),
     pytest.param(AT_EXIT, "a b c", id="at exit, after idle threads"),
 ]
 
@@ -248,4 +245,3 @@ def test_any_number_of_libraries(monkeypatch):
             assert {x.get_num_threads() or 1 for x in found} <= {1}
             assert blas_threads() == expected
         assert [x.get_num_threads() for x in found] == counts
-        assert blas_threads() == expected

@@ -106,25 +106,9 @@ def model_of(onnx):
     return make
 
 
-def bytes_of(model):
-    return model if isinstance(model, bytes) else model.SerializeToString()
-
-
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "model.onnx"
-
-
-@pytest.fixture
-def opened(opened):
-    """Return the network of a model, or of the bytes of a file."""
-    return lambda model: opened(bytes_of(model))
-
-
-@pytest.fixture
-def refusal(error):
-    """Return the message about a model, or about the bytes of a file, that is rejected."""
-    return lambda model: error(bytes_of(model))
 
 
 @pytest.fixture
@@ -136,7 +120,8 @@ def run():
         options = runtime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = 1
-        session = runtime.InferenceSession(bytes_of(model), options, ["CPUExecutionProvider"])
+        content = model if isinstance(model, bytes) else model.SerializeToString()
+        session = runtime.InferenceSession(content, options, ["CPUExecutionProvider"])
         return session.run(None, {session.get_inputs()[-1].name: x})[0]
 
     return go

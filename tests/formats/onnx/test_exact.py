@@ -19,20 +19,13 @@ def network_of(activation="identity", options=None, *, bias=0.5, **meaning):
     return reproducible(Network([layer], **meaning))
 
 
-def type_of(value):
-    """Return the name, the type and the shape of an input or output."""
-    kind = value.type.tensor_type
-    shape = [dim.dim_param or dim.dim_value for dim in kind.shape.dim]
-    return value.name, onnx.TensorProto.DataType.Name(kind.elem_type), shape
-
-
-@pytest.mark.parametrize(("dtype", "kind"), [(None, "FLOAT"), ("uint8", "UINT8")])
+@pytest.mark.parametrize(("dtype", "kind"), [(None, "float"), ("uint8", "uint8")])
 def test_inputs_and_outputs(path, dtype, kind):
     network = xpnet.load("sample")
     xpnet.save(reproducible(network), path, input_dtype=dtype)
     model = onnx.load(path)
-    assert list(map(type_of, model.graph.input)) == [("input", kind, ["batch", 784])]
-    assert list(map(type_of, model.graph.output)) == [("logits", "FLOAT", ["batch", 10])]
+    ends = f"({kind}[batch,784] input) => (float[batch,10] logits)"
+    assert ends in onnx.printer.to_text(model.graph)
     assert {x.key: x.value for x in model.metadata_props} == {"xpnet_exact": describe(network)}
     with pytest.raises(WeightsError, match=r"model\.onnx: .* exact forward pass"):
         xpnet.load(path)
@@ -52,9 +45,13 @@ def test_constants_that_onnx_runtime_drops(numbers, path):
         xpnet.save(DROPPED[numbers], path)
 
 
-def test_constants_that_onnx_runtime_keeps(path, run):
+OPTIONS = {"leaky_relu": ("negative_slope", 1e-20), "celu": ("alpha", 0.3), "elu": ("alpha", 0.3)}
+
+
+@pytest.mark.parametrize("activation", OPTIONS)
+def test_constants_that_onnx_runtime_keeps(activation, path, run):
     meaning = {"preprocessing": Standardize(1e-40, 1.0 + 1e-9), "output": "values"}
-    network = network_of("leaky_relu", {"negative_slope": 1e-20}, bias=1e-40, **meaning)
+    network = network_of(activation, dict([OPTIONS[activation]]), bias=1e-40, **meaning)
     xpnet.save(network, path)
     assert onnx.load(path).graph.output[0].name == "values"
     rows = np.random.default_rng(0).standard_normal((1000, 3))
@@ -77,11 +74,3 @@ def test_other_dtypes_of_inputs(path):
     for dtype in ("complex64", "str", "longdouble"):
         with pytest.raises(TypeError, match="input_dtype"):
             xpnet.save(network_of(), path, input_dtype=dtype)
-
-
-@pytest.mark.parametrize("activation", ["celu", "elu", "leaky_relu"])
-def test_options_in_a_layer_of_one_unit(activation, path, run):
-    option = "negative_slope" if activation == "leaky_relu" else "alpha"
-    network, rows = network_of(activation, {option: 0.3}), np.arange(12.0).reshape(4, 3) - 5.0
-    xpnet.save(network, path)
-    assert run(path.read_bytes(), rows).tobytes() == network(rows).tobytes()

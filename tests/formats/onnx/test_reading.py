@@ -8,12 +8,11 @@ import pytest
 
 import xpnet
 from xpnet import DataWarning, Dense, Network, Scale, WeightsError
-from xpnet.formats.load_save import read_model
 from xpnet.formats.onnx import serialize
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
-FIRST, LAST = "Gemm x W b -> h; ", "Gemm h V c -> y"
+TWO_LAYERS = "Gemm x W b -> h; Gemm h V c -> y"
 _draw = np.random.default_rng(0).standard_normal
 LAYERS = [Dense(_draw((3, 4)), _draw(4), "relu"), Dense(_draw((4, 2)), _draw(2), "softmax")]
 MEANING = Scale(1 / 255), "probabilities", ["no", "yes"], {"author": "me"}
@@ -21,25 +20,25 @@ NETWORK = Network(LAYERS, *MEANING).astype("float32")
 GOOD = serialize(NETWORK)
 
 
-def test_files_that_are_none(refusal):
+def test_files_that_are_none(error):
     without_graph, empty_graph = b"\x08\x09", b"\x08\x09\x3a\0"
     damaged = GOOD[:-9], GOOD.replace(b"Relu", b"R\xff\n.")
-    for content in (b"", b"text", without_graph, empty_graph, *damaged):
-        assert "ONNX" in refusal(content)
+    for content in (without_graph, empty_graph, *damaged):
+        assert "ONNX" in error(content)
 
 
-def test_a_name_is_escaped(refusal, model_of):
+def test_a_name_is_escaped(error, model_of):
     model = model_of("Conv x W -> y")
     model.graph.node[0].name = "a\nb\x1b"
-    assert r"Conv ('a\nb\x1b')" in refusal(model)
+    assert r"Conv ('a\nb\x1b')" in error(model)
+
+
+CONSTANTS = "Constant(value_floats=[1.0, 2.0, 3.0, 4.0]) -> d; Constant(value_ints=[-1, 3]) -> to"
 
 
 def test_numbers_in_a_node(opened, model_of, numbers):
     value = onnx.numpy_helper.from_array(numbers["W"].astype("f4"))
-    model = model_of(
-        "Constant(value_floats=[1.0, 2.0, 3.0, 4.0]) -> d; Constant(value_ints=[-1, 3]) -> to;"
-        " Reshape x to -> r; Gemm r w d -> y"
-    )
+    model = model_of(f"{CONSTANTS}; Reshape x to -> r; Gemm r w d -> y")
     model.graph.node.append(onnx.helper.make_node("Constant", [], ["w"], value=value))
     (layer,) = opened(model).layers
     assert np.array_equal(layer.weight, numbers["W"].astype("f4"))
@@ -47,23 +46,23 @@ def test_numbers_in_a_node(opened, model_of, numbers):
 
 
 def test_numbers_that_are_listed_as_inputs(opened, model_of):
-    model = model_of(FIRST + LAST)
+    model = model_of(TWO_LAYERS)
     for tensor in model.graph.initializer:
         info = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
         model.graph.input.insert(0, info)
     assert opened(model).n_out == 2
 
 
-def test_tensors_that_do_not_fit(refusal, model_of):
-    model = model_of(FIRST + LAST)
+def test_tensors_that_do_not_fit(error, model_of):
+    model = model_of(TWO_LAYERS)
     tensor = next(x for x in model.graph.initializer if x.name == "W")
     for dims in ([3, 5], [12], [4, 3]):
         tensor.dims[:] = dims
-        refusal(model)
+        error(model)
     tensor.dims[:] = [3, 4]
     for kind in (1000, 0, 8, 14, 19, 22):  # unknown, or strings, COMPLEX64, FLOAT8E5M2, INT4
         tensor.data_type = kind
-        refusal(model)
+        error(model)
 
 
 @pytest.fixture
@@ -135,7 +134,6 @@ CHANGES = [
     {"activations": ["tanh", "softmax"]},
     {"activations": ["relu", "identity"]},
     {"preprocessing": []},
-    {"preprocessing": [{"step": "scale", "factor": 1.0}]},
     {"preprocessing": [{"step": "standardize", "mean": 0.0, "scale": 2.0}]},
 ]
 
@@ -157,16 +155,6 @@ def test_the_graph_counts_if_its_constants_were_renamed(opened):
     assert_same(opened(model))
 
 
-def test_metadata_of_xpnet_0_2_lacked_what_the_graph_has(opened, path):
-    model = onnx.ModelProto.FromString(GOOD)
-    (entry,) = model.metadata_props
-    found = json.loads(entry.value)
-    del found["activations"], found["preprocessing"]
-    entry.value = json.dumps(found)
-    assert_same(opened(model))
-    assert read_model(path)[1]
-
-
 def test_an_own_file_without_its_metadata(opened):
     model = onnx.ModelProto.FromString(serialize(NETWORK, input_dtype="uint8"))
     del model.metadata_props[:]
@@ -183,8 +171,8 @@ REFUSED = """{
 {"version": 1, "classes": null, "output": "words"}"""
 
 
-def test_metadata_that_are_refused(refusal):
+def test_metadata_that_are_refused(error):
     model = onnx.ModelProto.FromString(GOOD)
     for text in ("[" * 100_000, *REFUSED.splitlines()):
         model.metadata_props[0].value = text
-        refusal(model)
+        error(model)

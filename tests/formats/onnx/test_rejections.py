@@ -15,10 +15,8 @@ Shrink
 MatMul
     Gemm x W b -> h; Transpose x -> t; MatMul t h -> y
     MatMul x b -> y
-    MatMul x -> y
 Add
     Gemm x W b -> h; Relu h -> r; Add h r -> y
-    Gemm x W b -> h; Relu h -> r; Add r b -> y
     2,3 | MatMul x W -> m; Add m float32:2,4 -> y
 Relu
     Relu x -> r; Gemm r W b -> y
@@ -27,7 +25,6 @@ Tanh
 Mul
     Gemm x W b -> h; Sigmoid h -> s; Gemm x W b -> g; Mul g s -> y
     Gemm x W b -> h; Sigmoid h -> s; Unsqueeze s int:1 -> u; Mul h u -> y
-    Gemm x W b -> h; Tanh h -> s; Mul h s -> y
 Div
     Div scale x -> s; Gemm s W b -> y
 outputs
@@ -37,17 +34,12 @@ outputs
     N,2,3 | Transpose(perm=[0, 2, 1]) x -> t; Flatten t -> f; Gemm f sixfour b -> y
     Gemm x W b -> h; Cast(to=7) h -> i; Cast(to=1) i -> y
     Gemm x W b -> h; Cast(to=7) h -> i; Cast(to=1) i -> f; Gemm f V large -> y
-    N,2,3 | Transpose(perm=[0, 2, 1]) x -> t; Flatten t -> f; Gemm f sixfour b -> h;
-    Gemm h V large -> y
     Gemm x W b -> h; Dropout h half yes -> y
-    Gemm x W b -> h; Dropout h -> d y
     Gemm x W b -> h; BatchNormalization(training_mode=1) h b b b float32:4 -> y m v
 shape
     N,2,3 | Sub x float32:2,1 -> s; Flatten s -> f; Gemm f float32:6,4 b -> y
-    N,6 | Reshape x int:-1,3 -> r; Gemm r W b -> y
     Add x float32:9,1,1 -> s; Gemm s W b -> y
     N,5 | Gemm x W b -> h; Gemm h V c -> y
-    5,5 | Gemm x W b -> h; Gemm h V c -> y
     MatMul x float32:3,0 -> y
 Sub
     input=uint8 | Sub x uint8:3 -> s; Cast(to=1) s -> f; Gemm f W b -> y
@@ -59,19 +51,15 @@ finite
 Gemm
     N,2 | Shape x -> s; Cast(to=1) s -> f; Reshape f int:2,1 -> w; Gemm x w -> y
     Gemm x strings b -> y
-    Gemm x float32:3,1,4 b -> y
     Constant(value_string='text') -> w; Gemm x w -> y
 PRelu
     Gemm x W b -> h; PRelu h b -> y
-    Gemm x W b -> h; PRelu h -> y
 unpack
     Gemm x W b -> h; BatchNormalization h b b -> y
 Clip
     Gemm x W b -> h; Clip h zero half -> y
 HardSigmoid
     Gemm x W b -> h; HardSigmoid(alpha=0.3) h -> y
-str
-    Gemm x W b -> h; HardSigmoid(alpha='text') h -> y
 alpha
     Gemm x W b -> h; Elu(alpha='text') h -> y
 fully connected
@@ -79,24 +67,21 @@ fully connected
     Identity W -> y
     Gemm h V c -> y; Gemm x W b -> h
 evaluator
-    Constant -> w; Gemm x w -> y
     Gemm x W b -> h; Softmax(axis=7) h -> y
 before it is used
     Gemm x nowhere b -> y
     Gemm x W b -> g; Add g z -> y; Relu y -> z
 one floating-point output
     outputs=y+h | Gemm x W b -> h; Relu h -> r; Gemm r V c -> y
-Expand
-    Expand x int:1,3 -> e; Gemm e W b -> y
 ConstantOfShape
     ConstantOfShape int:1000000,1000000 -> w; Gemm x w -> y
 """
 
 
-def test_graphs_that_are_refused(refusal, model_of, graphs, subtests):
+def test_graphs_that_are_refused(error, model_of, graphs, subtests):
     for graph, word in graphs:
         with subtests.test(graph):
-            assert word in refusal(model_of(graph))
+            assert word in error(model_of(graph))
 
 
 def test_constants_that_nothing_uses_are_not_computed(opened, model_of):
@@ -104,24 +89,24 @@ def test_constants_that_nothing_uses_are_not_computed(opened, model_of):
     assert opened(model).n_out == 4
 
 
-def test_two_constants_of_one_name_and_two_inputs(refusal, model_of):
+def test_two_constants_of_one_name_and_two_inputs(error, model_of):
     model = model_of("Gemm x W b -> y")
     model.graph.initializer.append(model.graph.initializer[0])
-    assert "different names" in refusal(model)
+    assert "different names" in error(model)
     model = model_of("Gemm x W b -> h; Add h z -> y")
     model.graph.input.append(model.graph.input[0])
     model.graph.input[1].name = "z"
-    assert "one input" in refusal(model)
+    assert "one input" in error(model)
 
 
-def test_graphs_within_graphs_and_functions_of_the_file(refusal, model_of):
+def test_graphs_within_graphs_and_functions_of_the_file(error, model_of):
     body = [onnx.helper.make_node("Tanh", ["a"], ["b"])]
     for operator in ("If", "Loop", "Scan"):
         model = model_of(f"{operator} zero -> v; Gemm x v b -> y")
         inner = onnx.helper.make_graph(body, "g", [], [])
         model.graph.node[0].attribute.append(onnx.helper.make_attribute("body", inner))
-        assert operator in refusal(model)
+        assert operator in error(model)
     model = model_of("Gemm x W b -> h; Relu h -> y")
     own = onnx.helper.make_function("", "Relu", ["a"], ["b"], body, model.opset_import)
     model.functions.append(own)
-    assert "alone" in refusal(model)
+    assert "alone" in error(model)
