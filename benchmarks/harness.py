@@ -174,6 +174,11 @@ def contest(
     return cells
 
 
+def place_of(cell: Mapping[str, Any]) -> str:
+    """Return network, rows and threads in a few words."""
+    return f"{cell['network'].replace(':', ' ')}, {cell['rows']:,}, {cell['threads']}"
+
+
 def ratio_table(result: Mapping[str, Any]) -> list[str]:
     """Return provenance and best times relative to xpnet's: for all rows at once / in chunks."""
     timed, rows = result["cells"][0]["seconds"], []
@@ -181,7 +186,7 @@ def ratio_table(result: Mapping[str, Any]) -> list[str]:
     for cell in result["cells"]:
         best = {name: seconds["best"] for name, seconds in cell["seconds"].items()}
         ours = f"{1e6 * best[OURS]:,.{int(best[OURS] < 1e-4)}f}"
-        row = [f"{cell['network'].replace(':', ' ')}, {cell['rows']:,}, {cell['threads']}", ours]
+        row = [place_of(cell), ours]
         for name in names:
             ratios = [best[name] / best[OURS]]
             ratios.append(min(ratios[0], best.get(name + IN_CHUNKS, np.inf) / best[OURS]))

@@ -6,8 +6,8 @@
     python benchmarks/inference.py --table inference.json --page PAGE --picture PICTURE
 
 Each library runs in a process of its own, pinned to as many processors as there are threads; all
-are timed in turn. Labels are compared with those of float64 before anything is timed. `--networks`
-and `--rows` also select rows of a table.
+are timed in turn. Labels are compared with those of float64 before anything is timed. `--networks`,
+`--rows` and `--threads` also select rows of a table and a picture.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness import IN_CHUNKS, OURS, about, contest, make_parser, ratio_table, run
+from harness import IN_CHUNKS, OURS, about, contest, make_parser, place_of, ratio_table, run
 from rivals import EXACT, LABELLERS, Workload
 
 NETWORKS = "784-50-100-10:sigmoid 784-1024-1024-10:relu 784-300-10:tanh 64-128-128-64-10:relu"
@@ -58,7 +58,7 @@ def make(name: str, threads: int, network: str, n_rows: int) -> tuple[Callable[[
 def markdown(args: argparse.Namespace, result: dict[str, Any]) -> list[str]:
     """Return the table of the chosen networks and numbers of rows, and draw it."""
     cells = [x for x in result["cells"] if x["network"] in (args.networks or [x["network"]])]
-    cells = [x for x in cells if x["rows"] in (args.rows or [x["rows"]])]
+    cells = [x for x in cells if x["rows"] in (args.rows or ROWS) and x["threads"] in args.threads]
     if args.picture:
         draw(args.picture, cells)
     return ratio_table(result | {"cells": cells})
@@ -70,12 +70,15 @@ def draw(path: Path, cells: list[dict[str, Any]]) -> None:
 
     with picture_style():
         figure, (axes,) = new_panels(1, 7.0, 1.0 + 0.25 * len(cells))
-        places = ["{network}, {rows:,} rows, {threads} threads".format_map(x) for x in cells]
+        places = [place_of(x) for x in cells]
         for name in (x for x in cells[0]["seconds"] if not x.endswith(IN_CHUNKS)):
             ratios = [x["seconds"][name]["best"] / x["seconds"][OURS]["best"] for x in cells]
             axes.plot(ratios, places, "-" if name == OURS else "o", label=name)
         axes.set(xscale="log", xlabel="time / time of xpnet (below 1: faster than xpnet)")
-        figure.legend(loc="outside upper left", ncols=4)
+        axes.set_xticks([0.5, 1, 2, 5, 10], ["0.5", "1", "2", "5", "10"])
+        axes.set_ylabel("network, rows, threads")
+        axes.invert_yaxis()
+        figure.legend(loc="outside upper left", ncols=5, columnspacing=1.0)
         save_figure(figure, path, force=True)
 
 

@@ -11,7 +11,7 @@ import xpnet
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 PROSE = re.sub(r"```.*?^```$|<!--.*?-->", "", README, flags=re.DOTALL | re.MULTILINE)
-RESULT = ROOT / "benchmarks" / "results" / "inference-intel-family-6-model-167.json"
+RESULT = ROOT / "benchmarks" / "results" / "inference.json"
 
 
 def test_readme_fits_two_screens():
@@ -34,9 +34,10 @@ def test_speeds():
         for cell in result["cells"]
         if (cell["network"], cell["rows"], cell["threads"]) == ("784-50-100-10:sigmoid", 10_000, 2)
     ]
-    ours = cell["xpnet"]["plain"]["best"]
+    ours = cell["xpnet"]["best"]
     assert float(re.search(r"10,000 digits in ([\d.]+) ms", README)[1]) == round(1000 * ours, 1)
-    for name in ("OpenVINO", "ONNX Runtime", "scikit-learn", "torch"):
+    for name in ("ONNX Runtime", "torch", "scikit-learn"):
         times = re.search(rf"{name}\s+(?:takes\s+)?([\d.]+)\s+times", README)[1]
-        assert float(times) == pytest.approx(cell[name]["best way"]["best"] / ours, abs=0.005)
+        best = min(x["best"] for way, x in cell.items() if way.partition(",")[0] == name)
+        assert float(times) == pytest.approx(best / ours, abs=0.005)
     assert result["about"]["date"] in README

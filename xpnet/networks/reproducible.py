@@ -48,7 +48,7 @@ def reproducible(network: Network, /) -> Network:
 
     The results of `forward`, `predict`, `predict_proba`, `evaluate` and `train` then do not depend
     on the array library, the processor or GPU, the batch and the number of threads. On a CPU, many
-    rows of bytes take about five times as long, those of other numbers up to ten times.
+    rows of bytes take about six times as long, those of other numbers up to ten times.
 
     Parameters
     ----------
