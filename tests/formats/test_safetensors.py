@@ -63,9 +63,10 @@ def test_rejected(error, i):
 
 
 def test_a_changed_header_is_rejected(error):
-    changed = HEADER.replace(b'"F32","shape":[4]', b'"F16","shape":[8]')  # which fits its bytes
-    assert changed != HEADER
-    error(file_of(changed, CONTENT))
+    shape = b'"F32","shape":[4]', b'"F16","shape":[8]'  # which fits its bytes
+    for old, new in (shape, (rb"\"version\"", rb"\"version\" ")):
+        assert old in HEADER
+        error(file_of(HEADER.replace(old, new), CONTENT))
 
 
 def test_a_file_without_a_checksum_as_xpnet_wrote_them_at_first(opened):

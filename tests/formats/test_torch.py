@@ -199,6 +199,7 @@ REJECTED = [
     (forward(lambda m, x: m.fc2(torch.cat([m.fc1(x)]))), TypeError, "cat"),
     (forward(lambda m, x: m.fc2(torch.sigmoid(input=m.fc1(x)))), TypeError, "sigmoid"),
     (forward(lambda m, x: m.fc2((y := m.fc1(x)) + y.relu())), TypeError, "add"),
+    (forward(lambda m, x: m.fc1(x * (1 + 1j))), TypeError, "complex"),
     (forward(lambda m, x: m.fc1(x[: len(x) * (len(x) > 1)])), TypeError, "getitem"),
     (lambda: after_a_layer(nn.Hardtanh(0, 1)), ValueError, "min_val"),
     (lambda: after_a_layer(nn.Hardtanh(-1, 6)), ValueError, "max_val"),
