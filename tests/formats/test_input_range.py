@@ -34,9 +34,10 @@ def test_a_network_with_an_input_range(own, word, are_bytes, steps, expected):
     assert takes_bytes(found) is (expected == "0..255")
 
 
-@pytest.mark.parametrize(
-    "word", ["", "0..2", "0.5", "0.5,0", "0.5,-1", "33,78", "0,2", "a,b", "nan,1", "0,1,2", 5, None]
-)
+WORDS = ["0..2", "0.5", "0.5,0", "0.5,-1", "-2,0.5", "33,78", "0,2", "a,b", "nan,1", "0,1,2"]
+
+
+@pytest.mark.parametrize("word", ["", *WORDS, 5, None])
 def test_other_words_are_rejected(word):
     with pytest.raises(ValueError if isinstance(word, str) else TypeError, match="input_range"):
         with_input_range(PLAIN, word)
