@@ -65,9 +65,10 @@ def test_a_word_opens_a_device_of_its_library(device, request):
     assert device.reason == f"asked for {word}"
     assert library_version(device.xp)[0].isdigit()
     assert device.hardware in repr(device)
-    x = device.asarray([1.0, 2.0])
-    assert (array_namespace(x) == device.xp, device_of(x)) == (True, device.handle)
-    assert library_with(array_namespace(x)).name == device.library
+    xp = device.xp
+    for x in (device.asarray([1.0, 2.0]), xp.zeros(2, device=None), xp.eye(2), xp.fft.fftfreq(4)):
+        assert (array_namespace(x) == xp, device_of(x)) == (True, device.handle)
+        assert library_with(array_namespace(x)).name == device.library
     device.synchronize()
     pickled = pickle.loads(pickle.dumps(device))
     for same in (xpnet.Device(device), copy.copy(device), pickled):
