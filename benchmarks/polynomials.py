@@ -40,7 +40,7 @@ half = mp.log(2) / 2
 for title, *given in (
     ("gelu.py, _TAIL of 32 bits", normal_tail, -1, 13.2 / (1 + BEND * 13.2) - 1, 10),
     ("gelu.py, _TAIL of 64 bits", normal_tail, -1, 38.7 / (1 + BEND * 38.7) - 1, 27),
-    ("exact_namespace.py, EXP_SERIES", lambda r: (mp.expm1(r) - r) / r**2, -half, half, 9),
-    ("exact_namespace.py, _LOG_SERIES", logarithm, 0, (3 - mp.sqrt(8)) ** 2, 6),
+    ("exact_functions.py, EXP_SERIES", lambda r: (mp.expm1(r) - r) / r**2, -half, half, 9),
+    ("exact_functions.py, _LOG_SERIES", logarithm, 0, (3 - mp.sqrt(8)) ** 2, 6),
 ):
     print(title, *interpolate(*given), sep="\n    ")

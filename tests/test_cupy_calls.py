@@ -41,7 +41,7 @@ def recorder(monkeypatch):
     # For NumPy these take the array's own methods, and arrays to overwrite.
     cast = lambda x, dtype, xp: xp.astype(x, dtype, copy=False)
     monkeypatch.setattr("xpnet.networks.preprocessing.cast", cast)
-    for module in ("networks.dense", "networks.network"):
+    for module in ("networks.dense", "networks.network_data"):
         monkeypatch.setattr(f"xpnet.{module}.is_usual", lambda _: False)
     monkeypatch.setattr("xpnet.training.backward.is_numpy", lambda _: False)
     return recorder

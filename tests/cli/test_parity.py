@@ -121,7 +121,7 @@ def test_a_certificate_of_bits(xpnet, tmp_path):
 @pytest.mark.usefixtures("strict_gpu")
 def test_an_error_of_cupy_names_the_gpu_that_was_asked(refused, monkeypatch):
     error = type("OutOfMemoryError", (MemoryError,), {"__module__": "cupy.cuda.memory"})()
-    monkeypatch.setattr("xpnet.parity.report.compare", Mock(side_effect=error))
+    monkeypatch.setattr("xpnet.parity.comparison.compare", Mock(side_effect=error))
     for devices, name in {"cpu,gpu:1": "1", "dask,gpu": "0", "gpu:1,gpu:0": "0 or 1"}.items():
         code, line = refused("parity", "--rows", "5", "--devices", devices)
         assert (code, f"GPU {name} has no memory left" in line) == (5, True)

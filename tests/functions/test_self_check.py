@@ -7,7 +7,7 @@ import pytest
 
 import xpnet
 from xpnet.functions import exact_namespace
-from xpnet.functions.exact_namespace import ExactNamespace
+from xpnet.functions.exact_functions import ExactNamespace
 from xpnet.functions.self_check import DIGESTS, digests
 from xpnet.testing.backends import open_backend
 

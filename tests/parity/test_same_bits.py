@@ -6,7 +6,7 @@ import pytest
 import xpnet
 from xpnet.arrays.namespace import array_namespace
 from xpnet.arrays.transfer import to_numpy
-from xpnet.functions.exact_namespace import EXP_SERIES, ExactNamespace
+from xpnet.functions.exact_functions import EXP_SERIES, ExactNamespace
 from xpnet.functions.polynomial import polynomial
 from xpnet.parity import compare, stage_results
 from xpnet.testing.backends import open_backend

@@ -57,8 +57,8 @@ def run(
     from xpnet.networks.input_range import warn_of_range
     from xpnet.networks.reproducible import reproducible
     from xpnet.parity.certificate import record as write
+    from xpnet.parity.comparison import compare
     from xpnet.parity.onnx_outputs import ABSOLUTE_ERROR
-    from xpnet.parity.report import compare
 
     for name, others in {"devices": devices, "against": against, "check": check}.items():
         if record is not None and others:

@@ -9,9 +9,8 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
-from itertools import chain, pairwise
+from itertools import chain
 from math import isqrt
 from shlex import quote
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.datasets.blocks import REGRESSION, Block, RowBlocks
+from xpnet.datasets.csv_fields import count_up, is_class, is_name, is_number
 from xpnet.files import DataError, quoted
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ Line = tuple[int, str]
 _LABELS = {"label", "class", "target", "y"}
 _NO_NAME = re.compile(r"|unnamed: \d+(\.\d+)?", re.IGNORECASE)  # the second as pandas names it
 _ROW_NUMBERS = re.compile(rf"{_NO_NAME.pattern}|(.*[_ ])?id|index", re.IGNORECASE)
-_MISSING = {"", "?", "NA", "N/A", "nan", "NaN", "NULL", "null", "none", "None"}
 _FEWEST_PIXELS = 64  # fewer numbers in a row are measurements
 _MOST_SHOWN = 20  # columns in an error
 _ROWS_AHEAD = 100
@@ -117,7 +116,7 @@ class _Table:
         self.lines = chain(self.ahead, self.lines)
         self.check_widths(self.ahead[:1])
         row = self.fields(self.ahead[0]) if self.ahead else []
-        self.text = {i for i, x in enumerate(row) if not _is_number(x)}  # columns of text
+        self.text = {i for i, x in enumerate(row) if not is_number(x)}  # columns of text
 
     def reject(self, what: str, line: Line | None = None, column: int | None = None) -> NoReturn:
         raise DataError(what, file=self.file, line=(line or self.first)[0], column=column)
@@ -171,10 +170,10 @@ class _Table:
         """Return whether the first line is one of names; reject it if that is unclear."""
         if self.options.header != "auto":
             return self.options.header == "yes"
-        are_names = [_is_name(x) for x in fields]
+        are_names = [is_name(x) for x in fields]
         # There may be a column of labels.
-        count_up = any(map(_count_up, (fields, fields[1:], fields[:-1])))
-        if count_up or (any(are_names) and not all(are_names)):
+        counts = any(map(count_up, (fields, fields[1:], fields[:-1])))
+        if counts or (any(are_names) and not all(are_names)):
             what = "names and numbers, or numbers that count up, in the first line"
             self.reject(f"{what}, {quoted(self.first[1])}; {_IS_HEADER}")
         return all(are_names)
@@ -226,7 +225,7 @@ class _Table:
             what = f"number of columns must be {rule or 'at least 1'}"
             self.reject(f"{what}; got {n_numbers} columns of numbers; {_OTHERS}")
         firsts = [self.fields(line)[0] for line in self.ahead] if numbers[0] == 0 else []
-        if len(firsts) >= 3 and _count_up(firsts) and float(firsts[0]) in {0, 1}:
+        if len(firsts) >= 3 and count_up(firsts) and float(firsts[0]) in {0, 1}:
             self.reject("column 1 counts the rows; --drop 1 leaves it out")
         names = {i: self.names[i] for i in numbers if self.names}
         counts = Counter(names.values())
@@ -255,7 +254,7 @@ class _Table:
         if label in self.text:
             x = self.loaded(lines, dtype, numbers)
             labels = np.strings.strip(self.loaded(lines, str, [label])[:, 0])
-            is_valid = np.asarray([_is_class(name) for name in labels.tolist()])
+            is_valid = np.asarray([is_class(name) for name in labels.tolist()])
         else:
             read = sorted([*numbers, label])
             x, place = self.loaded(lines, dtype, read), read.index(label)
@@ -298,29 +297,3 @@ class _Table:
     def reject_value(self, line: Line, index: int, kind: Any) -> NoReturn:
         found, (rule, hint) = quoted(self.fields(line)[index]), _RULES[kind]
         self.reject(f"value must be {rule}; got {found}; {hint}", line, index + 1)
-
-
-def _count_up(fields: list[str]) -> bool:
-    """Return whether fields are whole numbers that count up from 0 or 1, or at least four."""
-    numbers = [float(x) for x in fields if _is_number(x)]
-    if len(numbers) != len(fields) or len(numbers) < 2 or not numbers[0].is_integer():
-        return False
-    is_long = len(numbers) >= 4 or numbers[0] in {0, 1}
-    return is_long and all(b - a == 1 for a, b in pairwise(numbers))
-
-
-def _is_number(field: str) -> bool:
-    with suppress(ValueError):
-        float(field)
-        return field.isascii() and "_" not in field
-    return False
-
-
-def _is_name(field: str) -> bool:
-    """Return whether a field may be the name of a column: 1,5 and 2020-12-31 are values."""
-    return not field or (_is_class(field) and re.search(r"[^\W\d_]", field) is not None)
-
-
-def _is_class(field: str) -> bool:
-    """Return whether a field may be the name of a class."""
-    return field not in _MISSING and field.isprintable() and not _is_number(field)

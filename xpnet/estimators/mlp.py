@@ -141,24 +141,21 @@ class _BaseMLP:
         # scikit-learn halves squared errors, and adds those of several outputs.
         factor = 2.0 / n_out if self._output == "values" else 1.0
         decay = factor * self.alpha / total
-        rate = float(self.learning_rate_init)
         if self.solver == "adam":
-            return batch_size, Adam(weight_decay=decay), rate
+            return batch_size, Adam(weight_decay=decay), self.learning_rate_init
         if self.solver == "sgd":
             sgd = SGD(momentum=self.momentum, nesterov=self.momentum > 0.0, weight_decay=decay)
-            return batch_size, sgd, rate / factor
+            return batch_size, sgd, self.learning_rate_init / factor
         msg = f"`solver` must be 'adam' or 'sgd'; got {self.solver!r}"
         raise ValueError(msg)
 
     def _validated(self, X: Any, *y: Any) -> Any:
         """Return rows, and targets on the host, after validation by scikit-learn."""
         y = tuple(map(_on_host, y))
-        options: dict[str, Any] = {"reset": bool(y)}
-        if y:
-            options |= {"multi_output": True, "y_numeric": self._output == "values"}
+        of_y = {"multi_output": True, "y_numeric": self._output == "values"} if y else {}
+        options = {"reset": bool(y), **of_y}
         if not _is_foreign(X):
-            dtypes = np.float64, np.float32
-            return validate_data(self, _on_host(X), *y, dtype=dtypes, **options)
+            return validate_data(self, _on_host(X), *y, dtype=[np.float64, np.float32], **options)
         X, _ = as_floating(X, "X")
         # Rows on a device have scikit-learn check their shape and targets beside a stand-in.
         found = validate_data(self, np.broadcast_to(np.False_, X.shape), *y, **options)
@@ -194,8 +191,7 @@ class MLPClassifier(_BaseMLP, ClassifierMixin, BaseEstimator):
     ----------
     hidden_layer_sizes : int or sequence of int, default (100,)
     activation : str, default "relu"
-        "identity", "logistic", "tanh", "relu", or another activation of xpnet that has a
-        derivative, such as "gelu".
+        "identity", "logistic", "tanh", "relu", or another one with a derivative, such as "gelu".
     solver : {"adam", "sgd"}, default "adam"
     alpha : float, default 0.0001
         L2 penalty: ``alpha / 2`` times the sum of squared weights is added to the loss, divided by
@@ -218,8 +214,8 @@ class MLPClassifier(_BaseMLP, ClassifierMixin, BaseEstimator):
     verbose : bool, default False
         Whether to print the scores of each epoch.
     device : str or Device, default "cpu"
-        Device, by a word of `Device`, that computes NumPy arrays, lists and data frames; results
-        are returned on the host. Arrays of other libraries are computed on their own device.
+        Computes NumPy arrays, lists and data frames; results are returned on the host. Arrays of
+        other libraries are computed on their own device.
 
     Attributes
     ----------
@@ -252,9 +248,8 @@ class MLPClassifier(_BaseMLP, ClassifierMixin, BaseEstimator):
         if n_classes < 2:
             msg = f"`y` must hold at least 2 classes; got 1 class, {self.classes_[0]!r}"
             raise ValueError(msg)
-        names = self.classes_.tolist()
-        if isinstance(names[0], bool | float):  # which scikit-learn has found to be whole
-            names = [int(name) for name in names]
+        # scikit-learn has found floating-point numbers to be whole.
+        names = [int(x) if isinstance(x, bool | float) else x for x in self.classes_.tolist()]
         return ids, n_classes if n_classes > 2 else 1, names
 
     def predict(self, X: Any) -> Any:
@@ -284,8 +279,7 @@ class MLPClassifier(_BaseMLP, ClassifierMixin, BaseEstimator):
 class MLPRegressor(_BaseMLP, RegressorMixin, BaseEstimator):
     """Regressor for scikit-learn, on any array library and device.
 
-    Options, methods and attributes are as for `MLPClassifier`. `loss_curve_` has mean squared
-    errors, twice scikit-learn's.
+    All is as for `MLPClassifier`, but `loss_curve_` has mean squared errors, twice scikit-learn's.
     """
 
     _output = "values"
@@ -297,8 +291,8 @@ class MLPRegressor(_BaseMLP, RegressorMixin, BaseEstimator):
 
     def predict(self, X: Any) -> Any:
         """Return the values of each row, in the library and on the device of X."""
-        values = self._computed(predict, X)
-        return values if self.n_outputs_ > 1 else array_namespace(values).reshape(values, (-1,))
+        y = self._computed(predict, X)
+        return y if self.n_outputs_ > 1 else array_namespace(y).reshape(y, (-1,))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -12,6 +12,7 @@ from xpnet.files.errors import DataError
 
 if TYPE_CHECKING:
     from xpnet.networks.network import Network
+    from xpnet.networks.network_data import NetworkData
 
 __all__ = ["in_order", "input_names", "names_of", "positions", "with_input_names"]
 
@@ -20,7 +21,7 @@ _KEY = "inputs"
 _MOST_NAMES = 63
 
 
-def input_names(network: "Network") -> list[str] | None:
+def input_names(network: "NetworkData") -> list[str] | None:
     """Return the names of the inputs, in their order; None if they have none.
 
     Raise ValueError if the entry of the metadata is not a JSON list of a name for each.

@@ -20,7 +20,8 @@ from xpnet.arrays.namespace import (
 )
 from xpnet.arrays.transfer import without_graph
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.functions.exact_namespace import ExactNamespace, checked_namespace, refuse_tracing
+from xpnet.functions.exact_functions import ExactNamespace, refuse_tracing
+from xpnet.functions.exact_namespace import checked_namespace
 from xpnet.functions.exact_products import SlicedWeight
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, Step, Whiten, arrays_of, map_arrays

@@ -3,7 +3,8 @@
 from xpnet.parity.bounds.error_bound import ErrorBound, StageBound, error_bound
 from xpnet.parity.candidates import stage_results
 from xpnet.parity.certificate import read_record, record
-from xpnet.parity.report import Agreement, Report, StageAgreement, compare
+from xpnet.parity.comparison import compare
+from xpnet.parity.report import Agreement, Report, StageAgreement
 
 __all__ = [
     "Agreement",

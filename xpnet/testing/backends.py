@@ -153,6 +153,11 @@ class Backend:
             return False
         return dtype not in self.xp.__array_namespace_info__().dtypes(device=self.device, kind=None)
 
+    def holds(self, x: NDArray[Any], /) -> bool:
+        """Return whether the device has the integers of an array, if need be in 32 bits."""
+        is_narrowed = x.dtype.kind in "iu" and self.lacks(x.dtype.name)
+        return not is_narrowed or bool(np.all(x == x.astype(NARROW[x.dtype.name])))
+
     @cached_property
     def namespace(self) -> Any:
         """The namespace for tests; on a named device, its creation functions create there."""

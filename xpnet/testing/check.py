@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xpnet.arrays.library import NARROW
 from xpnet.arrays.namespace import dtype_name
 from xpnet.testing.arguments import Arguments
-from xpnet.testing.backends import STRICTEST, Backend, open_backend
+from xpnet.testing.backends import STRICTEST, open_backend
 from xpnet.testing.laziness import lazy_libraries
 from xpnet.testing.marks import verdicts_of
 from xpnet.testing.message import failure
@@ -277,7 +276,7 @@ class _Comparison:
             needed |= {"float64"} if self._dtype == "float64" else set()
             if not backend.has(needed):
                 return f"it has no {', '.join(sorted(needed))}"
-            if any(_is_beyond(x, backend) for x in own.arguments.arrays):
+            if not all(map(backend.holds, own.arguments.arrays)):
                 return "it has no 64-bit integers, which the arguments need"
             is_lazy = backend.library in self._lazy
             call = CallOnBackend(backend, own, is_lazy=is_lazy, is_variant=bool(variant))
@@ -296,10 +295,3 @@ class _Comparison:
             raise unittest.SkipTest(msg)
         msg = f"assert_parity must have a library besides NumPy to compare with; got none ({found})"
         raise RuntimeError(msg)
-
-
-def _is_beyond(x: NDArray[Any], backend: Backend) -> bool:
-    """Return whether integers do not fit into the widest integers that a device has."""
-    if x.dtype.kind not in "iu" or not backend.lacks(x.dtype.name):
-        return False
-    return bool(np.any(x != x.astype(NARROW[x.dtype.name])))

@@ -14,7 +14,7 @@ from xpnet.arrays.transfer import to_numpy
 from xpnet.files.optional import import_optional
 from xpnet.formats.description import describe
 from xpnet.formats.onnx.writing import EXACT_KEY, onnx_library
-from xpnet.functions.exact_namespace import ExactNamespace
+from xpnet.functions.exact_functions import ExactNamespace
 from xpnet.networks.network import Network
 
 __all__ = ["serialize"]
