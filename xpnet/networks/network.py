@@ -60,8 +60,9 @@ class Network(NetworkData):
     Examples
     --------
     >>> import numpy as np
-    >>> hidden = Dense([[0.5, -0.5], [0.5, -0.5]], [-0.2, 0.7], "step")  # OR and NAND
-    >>> xor = Network([hidden, Dense([[0.5], [0.5]], [-0.7], "step")])  # AND
+    >>> import xpnet
+    >>> hidden = xpnet.Dense([[0.5, -0.5], [0.5, -0.5]], [-0.2, 0.7], "step")  # OR and NAND
+    >>> xor = Network([hidden, xpnet.Dense([[0.5], [0.5]], [-0.7], "step")])  # AND
     >>> xor(np.asarray([[0, 0], [0, 1], [1, 0], [1, 1]]))[:, 0]
     array([0., 1., 1., 0.])
     """
