@@ -39,6 +39,7 @@ def test_arrays_of_one_library_on_one_device_have_a_namespace():
         ((np.zeros(1), [1.0]), TypeError, "list"),
         ((np.zeros(1), ONE), TypeError, "array_api_strict and numpy"),
         ((ONE, OTHER), ValueError, "device1.* and .*device2"),
+        ((ONE, ONE, OTHER), ValueError, "device1.* and .*device2"),
     ):
         with pytest.raises(error, match=words):
             array_namespace(*arrays)

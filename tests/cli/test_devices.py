@@ -12,9 +12,10 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from xpnet import Dense, Network, add_device_argument, device_from_args, save
+from xpnet import Dense, Network, add_device_argument, device_from_args, load, save
 from xpnet.arrays.libraries import KNOWN
 from xpnet.inference import predict
+from xpnet.parity import comparison
 
 pytestmark = pytest.mark.usefixtures("known_speeds")
 
@@ -71,6 +72,15 @@ def test_a_gpu_gives_the_same_results(xpnet):
     for command in ("predict", "show --rows=3", "show --rows=3 --mistakes"):
         host, device = (xpnet(*command.split(), *words, x) for x in ("cpu", "gpu"))
         assert (host, host.code) == (device, 0)
+
+
+@pytest.mark.usefixtures("strict_gpu")
+def test_another_file_is_computed_on_the_device(xpnet, monkeypatch):
+    spy = Mock(wraps=comparison.compare)
+    monkeypatch.setattr(comparison, "compare", spy)
+    save(load("sample"), "same.npz")
+    facts_of(xpnet("parity", "--rows=5", "--device=gpu", "--against=same.npz", "--json"))
+    assert spy.call_args[0][2]["same.npz"].library == "array_api_strict"
 
 
 @pytest.mark.parametrize("precision", ["float16", "float64"])

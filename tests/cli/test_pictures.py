@@ -68,7 +68,8 @@ def test_ten_images_in_the_terminal(xpnet, monkeypatch, unlabelled, encoding):
     monkeypatch.setattr("sys.stdout", stream)
     assert xpnet("show", unlabelled).code == 0
     stream.flush()
-    lines = stream.buffer.getvalue().decode(encoding).splitlines()[1:]
+    summary, *lines = stream.buffer.getvalue().decode(encoding).splitlines()
+    assert summary == "10 images; predicted by the embedded network for digits"
     assert [x for line in lines for x in line.split() if x.isdigit()] == list("0123456789")
     assert "".join(lines).count("#" if encoding == "ascii" else "█") > 50
     assert max(map(len, lines)) <= 80

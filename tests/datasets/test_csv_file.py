@@ -130,10 +130,11 @@ def test_years_are_no_row_numbers_and_no_rows(write):
         assert (x.shape, labels.shape) == ((0, 2), (0,))
 
 
-def test_rows_before_an_invalid_line_of_standard_input(monkeypatch):
+def test_rows_before_an_invalid_line(write, monkeypatch):
     content = io.BytesIO((CLASSES + "5,6,1\n" * 99 + "\0").encode())
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(content))
     assert len(opened("-", rows=3)[1]) == 3
+    assert len(opened(write(CLASSES + "x,6,1\n"), rows=3)[1]) == 3
 
 
 BAD = {

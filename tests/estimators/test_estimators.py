@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -121,8 +122,17 @@ def test_early_stopping_holds_out_a_share_of_each_class():
     options = {"early_stopping": True, "learning_rate_init": 0.1, "n_iter_no_change": 3}
     mlp = small(**options, validation_fraction=0.2, max_iter=500).fit(X, IDS > 0, WEIGHTS)
     assert 4 <= mlp.n_iter_ < 500
+    assert mlp.n_iter_ < mlp.set_params(n_iter_no_change=20).fit(X, IDS > 0, WEIGHTS).n_iter_
     with pytest.raises(ValueError, match="least populated class"):
         small(early_stopping=True).fit(X, np.arange(60) == 0)
+
+
+def test_held_out_rows_have_weights_and_depend_on_the_seed(monkeypatch):
+    monkeypatch.setattr(estimators_module, "train", spy := Mock(wraps=xpnet.train))
+    for seed in (0, 1):
+        small(early_stopping=True, random_state=seed).fit(X, IDS, WEIGHTS)
+    first, second = (call.kwargs["validation"][0] for call in spy.call_args_list)
+    assert (np.isin(first, X[WEIGHTS > 0]).all(), np.array_equal(first, second)) == (True, False)
 
 
 def test_an_interrupted_fit_keeps_its_network(monkeypatch, capsys):

@@ -54,6 +54,12 @@ def test_every_activation(path, suffix, subtests):
             assert contents(load(path)) == contents(network)
 
 
+def test_ten_layers_and_more(path):
+    network = Network([Dense([[1.0]], [float(i)]) for i in range(11)])
+    save(network, path)
+    assert contents(load(path)) == contents(network)
+
+
 @st.composite
 def networks(draw, suffix):
     dtype = np.dtype(draw(st.sampled_from(["float16", "float32", "float64"])))

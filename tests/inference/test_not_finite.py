@@ -47,6 +47,7 @@ CASES = {
         "preprocessing",
     ),
     "layer 1": (network_of(OVERFLOWS), ROWS, [1, 3], "layer 1"),
+    "the first one's cause": (network_of(OVERFLOWS), [[1e30], [NAN]], [0, 1], "layer 1"),
     "layer 3": (network_of([[1.0]], [[1.0]], OVERFLOWS), ROWS, [1, 3], "layer 3"),
     "hidden by a sigmoid": (network_of([[1e30]], SPREAD, hidden="sigmoid"), ROWS, [], ""),
     "-inf beside a finite one": (network_of(SPREAD, bias=[0.0, 0.0, -INF]), ROWS, [], ""),

@@ -20,7 +20,8 @@ def passing(n, output="logits", **options):
 
 EYE, THREE, NAMED = np.eye(3), passing(3), passing(3, classes="abc")
 REGRESSION = passing(2, "values")
-MIXED = {x: np.asarray(["a", x, "b"], object) for x in (None, np.nan)}
+NA = type("NAType", (), {"__repr__": lambda _: "<NA>"})()  # as of pandas
+MIXED = {x: np.asarray(["a", x, "b"], object) for x in (None, np.nan, NA)}
 learned = partial(xpnet.train, epochs=1)
 REFUSED = [
     # Images

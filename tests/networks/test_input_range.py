@@ -39,6 +39,7 @@ TO_UNIT = network_of()
         ([xpnet.Scale(1 / 255)], None, True),
         ([xpnet.Scale(0.1)], None, True),
         ([xpnet.Scale(1 / 9)], None, False),
+        ([xpnet.Scale(-1.0)], None, False),
         ([xpnet.Standardize(0.1307, 0.3081)], None, False),
         ([xpnet.Standardize(0.5, 1.6)], None, True),
         ([xpnet.Standardize(-1.6, 1.0)], None, True),
@@ -49,7 +50,7 @@ TO_UNIT = network_of()
         ([xpnet.Standardize(0.1, 0.3), xpnet.Scale(1 / 255)], None, False),  # the first decides
         ([xpnet.Scale(1.0), xpnet.Standardize(33.0, 78.0)], None, False),
     ],
-    ids=range(16),
+    ids=range(17),
 )
 def test_takes_bytes(steps, word, expected):
     assert takes_bytes(network_of(*steps, declared=word)) is expected

@@ -9,13 +9,13 @@ from xpnet.pictures.images import text_images
 
 
 @pytest.mark.parametrize("library", ["numpy", "torch"])
-@pytest.mark.parametrize("shape", [(4, 784), (4, 28, 28), (4, 1, 28, 28), (4, 28, 28, 1)])
+@pytest.mark.parametrize("shape", [(4, 784), (4, 28, 28), (4, 1, 28, 28), (1, 28, 28, 1)])
 def test_images_of_any_library_and_layout(library, shape):
     xp = pytest.importorskip(library, reason=f"needs {library}")
-    images, labels = (x[:4] for x in sample())
+    images, labels = (x[: shape[0]] for x in sample())
     axes = show(xp.asarray(images.reshape(shape)), xp.asarray(labels)).axes
     assert [x.images[0].get_array().tolist() for x in axes] == images.tolist()
-    assert [x.get_title() for x in axes] == ["0", "1", "2", "3"]
+    assert [x.get_title() for x in axes] == ["0", "1", "2", "3"][: shape[0]]
 
 
 def test_labels_predictions_and_probabilities():
@@ -29,6 +29,7 @@ def test_labels_predictions_and_probabilities():
 def test_bytes_are_drawn_in_their_range_and_others_in_their_own(dtype, limits):
     (image,) = show(np.asarray([[[3, 99]]], dtype)).axes[0].images
     assert image.get_clim() == limits
+    assert show(np.asarray([[[np.nan, 3, 99]]])).axes[0].images[0].get_clim() == (3, 99)
     assert image.cmap(0.0)[:3] > image.cmap(1.0)[:3]  # dark on light
 
 

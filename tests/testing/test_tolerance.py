@@ -22,6 +22,7 @@ INFINITE = np.asarray([-math.inf, -7.0, math.nan])
         ({"bound": [0.5, math.inf]}, [], [0.5, math.inf], "`bound`"),
         ({"bound": np.asarray(0.25)}, [], [0.25, 0.25], "`bound`"),
         ({"rtol": 0.5}, [], [0.5, 512.0], "rtol = 0.5"),
+        ({"rtol": 1e-12}, [], [4 * EPS, 4096 * EPS], "rtol = 4.77e-07"),
         ({"rtol": 0.0, "atol": 0.5}, [], [0.5 + 4 * EPS, 0.5 + 4096 * EPS], "atol = 0.5"),
         ({}, [np.full((2, 9), 2048.0)], [8 * 3 * EPS * 2048] * 2, "n = 9 (the longest axis)"),
         ({}, [np.asarray([True])], [8 * math.sqrt(2) * EPS * 1024] * 2, "n = 2 "),

@@ -65,6 +65,7 @@ Standardize(mean=0.5, scale=-1.0); Scale(-1.0); logits
     BatchNormalization x scale mean mean scale -> n; Gemm n W b -> h; Gemm h V c -> y
 3 -> 4 relu -> 2 identity; logits
     Gemm x W b -> h; Relu h -> r; BatchNormalization r float32:4 b b float32:4 -> n; Gemm n V c -> y
+    Gemm x W b -> h; Relu h -> r; Mul r half -> m; Add m b -> n; Gemm n V c -> y
 3 -> 4 relu; logits
     opset=7 | Gemm x W b -> h; Clip(min=0.0, max=3.4028234663852886e38) h -> y
 3 -> 4 relu6; logits

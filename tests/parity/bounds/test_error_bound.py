@@ -157,6 +157,13 @@ def test_inputs_are_exact_where_their_dtype_is(kind, confidence, random_network)
     np.testing.assert_array_equal(np.sign(more), float(is_wide))
 
 
+def test_the_cast_of_integers_is_rounded(random_network, shares):
+    network = random_network([6, 4], ["identity"], dtype="float16")
+    rows = np.arange(2049, 2055, dtype="int16")[None]
+    found = error_bound(network, rows, confidence=1.0)
+    assert max(shares(found, stage_results(network, rows))) <= 1.0
+
+
 def test_more_confidence_means_larger_bounds_that_are_tight(shares):
     network, x = xpnet.load("sample"), xpnet.sample()[0].reshape(-1, 784)
     less, usual, worst = (error_bound(network, x, confidence=p) for p in (0.5, USUAL, 1.0))

@@ -33,9 +33,10 @@ def test_formats_are_those_of_numpy(name):
 
 @pytest.mark.parametrize("confidence", [1.0 - 1e-6, 1.0])
 def test_bounds_follow_the_derivation(confidence):
-    layers = [xpnet.Dense(np.ones((n, 1), F32), F32([0]), f) for n, f in ((3, "tanh"), (1, "relu"))]
+    given = ((3, 0.25, "tanh"), (1, 0.0, "relu"))
+    layers = [xpnet.Dense(np.ones((n, 1), F32), F32([bias]), f) for n, bias, f in given]
     propagation, u = Propagation(xpnet.Network(layers), 1, confidence), 2.0**-24
-    _, (y, first), (_, second) = propagation.stages(F32([[0.25, 0.25, 0.5]]))
+    _, (y, first), (_, second) = propagation.stages(F32([[0.25, 0.25, 0.25]]))
     factor, slope = propagation.factor, 1.0 - np.tanh(1.0) ** 2
     drift = 2.0 * u * ACTIVATIONS["tanh"].ulp_bound("float32") * y
     own = 6.0 * u * slope if confidence == 1.0 else factor * 8.0**0.5 * u * slope
