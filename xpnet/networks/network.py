@@ -62,7 +62,7 @@ class Network(NetworkData):
     >>> import numpy as np
     >>> import xpnet
     >>> hidden = xpnet.Dense([[0.5, -0.5], [0.5, -0.5]], [-0.2, 0.7], "step")  # OR and NAND
-    >>> xor = Network([hidden, xpnet.Dense([[0.5], [0.5]], [-0.7], "step")])  # AND
+    >>> xor = xpnet.Network([hidden, xpnet.Dense([[0.5], [0.5]], [-0.7], "step")])  # AND
     >>> xor(np.asarray([[0, 0], [0, 1], [1, 0], [1, 1]]))[:, 0]
     array([0., 1., 1., 0.])
     """
