@@ -44,6 +44,8 @@ def folder(tmp_path, monkeypatch, labelled):
         ("predict labels.csv -o", "link.csv"),
         ("predict link.csv -o", LABELS),
         ("predict ./-.csv", "--output=-.csv"),
+        ("predict sample --model=-.csv", "--output=-.csv"),
+        ("predict labels.csv -o", "/dev/../proc/self/cwd/labels.csv"),
         ("predict pictures -o", "pictures/old.csv"),
         ("predict . -o", "pictures/old.csv"),
         ("predict t10k-images-idx3-ubyte -o", "t10k-labels-idx1-ubyte"),

@@ -94,6 +94,7 @@ DAMAGED = [  # the file, and a word of the message: none if it is NumPy's own te
     (npz(x=IMAGES, y=[[1, 0], [0, 1], [1, 0]]), "one-hot"),
     (npz(x=IMAGES)[:-30], "zip"),
     (zipped("x.npy", b"text"), "magic"),
+    (zipped("x.npy", npy(np.ones((30, 400)))).replace(b"(30, 400)", b"(10, 400)"), "CRC"),
     (zipped("x.npy", npy(IMAGES)[:-1]), "."),
     (b"", "empty"),
 ]

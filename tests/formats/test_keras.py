@@ -99,6 +99,7 @@ def test_dtypes(dtype):
     parts = DENSE(4, activation="tanh", dtype=dtype), DENSE(3, dtype=dtype)
     found = from_keras(shuffled(sequential(*parts))).dtype
     assert found == np.dtype("float32" if "bfloat16" in dtype else dtype)
+    assert from_keras(shuffled(sequential(*parts, DENSE(2)))).dtype == max(found, np.dtype("f4"))
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
