@@ -94,7 +94,8 @@ def _answer(check: Callable[..., str], *arguments: Any) -> str:
     try:
         return check(*arguments)
     except Exception as error:  # noqa: BLE001 (the reason is the result)
-        return f"no: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        text = " ".join(str(error).split())[:200]
+        return f"no: {type(error).__name__}" + (f": {text}" if text else "")
 
 
 def _compare(device: xpnet.Device, compute: Callable[[xpnet.Device], Any], bound: float) -> str:

@@ -1,4 +1,4 @@
-"""What a field of a CSV file may be: a number, the name of a column, or the name of a class."""
+"""Kinds of fields in a CSV file: numbers, names of columns, and names of classes."""
 
 import re
 from contextlib import suppress

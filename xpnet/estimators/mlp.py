@@ -214,7 +214,7 @@ class MLPClassifier(_BaseMLP, ClassifierMixin, BaseEstimator):
     verbose : bool, default False
         Whether to print the scores of each epoch.
     device : str or Device, default "cpu"
-        Computes NumPy arrays, lists and data frames; results are returned on the host. Arrays of
+        Device for NumPy arrays, lists and data frames; results are returned on the host. Arrays of
         other libraries are computed on their own device.
 
     Attributes
@@ -279,7 +279,7 @@ class MLPClassifier(_BaseMLP, ClassifierMixin, BaseEstimator):
 class MLPRegressor(_BaseMLP, RegressorMixin, BaseEstimator):
     """Regressor for scikit-learn, on any array library and device.
 
-    All is as for `MLPClassifier`, but `loss_curve_` has mean squared errors, twice scikit-learn's.
+    As for `MLPClassifier`, but `loss_curve_` has mean squared errors, twice scikit-learn's.
     """
 
     _output = "values"
