@@ -68,8 +68,10 @@ def test_networks_are_frozen_data():
     metadata["origin"] = "elsewhere"
     assert network.metadata == {"origin": "here"}
     assert (network.classes, {type(name) for name in network.classes}) == ((7, 9), {int})
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        network.output = "values"
+    for frozen in (network, xpnet.reproducible(network)):
+        for name in ("output", "n_classes", "notes"):
+            with pytest.raises(dataclasses.FrozenInstanceError):
+                setattr(frozen, name, "values")
     assert len({network, network, other}) == 2  # by identity
 
 

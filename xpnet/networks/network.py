@@ -1,7 +1,7 @@
 """A network: its conversions and its forward pass."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from xpnet._typing import Array
@@ -26,6 +26,7 @@ from xpnet.networks.preprocessing import Step, map_arrays, preprocessed
 __all__ = ["Network", "Output", "forward"]
 
 
+@dataclass(frozen=True, eq=False, repr=False, init=False)
 class Network(NetworkData):
     """Layers with their preprocessing, and the meaning of their outputs.
 

@@ -7,6 +7,7 @@ outputs are rounded once, to the dtype of the network.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from xpnet.arrays.namespace import (
@@ -92,12 +93,13 @@ def reproducible(network: Network, /) -> Network:
     return ReproducibleNetwork(*own.fields)
 
 
+@dataclass(frozen=True, eq=False, repr=False, init=False)
 class ReproducibleNetwork(Network):
     """A network that computes by the operations of this module; see `reproducible`."""
 
     is_reproducible = True
-    _functions: ExactNamespace
-    _prepared: _Prepared
+    _functions: ExactNamespace = field(init=False)
+    _prepared: _Prepared = field(init=False)
 
     def __init__(self, *fields: Any, **named: Any) -> None:
         super().__init__(*fields, **named)
