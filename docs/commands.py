@@ -1,10 +1,9 @@
 """The options of the commands, from the tables of the command line, on its page."""
 
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
-from itertools import chain, starmap
 
 from sphinx.application import Sphinx
 
@@ -13,29 +12,29 @@ from xpnet.cli.parser import build_parser
 __all__ = ["setup"]
 
 
-def described(words: str, text: str) -> str:
-    """Return the definition of an option, without characters that Markdown takes for its own."""
-    text = re.sub(r"([*_<\[\]`])", r"\\\1", text)
-    return f"`{words}`\n: {text}\n"
+def table(columns: str, rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table of options; the first cell of each row is code."""
+    lines = [names := columns.split(), ["---"] * len(names)]
+    for words, *texts in rows:
+        lines.append([f"`{words}`", *(re.sub(r"([*_<\[\]`|])", r"\\\1", x) for x in texts)])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def paragraphs() -> Iterator[str]:
-    """Yield what each command does, with its options; those of several commands come once."""
+    """Yield the options of several commands, then each command with its own options."""
     modules = {name: import_module(f"xpnet.cli.{name}") for name in build_parser()[1]}
-    options = {
-        name: [(option.words, option.help % option.more) for option in module.OPTIONS]
-        for name, module in modules.items()
-    }
-    counts = Counter(chain.from_iterable(options.values()))
-    shared = [option for option, n in counts.items() if n > 2]
-    yield "### Options of several commands\n"
-    yield from starmap(described, shared)
+    commands = defaultdict(list)
+    for name, module in modules.items():
+        for option in module.OPTIONS:
+            commands[option.words, option.help % option.more].append(name)
+    shared = [(*option, ", ".join(names)) for option, names in commands.items() if len(names) > 1]
+    yield "### Shared options\n"
+    yield table("option meaning commands", shared)
     for name, module in modules.items():
         yield f"### {name}\n\n{module.HELP}\n"
         yield "".join(["```bash\n", *(f"xpnet {words}\n" for words in module.EXAMPLES), "```\n"])
-        yield from starmap(described, (x for x in options[name] if x not in shared))
-        if words := [f"`{x[0]}`" for x in options[name] if x in shared]:
-            yield f"As above: {', '.join(words)}.\n"
+        if own := [option for option, names in commands.items() if names == [name]]:
+            yield table("option meaning", own)
 
 
 def insert(_: Sphinx, page: str, source: list[str]) -> None:

@@ -22,7 +22,7 @@ extensions = [
     *("commands", "functions"),  # the modules of this folder
 ]
 templates_path = ["templates"]
-myst_enable_extensions = ["deflist", "dollarmath"]  # options of commands; formulas
+myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3  # links to headings, as on GitHub
 smartquotes = False  # they would make a dash of "--json"
 default_role = "py:obj"  # `Network` in a docstring is a link, `x` is code
