@@ -2,7 +2,7 @@
 
     python benchmarks/accuracy.py --json benchmarks/results/accuracy.json
     python benchmarks/accuracy.py --functions sigmoid,tanh --devices cpu,gpu --quick
-    python benchmarks/accuracy.py --table accuracy.json --page docs/explanation/accuracy.md
+    python benchmarks/accuracy.py --table accuracy.json --page docs/explanation/speed.md
 
 In float64, results are compared with mpmath. Those of NumPy, which must be within their bound, are
 then the true values for float32. JAX computes operation by operation, and compiled. Functions
