@@ -26,7 +26,7 @@ NEEDS = re.compile(r"^<!-- needs: (.*) -->$", re.MULTILINE)
 LARGEST_PICTURE = 60_000  # bytes
 # Pages whose code takes more than a second, and more than five.
 SLOW = "gpu-certificate scikit-learn test-array-code your-own-images reproducible-results testing "
-SLOW += "write-a-function dask-cluster large-data 06-mnist 07-batches 08-preprocessing 10-gpu"
+SLOW += "write-a-function large-data 06-mnist 07-batches 08-preprocessing 10-gpu"
 LONG = "bring-a-network"
 
 
