@@ -20,6 +20,12 @@ LAYERS, EYE, INFINITE = TWO.layers, np.eye(3), np.full((3, 3), inf)
 ARRAYS, DRAW = {"W1": [[1.0]], "b1": [0.0]}, np.random.default_rng(0).normal
 TABLE = DRAW(size=(40, 5)) @ DRAW(size=(5, 5)) + DRAW(size=5)
 TRANSPOSED = {"W1": np.zeros((4, 3)), "b1": np.zeros(3), "W2": np.zeros((2, 3)), "b2": np.zeros(2)}
+OF_NETWORKS = [
+    xpnet.forward,
+    xpnet.predict,
+    xpnet.predict_proba,
+    lambda *x: xpnet.evaluate(*x, [0]),
+]
 TINY = [Scale(1e-310), Standardize(2.5e-308), Standardize(0.0, -1e-300), [Scale(1e-200)] * 2]
 REFUSED = [
     # Networks
@@ -44,6 +50,8 @@ REFUSED = [
     (from_arrays, [TRANSPOSED], ValueError, r"W2, b2: .*\(2, 3\), .*transposed"),
     (partial(from_arrays, activation=["relu"] * 2), [ARRAYS], ValueError, "activation"),
     (partial(from_arrays, activation=xpnet.sigmoid), [ARRAYS], TypeError, "activation"),
+    *[(f, [ARRAYS, [[1.0]]], TypeError, "dict; .*from_arrays") for f in OF_NETWORKS],
+    (xpnet.predict, [xpnet.relu, [[1.0]]], TypeError, "got function$"),
     (reproducible, [TWO.astype("float16")], TypeError, "float16"),
     *[(reproducible, [Network(LAYERS, x)], ValueError, "preprocessing by numbers") for x in TINY],
     # Layers

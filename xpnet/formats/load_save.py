@@ -14,7 +14,7 @@ from xpnet.formats.description import network_from_description
 from xpnet.formats.input_range import with_input_range
 from xpnet.formats.named_arrays import network_of_arrays
 from xpnet.networks.input_range import FEWEST_PIXELS, takes_bytes
-from xpnet.networks.network import Network
+from xpnet.networks.network import Network, check_network
 from xpnet.networks.preprocessing import Scale
 
 __all__ = ["FORMATS", "SAMPLE_PATH", "check_suffix", "load", "read_model", "save", "serialized"]
@@ -194,6 +194,7 @@ def save(
     OSError
         If the file cannot be written; an existing file is left unchanged.
     """
+    check_network(network)
     content = serialized(network, path, input_dtype=input_dtype)
     if network.is_reproducible and Path(path).suffix.lower() != ".onnx":
         kept = f"a {Path(path).suffix} file does not keep that a network is reproducible"

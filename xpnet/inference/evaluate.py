@@ -15,7 +15,7 @@ from xpnet.inference.class_labels import as_class_ids, confusion_of
 from xpnet.inference.predict import check_ids, class_ids, predict_blocks
 from xpnet.inference.rows import array_in_order
 from xpnet.networks.input_range import warn_of_range
-from xpnet.networks.network import Network
+from xpnet.networks.network import Network, check_network
 
 __all__ = ["Evaluation", "count_pairs", "evaluate", "evaluation_of"]
 
@@ -135,6 +135,7 @@ def evaluate(
     >>> result, result.most_confused(1)
     (Evaluation(0.986: 986 of 1,000), [(5, 3, 2)])
     """
+    check_network(network)
     if network.output == "values":
         msg = "`network` must classify; got output='values', a regression: compare with predict"
         raise ValueError(msg)

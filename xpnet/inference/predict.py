@@ -16,7 +16,7 @@ from xpnet.inference.chunks import run
 from xpnet.inference.class_labels import labels_of
 from xpnet.inference.rows import array_in_order, as_rows
 from xpnet.networks.input_range import warn_of_range
-from xpnet.networks.network import Network
+from xpnet.networks.network import Network, check_network
 
 __all__ = ["argmax_ids", "check_ids", "class_ids", "outputs_of", "predict", "predict_blocks"]
 __all__ += ["predict_ids", "predict_proba"]
@@ -96,6 +96,7 @@ def predict(
     >>> xpnet.predict(gate, [[0, 1], [1, 1]])
     array(['low', 'high'], dtype='<U4')
     """
+    check_network(network)
     if type(images) is not np.ndarray:
         images = array_in_order(network, images)
         if is_dask(images):
@@ -159,6 +160,7 @@ def predict_proba(
     >>> xpnet.predict_proba(xpnet.load("sample"), images[:5]).shape
     (5, 10)
     """
+    check_network(network)
     if network.output == "values":
         msg = "`network` must classify; got output='values', a regression: use predict"
         raise ValueError(msg)

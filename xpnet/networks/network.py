@@ -23,7 +23,7 @@ from xpnet.networks.network_data import NetworkData, Output
 from xpnet.networks.operands import Triple
 from xpnet.networks.preprocessing import Step, map_arrays, preprocessed
 
-__all__ = ["Network", "Output", "forward"]
+__all__ = ["Network", "Output", "check_network", "forward"]
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -256,7 +256,8 @@ def forward(network: Network, x: Any, /) -> Any:
     Raises
     ------
     TypeError
-        If `x` belongs to another library, is complex, or is not an array of numbers.
+        If `x` belongs to another library, is complex, or is not an array of numbers, or `network`
+        is a dictionary of arrays: see `Network.from_arrays`.
     ValueError
         If the last axis of `x` is not `n_in` long, or `x` is on another device.
 
@@ -268,4 +269,14 @@ def forward(network: Network, x: Any, /) -> Any:
     >>> forward(network, np.asarray([1, 1]))
     array([3.5])
     """
+    check_network(network)
     return network(x)
+
+
+def check_network(network: object) -> None:
+    """Raise TypeError for an object that is no network, such as the book's dictionary."""
+    if not isinstance(network, Network):
+        is_book = isinstance(network, Mapping)
+        hint = "; use Network.from_arrays(network, activation=...)" if is_book else ""
+        msg = f"`network` must be a Network; got {type(network).__name__}{hint}"
+        raise TypeError(msg)

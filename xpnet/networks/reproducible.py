@@ -24,7 +24,7 @@ from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.exact_functions import ExactNamespace, refuse_tracing
 from xpnet.functions.exact_namespace import checked_namespace
 from xpnet.functions.exact_products import SlicedWeight
-from xpnet.networks.network import Network
+from xpnet.networks.network import Network, check_network
 from xpnet.networks.preprocessing import Scale, Step, Whiten, arrays_of, map_arrays
 
 __all__ = ["ReproducibleNetwork", "reproducible"]
@@ -50,7 +50,7 @@ def reproducible(network: Network, /) -> Network:
 
     The results of `forward`, `predict`, `predict_proba`, `evaluate` and `train` then do not depend
     on the array library, the processor or GPU, the batch and the number of threads. On a CPU, many
-    rows of bytes take about six times as long, those of other numbers up to ten times.
+    rows of bytes take about six times as long, those of other numbers about 15 times.
 
     Parameters
     ----------
@@ -85,6 +85,7 @@ def reproducible(network: Network, /) -> Network:
     >>> exact([0.1, 0.2])
     array([0.35])
     """
+    check_network(network)
     if network.is_reproducible:
         return network
     own = network.map_arrays(

@@ -11,7 +11,7 @@ from xpnet.inference.class_labels import with_label_names
 from xpnet.inference.rows import array_in_order, check_integer
 from xpnet.networks.column_names import names_of, with_input_names
 from xpnet.networks.input_range import declared, warn_of_range
-from xpnet.networks.network import Network
+from xpnet.networks.network import Network, check_network
 from xpnet.training.augmentation import Augment, image_shape, shifted
 from xpnet.training.backward import Objective
 from xpnet.training.examples import as_examples, as_sample_weight, split
@@ -120,6 +120,7 @@ def train(
     >>> run.best.validation_accuracy > 0.8
     True
     """
+    check_network(network)
     network = with_input_names(network, names_of(images))
     images, labels = array_in_order(network, images), as_array(labels, "labels")
     warn_of_range(network, images, is_trained=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.rows import as_rows
 from xpnet.networks.column_names import in_order
-from xpnet.networks.network import Network
+from xpnet.networks.network import Network, check_network
 from xpnet.parity.bounds.propagation import Propagation
 
 __all__ = ["ErrorBound", "StageBound", "count_results", "error_bound", "rows_on_host"]
@@ -118,9 +118,7 @@ def error_bound(network: Network, x: Any, /, *, confidence: float = 1.0 - 1e-6) 
 
 def rows_on_host(network: Network, x: Any) -> NDArray[Any]:
     """Return the inputs of a network as a NumPy array of shape (n, n_in), after validation."""
-    if not isinstance(network, Network):
-        msg = f"`network` must be a Network; got {type(network).__name__}"
-        raise TypeError(msg)
+    check_network(network)
     for i, layer in enumerate(network.layers, start=1):
         for name in ("weight", "bias"):
             if not np.all(np.isfinite(to_numpy(getattr(layer, name)))):
