@@ -64,7 +64,9 @@ def test_an_array_is_made_in_a_dtype(device, dtype, name, x):
 )
 def test_integers_that_do_not_fit_are_refused(device, x, dtype):
     dtype = dtype if has(device, dtype) else dtype.replace("64", "32")
-    for given in (x, np.asarray(x)):
+    givens = [x, np.asarray(x)]
+    givens += [] if 2**70 in np.ravel(x) else [device.asarray(x)]  # of the device's own library
+    for given in givens:
         with pytest.raises(ValueError, match=dtype):
             device.asarray(given, dtype)
 

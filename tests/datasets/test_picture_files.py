@@ -75,6 +75,7 @@ FOUR_BITS = bytes.fromhex(
 REJECTED = [  # a picture and words of the message
     (packed(GREY, "JPEG", "CMYK"), "JPEG of mode CMYK"),
     (packed(GREY.astype(np.uint16)), "PNG of mode I;16"),
+    (packed(GREY, "TIFF"), "cannot identify"),
     (FOUR_BITS, "PNG of mode L"),
     (b"\x89PNG and nothing more", "damaged"),
     (packed(GREY)[:-30], "damaged"),

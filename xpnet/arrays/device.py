@@ -155,8 +155,10 @@ class Device:
                 msg = f"{self} has no {name}{hint}; use {NARROW[name]}"
                 raise TypeError(msg)
             name = NARROW[name]
-        if name != given and (self._xp is np or array_namespace(x) is not self._xp):
-            x = self._converted(to_numpy(x), name)
+        is_foreign = self._xp is np or array_namespace(x) is not self._xp
+        if name != given and (is_foreign or "int" in name):
+            converted = self._converted(to_numpy(x), name)
+            x = converted if is_foreign else x
         x = move(x, self._xp, self.handle)
         if dtype is None or dtype_name(x.dtype) == name:
             return x

@@ -30,8 +30,8 @@ __all__ = ["PICTURE_START", "open_picture", "open_picture_folder", "picture_file
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
-# The first bytes of these formats. They match no text and no IDX file.
-PICTURE_START = rb"\x89PNG|\xff\xd8\xff|BM.{4}\0{4}|GIF8[79]a|RIFF.{4}WEBP"
+# The first bytes of these formats, and of TIFF. They match no text and no IDX file.
+PICTURE_START = rb"\x89PNG|\xff\xd8\xff|BM.{4}\0{4}|GIF8[79]a|RIFF.{4}WEBP|II\*\0|MM\0\*"
 _MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA"}
 _BLOCK_PICTURES = 256  # few, so that a progress bar moves
 _MIDDLE_GREY = 127

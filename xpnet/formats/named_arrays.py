@@ -49,6 +49,9 @@ def _layers(arrays: Mapping[str, NDArray[Any]]) -> dict[str, tuple[NDArray[Any],
     for match in filter(None, map(_WEIGHT.fullmatch, arrays)):
         before, kind, after = match.groups()
         weight, bias = left.pop(match[0]), left.pop(before + _BIAS[kind] + after, None)
+        if weight.ndim != 2 or 0 in weight.shape:
+            msg = f"{quoted(match[0])} must be a matrix; got the shape {weight.shape}"
+            raise ValueError(msg)
         layers[match[0]] = weight.T if kind == "weight" else weight, bias
         forms.add((kind, after.lstrip("0123456789")))
     if left or len(forms) != 1:
@@ -61,9 +64,6 @@ def _layers(arrays: Mapping[str, NDArray[Any]]) -> dict[str, tuple[NDArray[Any],
 
 def _bias(name: str, weight: NDArray[Any], bias: NDArray[Any] | None) -> NDArray[Any]:
     """Return the bias as a vector, of zeros if it is None; raise unless it suits the weight."""
-    if weight.ndim != 2 or 0 in weight.shape:
-        msg = f"{quoted(name)} must be a matrix; got the shape {weight.shape}"
-        raise ValueError(msg)
     n_out = weight.shape[1]
     if bias is None:
         return np.zeros(n_out, weight.dtype)

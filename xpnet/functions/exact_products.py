@@ -20,7 +20,7 @@ from xpnet.arrays.transfer import is_numpy
 __all__ = ["SlicedWeight", "inverse_power", "power_of_two"]
 
 # Larger inputs count as this one. Parts of a sum below the second number, and weights below the
-# third as a share of the largest for the same input, are not resolved. So all products are normal
+# third as a share of the largest for the same input, may be lost. So all products are normal
 # numbers, which no library flushes to 0.
 _LARGEST, _SMALLEST_SUM, _SMALLEST_SHARE = 2.0**400, 2.0**-550, 2.0**-300
 # Bits of float64 and float32, and those that a product keeps of each factor, relative to the

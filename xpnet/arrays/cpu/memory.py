@@ -18,9 +18,9 @@ def keep_freed_memory() -> None:
     """Make glibc reuse the memory of freed arrays.
 
     In a new process, glibc maps each array of more than 128 KB and unmaps it when it is freed, so
-    every page of every result faults: elementwise code takes three to nine times as long. After the
-    first array of up to 32 MB has been freed, glibc keeps freed memory up to that size. Dask sets a
-    variable for its workers that turns this off; there, glibc's own values are set.
+    every page of every result faults: elementwise code takes three to nine times as long. After an
+    array of up to 32 MB has been freed, glibc reuses memory for arrays of up to its size. Dask sets
+    a variable for its workers that turns this off; there, glibc's own values are set.
     """
     np.empty(31 << 20, np.uint8)  # the pages are never touched
     if "MALLOC_TRIM_THRESHOLD_" in os.environ:
