@@ -49,29 +49,33 @@ def _layers(arrays: Mapping[str, NDArray[Any]]) -> dict[str, tuple[NDArray[Any],
     for match in filter(None, map(_WEIGHT.fullmatch, arrays)):
         before, kind, after = match.groups()
         weight, bias = left.pop(match[0]), left.pop(before + _BIAS[kind] + after, None)
-        if weight.ndim != 2 or 0 in weight.shape:
-            msg = f"{quoted(match[0])} must be a matrix; got the shape {weight.shape}"
-            raise ValueError(msg)
-        layers[match[0]] = weight.T if kind == "weight" else weight, bias
+        layers[match[0]] = weight, bias
         forms.add((kind, after.lstrip("0123456789")))
     if left or len(forms) != 1:
         rule = "must be weights and biases named alike: W1 and b1, or fc1.weight and fc1.bias"
         msg = f"the arrays {rule}; got {_listed(left or arrays)}"
         raise ValueError(msg)
     check_parameters(arrays)
-    return {name: (weight, _bias(name, weight, bias)) for name, (weight, bias) in layers.items()}
+    is_turned = {kind for kind, _ in forms} == {"weight"}
+    return {name: _parameters(name, *pair, is_turned=is_turned) for name, pair in layers.items()}
 
 
-def _bias(name: str, weight: NDArray[Any], bias: NDArray[Any] | None) -> NDArray[Any]:
-    """Return the bias as a vector, of zeros if it is None; raise unless it suits the weight."""
+def _parameters(
+    name: str, weight: NDArray[Any], bias: NDArray[Any] | None, *, is_turned: bool
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return a weight of shape (n_in, n_out) and its bias as a vector, of zeros if it is None."""
+    if weight.ndim != 2 or 0 in weight.shape:
+        msg = f"{quoted(name)} must be a matrix; got the shape {weight.shape}"
+        raise ValueError(msg)
+    weight = weight.T if is_turned else weight
     n_out = weight.shape[1]
     if bias is None:
-        return np.zeros(n_out, weight.dtype)
+        return weight, np.zeros(n_out, weight.dtype)
     if bias.shape not in {(n_out,), (1, n_out), (n_out, 1)}:
         rule = f"must have the shape ({n_out},) for {weight.shape}, its (n_in, n_out)"
         msg = f"the bias of {quoted(name)} {rule}; got {bias.shape}"
         raise ValueError(msg)
-    return bias.reshape(-1)
+    return weight, bias.reshape(-1)
 
 
 def _in_order(weights: Mapping[str, NDArray[Any]]) -> Sequence[str]:
