@@ -54,7 +54,10 @@ def test_the_caller_is_one_of_the_threads_which_are_used_again():
     found = set()
     for _ in range(20):
         both_run(lambda is_caller: found.add((is_caller, threading.current_thread())))
-    assert sorted(is_caller for is_caller, _ in found) == [False, True]
+    others = [thread for is_caller, thread in found if not is_caller]
+    # A thread that is not yet idle is not used again, so there may be as many as processors.
+    assert len(found) == 1 + len(others)
+    assert 0 < len(others) <= os.cpu_count()
 
 
 @pytest.mark.parametrize("error", [ArithmeticError, KeyboardInterrupt, StopIteration])
