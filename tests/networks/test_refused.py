@@ -24,7 +24,10 @@ OF_NETWORKS = [
     xpnet.forward,
     xpnet.predict,
     xpnet.predict_proba,
-    lambda *x: xpnet.evaluate(*x, [0]),
+    lambda network, x: xpnet.evaluate(network, x, [0]),
+    lambda network, x: xpnet.train(network, x, [0]),
+    lambda network, _: xpnet.save(network, "net.npz"),
+    lambda network, _: reproducible(network),
 ]
 TINY = [Scale(1e-310), Standardize(2.5e-308), Standardize(0.0, -1e-300), [Scale(1e-200)] * 2]
 REFUSED = [

@@ -144,7 +144,7 @@ class Device:
         TypeError
             If the device lacks `dtype`.
         ValueError
-            If numbers do not fit in an integer dtype.
+            If numbers do not fit in an integer dtype; they are compared in host memory.
         """
         x = as_array(x)
         given = dtype_name(x.dtype)
@@ -156,7 +156,7 @@ class Device:
                 raise TypeError(msg)
             name = NARROW[name]
         is_foreign = self._xp is np or array_namespace(x) is not self._xp
-        if name != given and (is_foreign or "int" in name):
+        if name != given and (is_foreign or _can_wrap(given, name)):
             converted = self._converted(to_numpy(x), name)
             x = converted if is_foreign else x
         x = move(x, self._xp, self.handle)
@@ -169,7 +169,7 @@ class Device:
     def _converted(self, x: NDArray[Any], name: str) -> NDArray[Any]:
         """Return an array in another dtype, but raise ValueError for integers that would wrap."""
         dtype = np.dtype("float32" if name == "bfloat16" else name)
-        if dtype.kind in "iu" and x.size and not np.can_cast(x.dtype, dtype):
+        if x.size and _can_wrap(x.dtype.name, name):
             low, high = (np.asarray(y).item() for y in (x.min(), x.max()))
             if not (np.iinfo(dtype).min - 1 < low and high < np.iinfo(dtype).max + 1):
                 msg = f"`x` must have numbers that fit in {name} on {self}; got {low} to {high}"
@@ -201,6 +201,11 @@ def check_word(word: object) -> None:
     if not isinstance(word, str) or _WORD.fullmatch(word) is None:
         msg = f"`device` {DEVICE_RULE}; got {word!r}"
         raise ValueError(msg)
+
+
+def _can_wrap(given: str, name: str) -> bool:
+    """Return whether numbers of the dtype `given` may not fit in the integer dtype `name`."""
+    return "int" in name and not np.can_cast("float32" if given == "bfloat16" else given, name)
 
 
 def _numpy_name(dtype: Any) -> str:
