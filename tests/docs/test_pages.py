@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from codeop import compile_command
 from itertools import pairwise
 from pathlib import Path
 
@@ -125,6 +126,16 @@ def test_a_page_does_what_it_says(page, tmp_path, request):
             assert not printed, f"line {block.line} prints\n{printed}"
     for drawn in tmp_path.glob("*.png"):
         check_picture(drawn)
+
+
+@pytest.mark.parametrize("page", sorted(CHINESE.parent.glob("[01]*.md")), ids=name_of)
+def test_a_block_of_a_lesson_can_be_pasted_at_the_prompt(page):
+    for block in blocks_of(page):
+        lines = []
+        for line in [*block.text.splitlines(), ""] if block.kind == "python" else []:
+            lines.append(line)
+            if compile_command("\n".join(lines)):
+                lines = []
 
 
 def check_picture(drawn):
