@@ -131,7 +131,7 @@ def test_small_batches_have_the_same_bits_with_any_number_of_threads(
     runs = []
     for n_threads in (1, 2, 3):
         with threadpool_limits(n_threads, "blas"):
-            runs.append(xpnet.train(start((784, 100, 10)), *digits, epochs=3, validation=0.2))
+            runs.append(xpnet.train(start((784, 100, 10)), *digits, epochs=3))
     assert_same_bits(runs[0], runs[1])
     assert_same_bits(runs[0], runs[2])
 
