@@ -22,7 +22,6 @@ from xpnet.formats.keras import from_keras as from_keras
 from xpnet.formats.load_save import load as load, save as save
 from xpnet.formats.sklearn import from_sklearn as from_sklearn
 from xpnet.formats.torch import from_torch as from_torch
-from xpnet.functions.exact_namespace import exact_namespace as exact_namespace
 from xpnet.functions.exponentials import *
 from xpnet.functions.gelu import *
 from xpnet.functions.losses import *

@@ -10,12 +10,9 @@ from function_cases import ALONG_AXIS, CASES, ELEMENTWISE
 
 import xpnet
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.functions.exact_namespace import exact_namespace
 
-EXACT = exact_namespace(np.zeros(1))
 TABLE, ROW, ONE = np.zeros((2, 3)), np.zeros(3), np.ones(1)
 CROSS, BINARY, SQUARE = xpnet.cross_entropy, xpnet.binary_cross_entropy, xpnet.mean_squared_error
-ELEMENTWISE_EXACT = [EXACT.exp, EXACT.expm1, EXACT.tanh, EXACT.log, EXACT.log1p, EXACT.sqrt]
 NUMERIC = [("celu", "alpha"), ("elu", "alpha"), ("leaky_relu", "negative_slope")]
 OUTSIDE = {
     "alpha": [0, -1.0, math.nextafter(1e-6, 0), 2e6, math.nan, math.inf, 10**400],
@@ -78,17 +75,6 @@ REFUSED = [
     (partial(beside_strict, CROSS, TABLE[:1]), TypeError, "array_api_strict"),
     (partial(beside_strict, BINARY, ROW[:1]), TypeError, "array_api_strict"),
     (partial(beside_strict, SQUARE, ROW[:1]), TypeError, "array_api_strict"),
-    # Exact functions.
-    *(
-        (partial(function, x), TypeError, "array")
-        for x in (np.zeros(1, np.float32), np.arange(3), np.ones(3, bool))
-        for function in [exact_namespace, partial(EXACT.divide, 1.0), EXACT.sum, *ELEMENTWISE_EXACT]
-    ),
-    (lambda: EXACT.matmul(ROW, ROW), ValueError, "matrix"),
-    *(
-        (partial(getattr, EXACT, name), AttributeError, name)
-        for name in ("sin", "log2", "var", "pow", "arange", "cumulative_sum")
-    ),
 ]
 
 

@@ -1,7 +1,7 @@
 """The forward pass with the same bits in every array library, on every processor and GPU.
 
 Products are exact (see `exact_products`), and activations consist of operations that IEEE 754
-rounds correctly (see `xpnet.functions.exact_namespace`). Layers are computed in float64 and the
+rounds correctly (see `xpnet.functions.exact_functions`). Layers are computed in float64 and the
 outputs are rounded once, to the dtype of the network.
 """
 
@@ -74,7 +74,8 @@ def reproducible(network: Network, /) -> Network:
     ValueError
         If a number of the preprocessing is below 2^-900 in size.
     DeviceError
-        If the library does not round as IEEE 754 requires on this device; see `exact_namespace`.
+        If the library does not round as IEEE 754 requires on this device: results for
+        fixed numbers are compared with known digests.
 
     Examples
     --------
