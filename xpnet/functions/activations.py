@@ -16,8 +16,6 @@ _ROWS = {row.name: row for row in _FOUND if isinstance(row, Activation)}
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
     dict(sorted({**_ROWS, "linear": _ROWS["identity"]}.items()))
 )
-_REMOVED = {"erf", "glu", "hard_shrink", "soft_shrink", "sparse_plus", "sparse_sigmoid"}
-_REMOVED |= {"sparsemax", "squareplus", "tanh_shrink", "threshold"}  # in 0.3
 
 
 def check_activation(name: Any) -> None:
@@ -25,9 +23,6 @@ def check_activation(name: Any) -> None:
     if not isinstance(name, str):
         msg = f"`activation` must be a name, such as 'sigmoid'; got {name!r}"
         raise TypeError(msg)
-    if name in _REMOVED:
-        msg = f"`activation` {name!r} was removed in xpnet 0.3"
-        raise ValueError(msg)
     if name not in ACTIVATIONS:
         near = nearest_hint("silu" if name == "swish" else name, ACTIVATIONS)
         hint = near or f"; known are {', '.join(ACTIVATIONS)}"
