@@ -58,7 +58,7 @@ def run_everything():
     xpnet.gelu(x, approximate="tanh")
     xpnet.celu(x, alpha=0.5)
     xpnet.leaky_relu(x, negative_slope=0.0)
-    steps = [xpnet.Standardize.fit(images), xpnet.Whiten.fit(images, method="pca")]
+    steps = [xpnet.Standardize.fit(images), xpnet.Whiten.fit(images)]
     layer = xpnet.Dense(np.zeros((784, 2), np.float32), np.zeros(2, np.float32))
     network = xpnet.Network([layer], steps)
     for each in (network, xpnet.reproducible(network)):

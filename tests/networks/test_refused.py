@@ -113,7 +113,6 @@ REFUSED = [
     *[(fit, [x * TABLE], ValueError, "`") for fit in fits for x in (1e-300, 1e160, 1e300)],
     (Whiten.fit, [np.ones((3, 2))], ValueError, "3 equal"),
     (Whiten.fit, [np.ones((1, 2))], ValueError, "1 equal"),
-    (partial(Whiten.fit, method="ica"), [TABLE], ValueError, "ica"),
     (partial(Whiten.fit, epsilon=-0.1), [TABLE], ValueError, "`epsilon`"),
     (partial(Whiten.fit, epsilon=nan), [TABLE], ValueError, "`epsilon`"),
     (partial(Whiten.fit, epsilon=0.0), [TABLE[:4]], ValueError, "`epsilon`"),

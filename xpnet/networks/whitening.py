@@ -2,10 +2,9 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, array_namespace, as_floating, cast
@@ -13,9 +12,6 @@ from xpnet.arrays.transfer import beside
 from xpnet.networks.column_statistics import check_finite, covariances
 
 __all__ = ["Whiten"]
-
-# A number of a component counts as large from this fraction of the largest one on.
-_LARGE = 0.9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -66,16 +62,16 @@ class Whiten:
         object.__setattr__(self, "matrix", matrix)
 
     @classmethod
-    def fit(cls, x: Any, /, *, method: Literal["zca", "pca"] = "zca", epsilon: float = 0.1) -> Self:
-        """Return the step by which the covariance of training data becomes the identity.
+    def fit(cls, x: Any, /, *, epsilon: float = 0.1) -> Self:
+        """Return the step by which the covariance of training data becomes the identity (ZCA).
+
+        The whitened data stay as close to the inputs as they can, so whitened images are still
+        images.
 
         Parameters
         ----------
         x : array of shape (n, ...)
             As for `Standardize.fit`; at least two rows differ.
-        method : {"zca", "pca"}, default "zca"
-            "zca" stays as close to the inputs as whitened numbers can, so whitened images are still
-            images. "pca" gives components, in order of decreasing variance.
         epsilon : float, default 0.1
             Added to the variance of each component, in units of the mean variance of the columns.
             Without it, a component of small variance would be amplified, and a constant one (pixels
@@ -90,21 +86,16 @@ class Whiten:
         ------
         TypeError, ValueError
             As `Standardize.fit`; also ValueError if all rows are equal, a covariance is infinite,
-            `method` is unknown, or `epsilon` is negative, not finite, or too small for components
-            that do not vary.
+            or `epsilon` is negative, not finite, or too small for components that do not vary.
 
         Notes
         -----
         With the covariance ``V diag(w) V^T`` (divided by n, not n - 1), the matrix is
-        ``V diag(1 / sqrt(w + epsilon * mean(w)))``, multiplied by ``V^T`` for ZCA. The whitened
-        data have the variance ``w / (w + epsilon * mean(w))`` along each component.
+        ``V diag(1 / sqrt(w + epsilon * mean(w))) V^T``. The whitened data have the variance
+        ``w / (w + epsilon * mean(w))`` along each component.
 
         Whitening amplifies components of small variance, noise included, so it does not help every
         network.
-
-        The sign of a component is arbitrary, and the same on all machines: positive for the first
-        of its numbers that are at least 0.9 times as large as the largest one. Components of equal
-        variance may be rotated among themselves; ZCA does not depend on that.
 
         Examples
         --------
@@ -114,9 +105,6 @@ class Whiten:
         >>> bool(np.allclose(white.T @ white / 4, np.eye(2)))
         True
         """
-        if method not in {"zca", "pca"}:
-            msg = f"`method` must be zca or pca; got {method!r}"
-            raise ValueError(msg)
         epsilon = float(epsilon)
         if not math.isfinite(epsilon) or epsilon < 0.0:
             msg = f"`epsilon` must be finite and not negative; got {epsilon}"
@@ -128,10 +116,7 @@ class Whiten:
         if not raised.min() > len(raised) * np.finfo(np.float64).eps * variances.max():
             msg = f"`epsilon` must be larger where not all components vary; got {epsilon}"
             raise ValueError(msg)
-        matrix = components / np.sqrt(raised)
-        if method == "zca":
-            return cls(mean, matrix @ components.T)
-        return cls(mean, (matrix * _signs(components))[:, ::-1])
+        return cls(mean, components / np.sqrt(raised) @ components.T)
 
     def __call__(self, x: ArrayT, /) -> ArrayT:
         """Return (x - mean) @ matrix for `x` of shape (..., n_in); integers become floating."""
@@ -148,12 +133,3 @@ class Whiten:
 
     def __repr__(self) -> str:
         return f"Whiten({self.mean.shape[0]} means, {' x '.join(map(str, self.matrix.shape))})"
-
-
-def _signs(components: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sign, 1 or -1, of the first large number of each column."""
-    sizes = np.abs(components)
-    # All machines choose the same of two numbers that differ only by rounding.
-    first = np.argmax(sizes >= _LARGE * sizes.max(axis=0), axis=0)
-    signs: NDArray[np.float64] = np.sign(components[first, np.arange(len(first))])
-    return signs
