@@ -111,7 +111,7 @@ def test_a_failed_import_gives_its_reason_not_the_advice(cupy, monkeypatch):
     assert cupy_config() is None
 
 
-@pytest.mark.parametrize("wrong", [1e-3, float("nan")])
+@pytest.mark.parametrize("wrong", [1.0, float("nan")])
 def test_a_wrong_product_is_an_error(cupy, wrong):
     cupy.asnumpy.side_effect = lambda x: x + np.float32(wrong)
-    assert "times its bound" in str(cause())
+    assert "product" in str(cause())
