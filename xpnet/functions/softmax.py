@@ -140,8 +140,8 @@ def logsumexp(x: Any, xp: Any, *, axis: int = -1, keepdims: bool = False) -> Any
     """Logarithm of the sum of exponentials, log(sum(exp(x))) along an axis, in nats.
 
     A row with inf gives inf; a row of -inf only, or an empty one, gives -inf. The absolute error of
-    a result y over n logits is at most (abs(y) + 9 log(n) + n + 11) * eps / 2 nats in float32 (see
-    `xpnet.functions.softmax.logsumexp_bound`).
+    a result y over n logits is at most (abs(y) + 9 log(n) + n + 11) * eps / 2 nats in float32 and
+    float64.
 
     Parameters
     ----------
@@ -167,15 +167,6 @@ def logsumexp(x: Any, xp: Any, *, axis: int = -1, keepdims: bool = False) -> Any
     else:
         result = _along_axis(along, x, xp, axis)
     return result if keepdims else xp.squeeze(result, axis=axis)
-
-
-def logsumexp_bound(result: Any, n: int, dtype: str) -> Any:
-    """Return the bound of the absolute error of logsumexp, in nats.
-
-    `result` are the results, in nats; `n` and `dtype` are as for `softmax_bound`.
-    """
-    own = 8.0 * math.log(n) * _unit(dtype) + _sum_error(n, dtype)
-    return own + _rounding(dtype) * abs(result)
 
 
 def _sum_error(n: int, dtype: str) -> float:
