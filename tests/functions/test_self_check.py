@@ -8,7 +8,7 @@ import pytest
 import xpnet
 from xpnet.functions import exact_namespace
 from xpnet.functions.exact_functions import ExactNamespace
-from xpnet.functions.self_check import DIGESTS, digests
+from xpnet.functions.exact_namespace import DIGESTS, digests
 from xpnet.testing.backends import open_backend
 
 strict = pytest.importorskip("array_api_strict")
@@ -23,7 +23,7 @@ def test_digests_are_those_of_this_machine():
     """After a new formula, the printed lines replace those in the module."""
     found = [f"{name}:{x}" for name, x in digests(ExactNamespace(np, None), None).items()]
     lines = textwrap.fill(" ".join(found), 100, break_on_hyphens=False)
-    assert found == DIGESTS.split(), f"write into xpnet/functions/self_check.py:\n{lines}\n"
+    assert found == DIGESTS.split(), f"write into xpnet/functions/exact_namespace.py:\n{lines}\n"
 
 
 def array(x):
@@ -103,7 +103,7 @@ MISTAKES = {
 
 @pytest.fixture
 def plant(monkeypatch):
-    monkeypatch.setattr(exact_namespace, "_known", [])
+    monkeypatch.setattr(exact_namespace, "_checked", [])
 
     def planted(**changes):
         for name, change in changes.items():
