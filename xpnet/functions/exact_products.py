@@ -11,10 +11,9 @@ routines of matrix multiplication and its applications", Numerical Algorithms 59
 """
 
 import functools
-import math
 from typing import Any
 
-from xpnet.arrays.namespace import bounded, cast, is_kind
+from xpnet.arrays.namespace import bounded, cast
 from xpnet.arrays.transfer import is_numpy
 
 __all__ = ["SlicedWeight", "inverse_power", "power_of_two"]
@@ -65,39 +64,22 @@ class SlicedWeight:
         largest weight for it. It is what the slices leave of both factors, and the products that
         are left out. Adding the slices rounds as three additions of float64 do (float64: five).
         """
-        if is_kind(x.dtype, xp, ("bool", "integral")):
-            if is_numpy(x) and x.itemsize == 1 and self._for_bytes:
-                high, low = self._for_bytes
-                y = x.astype(xp.float64) @ high
-                y += x.astype(xp.float32) @ low
-                return y
-            scaled = xp.astype(x, xp.float64) * self._powers
-            n_bits = 1
-            if not is_kind(x.dtype, xp, "bool"):
-                limits = xp.iinfo(x.dtype)
-                n_bits = int(limits.max - limits.min).bit_length()  # MLX has no `bits`
-            fits = 2.0**n_bits * self._spread <= 2.0**self._bits
-            slices = [scaled] if fits else self._cut(scaled, 1, _SMALLEST_SUM, xp)
-        else:
-            x = bounded(xp.astype(x, xp.float64, copy=False), xp, -_LARGEST, _LARGEST)
-            slices = self._cut(x * self._powers, 1, _SMALLEST_SUM, xp)
-        products = [xp.matmul(a, b) for a, b in zip(slices, self._slices, strict=False)]
+        if is_numpy(x) and x.dtype.kind in "biu" and x.itemsize == 1 and self._for_bytes:
+            high, low = self._for_bytes
+            y = x.astype(xp.float64) @ high
+            y += x.astype(xp.float32) @ low
+            return y
+        x = bounded(xp.astype(x, xp.float64, copy=False), xp, -_LARGEST, _LARGEST)
+        slices = self._cut(x * self._powers, 1, _SMALLEST_SUM, xp)
+        products = [xp.matmul(a, b) for a, b in zip(slices, self._slices, strict=True)]
         y = None
         # The smallest products first; those that are smaller still are left out.
         for total in reversed(range(self._n_slices)):
-            for i in range(min(total + 1, len(slices))):
+            for i in range(total + 1):
                 start = (total - i) * self._n_out
                 part = products[i][:, start : start + self._n_out]
                 y = part if y is None else y + part
         return y
-
-    @functools.cached_property
-    def _spread(self) -> float:
-        """The largest power of two as a multiple of the smallest; inf if that is tiny."""
-        xp = self._xp
-        largest = float(xp.max(self._powers))
-        smallest = float(xp.min(xp.where(self._powers > 0.0, self._powers, largest)))
-        return largest / smallest if smallest >= _SMALLEST_SUM else math.inf
 
     @functools.cached_property
     def _for_bytes(self) -> tuple[Any, Any] | None:
@@ -108,14 +90,17 @@ class SlicedWeight:
         24 bits; other libraries may multiply fewer bits.
         """
         xp, n = self._xp, self._n_out
-        if self._n_slices != 2 or not 2.0**8 * self._spread <= 2.0**self._bits:
+        largest = float(xp.max(self._powers))
+        smallest = float(xp.min(xp.where(self._powers > 0.0, self._powers, largest)))
+        fits = smallest >= _SMALLEST_SUM and 2.0**8 * largest / smallest <= 2.0**self._bits
+        if self._n_slices != 2 or not fits:
             return None
         weight = self._powers.T * (self._slices[0][:, :n] + self._slices[0][:, n:])
         high = _rounded_for_bytes(weight, _BITS, xp)
         low = weight - high
         # Sums are far below 2^128, where float32 overflows.
-        fits = (_rounded_for_bytes(low, _BITS_OF_FLOAT32, xp) == low) & (xp.abs(low) < 2.0**64)
-        return (high, xp.astype(low, xp.float32)) if xp.all(fits) else None
+        is_exact = (_rounded_for_bytes(low, _BITS_OF_FLOAT32, xp) == low) & (xp.abs(low) < 2.0**64)
+        return (high, xp.astype(low, xp.float32)) if xp.all(is_exact) else None
 
     def _cut(self, a: Any, axis: int, smallest: float, xp: Any) -> list[Any]:
         """Return the slices of rows (axis 1) or columns (axis 0), the largest first."""
