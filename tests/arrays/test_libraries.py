@@ -2,7 +2,6 @@
 
 import pickle
 import sys
-from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -96,27 +95,6 @@ def test_a_registered_library_is_a_device(registered):
     assert second.to_numpy(there).tolist() == X.tolist()
     second.synchronize()
     assert registered == [SECOND]
-
-
-@pytest.mark.usefixtures("registered")
-def test_between_devices_arrays_go_by_dlpack_or_else_through_the_host(monkeypatch):
-    x = pytest.importorskip("torch").asarray([1.0, 2.0])
-    torch = replace(KNOWN["torch"], on_host=lambda _: False)
-    monkeypatch.setitem(libraries_module.KNOWN, "torch", torch)
-    second, seen = xpnet.Device("mine:device1"), []
-
-    def from_dlpack(x, *, copy):
-        seen.append((type(x), copy))
-        if len(seen) > 1:
-            msg = "not this device"
-            raise BufferError(msg)
-        return strict.asarray([1.0, 2.0])
-
-    monkeypatch.setattr(strict, "from_dlpack", from_dlpack)
-    for given in (x, x, np.ones(2)):
-        y = second.asarray(given)
-        assert (y.device, second.to_numpy(y).tolist()) == (SECOND, given.tolist())
-    assert seen == [(type(x), True)] * 2  # the second was refused; from the host, it is not asked
 
 
 @pytest.mark.usefixtures("registered")
