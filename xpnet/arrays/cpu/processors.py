@@ -2,23 +2,16 @@
 
 import os
 import platform
-from itertools import takewhile
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["cpu_facts", "processor_name"]
-
-
-def cpu_facts() -> dict[str, str]:
-    """Return the fields of the first processor in Linux's /proc/cpuinfo, such as "cpu family"."""
-    try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
-            pairs = [line.partition(":") for line in takewhile(str.strip, lines)]
-    except OSError:
-        return {}
-    return {name.strip(): value.strip() for name, _, value in pairs}
+__all__ = ["processor_name"]
 
 
 def processor_name() -> str:
     """Return the number and the name of the machine's processors."""
-    name = cpu_facts().get("model name") or platform.processor() or platform.machine()
+    name = platform.processor() or platform.machine()
+    with suppress(OSError), Path("/proc/cpuinfo").open(encoding="utf-8") as lines:  # Linux
+        found = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+        name = next(found, name)
     return f"{os.cpu_count()} x {name}"
