@@ -89,7 +89,7 @@ def is_from_cupy(error: BaseException) -> bool:
 
 
 def cause_of(error: BaseException, index: int | str = 0) -> DeviceError:
-    """Return the error of a GPU, or of one such as "0 or 1", for one that CuPy raised."""
+    """Return the error for one that CuPy raised on a GPU, or on one such as "0 or 1"."""
     # For a failed import, CuPy raises a page of advice from the error.
     text = one_line(error.__cause__ or error) or type(error).__name__
     kind = type(error).__name__, getattr(error, "status", None)

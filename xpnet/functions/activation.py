@@ -142,13 +142,10 @@ class Activation:
         """Return the error bound of an elementwise function, in units in the last place.
 
         It holds in every library, with every option. Results smaller than 2^-120 (float64:
-        2^-1000), times an option above 1, may be 0, and subnormal inputs may count as 0. Those of
-        "float16" and "bfloat16"
-        are computed in float32 and rounded. The bounds of "float32" exceed the largest errors on
-        NumPy, torch and JAX over all 2^32 inputs, measured by ``benchmarks/accuracy.py``;
-        those of "float64" the largest errors that are known of the libraries' exp, expm1, log1p
-        and tanh. They leave room for CUDA's, which were not measured on a GPU: at most 2 ULP in
-        float32, and 1 in float64.
+        2^-1000), times an option above 1, may be 0, and subnormal inputs may count as 0. "float16"
+        and "bfloat16" are computed in float32 and rounded. ``benchmarks/accuracy.py`` measured the
+        errors of NumPy, torch and JAX, for "float32" at all inputs; 2 ULP more in float32, and 1
+        in float64, are for CUDA's functions.
         """
         if self.ulp is None:
             msg = f"activation {self.name!r} has no bound of its own: it is not elementwise"
@@ -208,10 +205,7 @@ def array_function(
 
 
 def _number(is_allowed: Callable[[float], bool], rule: str) -> Check:
-    """Return a check for real numbers that satisfy the rule, as Python floats.
-
-    These never change the dtype of an array. float32 must hold the numbers.
-    """
+    """Return a check for real numbers, as Python floats, which change no array's dtype."""
 
     def check(value: Any, name: str) -> float:
         msg = f"`{name}` must be {rule}; got {value!r}"

@@ -12,13 +12,7 @@ from typing import Any
 
 from xpnet.arrays.device_errors import DeviceError
 from xpnet.arrays.libraries import library_with
-from xpnet.arrays.namespace import (
-    array_namespace,
-    cast,
-    device_of,
-    library_of,
-    without_warnings,
-)
+from xpnet.arrays.namespace import array_namespace, cast, device_of, library_of, without_warnings
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.exact_functions import ExactNamespace, refuse_tracing
 from xpnet.functions.exact_products import SlicedWeight

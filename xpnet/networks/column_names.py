@@ -73,10 +73,7 @@ def positions(network: "Network", names: Sequence[str] | None) -> list[int] | No
 
 
 def in_order(network: "Network", x: Any) -> Any:
-    """Return a data frame's columns in the order of the inputs, and other objects unchanged.
-
-    Raise DataError as `positions` does.
-    """
+    """Return a data frame's columns in the order of the inputs, and other objects unchanged."""
     if (names := names_of(x)) is None or (order := positions(network, names)) is None:
         return x
     return x[[names[i] for i in order]]

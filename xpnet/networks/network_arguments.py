@@ -27,16 +27,14 @@ def check_layers(layers: Sequence[Any]) -> None:
     array_namespace(*(layer.weight for layer in layers))
     for i, (layer, following) in enumerate(pairwise(layers)):
         if layer.n_out != following.n_in:
-            msg = (
-                f"`layers` must fit: layer {i} gives {layer.n_out} values, but layer {i + 1} takes"
-                f" {following.n_in} (weights {tuple(layer.weight.shape)} and"
-                f" {tuple(following.weight.shape)})"
+            fault = (
+                f"layer {i} gives {layer.n_out} values, but layer {i + 1} takes {following.n_in}"
             )
+            msg = f"`layers` must fit: {fault}"
             raise ValueError(msg)
         if layer.weight.dtype != following.weight.dtype:
-            dtypes = layer.weight.dtype, following.weight.dtype
-            found = f"{dtypes[0]} in layer {i} and {dtypes[1]} in layer {i + 1}"
-            msg = f"`layers` must have one dtype; got {found}"
+            msg = f"`layers` must have one dtype; got {layer.weight.dtype} in layer {i}"
+            msg += f" and {following.weight.dtype} in layer {i + 1}"
             raise TypeError(msg)
 
 

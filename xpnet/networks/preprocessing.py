@@ -11,13 +11,7 @@ from types import MappingProxyType
 from typing import Any, Self, TypeAlias
 
 from xpnet._typing import ArrayT
-from xpnet.arrays.namespace import (
-    apply,
-    as_floating,
-    cast,
-    dtype_before_cast,
-    widest_floating,
-)
+from xpnet.arrays.namespace import apply, as_floating, cast, dtype_before_cast, widest_floating
 from xpnet.arrays.transfer import beside, is_numpy, read_only
 from xpnet.networks.column_statistics import check_finite, standard_deviations
 from xpnet.networks.whitening import Whiten
@@ -208,8 +202,7 @@ def preprocessed(steps: Sequence[Step], x: Any, dtype: Any, xp: Any) -> Any:
 
 def _checked_number(value: float, name: str) -> float:
     """Return `value`; raise ValueError if it is not finite, or is zero and not a mean."""
-    is_divisor = name != "mean"
-    if not math.isfinite(value) or (is_divisor and value == 0.0):
-        msg = f"`{name}` must be finite{' and not zero' if is_divisor else ''}; got {value}"
+    if not math.isfinite(value) or (name != "mean" and value == 0.0):
+        msg = f"`{name}` must be finite, and not zero unless it is a mean; got {value}"
         raise ValueError(msg)
     return value
