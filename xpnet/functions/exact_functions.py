@@ -158,10 +158,7 @@ class ExactNamespace:
     def sum(self, x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
         """Return the sum along one axis or of all numbers, added by halves as in a binary tree."""
         if axis is None:
-            shape = (1,) * (x.ndim - 1) * keepdims + (-1,)
-            x, axis = self.ordinary.reshape(x, shape), -1
-        if x.shape[axis] == 0:
-            return self.ordinary.sum(x, axis=axis, keepdims=keepdims)
+            x, axis = self.ordinary.reshape(x, (-1,)), 0
         while (n := x.shape[axis]) > 1:
             half = (n + 1) // 2
             low, high = _part(x, axis, 0, n - half), _part(x, axis, half, n)
