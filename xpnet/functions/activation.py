@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeAlias
 
 from xpnet._typing import ArrayT
-from xpnet.arrays.namespace import as_floating, compute, limits_of, without_warnings
+from xpnet.arrays.namespace import as_floating, compute, without_warnings
 
 __all__ = ["Activation", "OnnxOperator", "activation", "array_function", "one_of", "positive"]
 __all__ += ["share"]
@@ -99,13 +99,6 @@ class Activation:
     def __call__(self, x: Any, xp: Any, /, **options: Any) -> Any:
         """Return the activations of `x`, in its dtype."""
         return compute(self.function, x, xp=xp, **options)
-
-    def prepared(self, xp: Any, dtype: Any, /, **options: Any) -> Callable[[Any, Any], Any]:
-        """Return the function of ``(x, xp)`` with these options, for arrays of one dtype."""
-        function = self.function
-        if limits_of(dtype, xp).bits < 32:
-            return lambda x, xp: compute(function, x, xp=xp, **options)
-        return (lambda x, xp: function(x, xp, **options)) if options else function
 
     def gradient(self, gradient: Any, x: Any, y: Any, xp: Any, /, **options: Any) -> Any:
         """Return the gradient with respect to `x`, given the one with respect to y = f(x)."""

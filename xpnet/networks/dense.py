@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -112,8 +112,7 @@ class Dense:
     @cached_property
     def activate(self) -> Callable[[Any, Any], Any]:
         """The function ``(z, xp)`` that returns the activations of `z`, in its dtype."""
-        xp = array_namespace(self.weight)
-        return ACTIVATIONS[self.activation].prepared(xp, self.weight.dtype, **self.options)
+        return partial(ACTIVATIONS[self.activation], **self.options)
 
     @cached_property
     def overwrite(self) -> Callable[[Any, Any], Any]:
