@@ -98,16 +98,14 @@ class Dense:
         Library, device, dtypes and errors are those of `xpnet.forward`. The preprocessing of a
         network comes before its first layer, and is not computed here.
         """
-        return self._over_rows(lambda y, xp: self.activate(y @ self.weight + self.bias, xp), x)
+        return over_rows(lambda y, xp: self.activate(self._sums(y, xp), xp), x, self.weight)
 
     def linear(self, x: Any, /) -> Any:
         """Return ``x @ weight + bias`` for `x`, of shape (..., n_in): the book's A1."""
-        return self._over_rows(lambda y, _: y @ self.weight + self.bias, x)
+        return over_rows(self._sums, x, self.weight)
 
-    def _over_rows(self, compute: Callable[[Any, Any], Any], x: Any) -> Any:
-        """Return the results of a function of rows in the dtype of the weight."""
-        dtype = self.weight.dtype
-        return over_rows(lambda y, xp: compute(cast(y, dtype, xp), xp), x, self.weight)
+    def _sums(self, rows: Any, xp: Any) -> Any:
+        return cast(rows, self.weight.dtype, xp) @ self.weight + self.bias
 
     @cached_property
     def activate(self) -> Callable[[Any, Any], Any]:

@@ -97,8 +97,7 @@ class Standardize:
                     raise ValueError(msg)
                 check_finite(value, name)
                 if name == "scale" and is_numpy(value) and not value.all():
-                    i = int(abs(value).argmin())
-                    msg = f"`scale` must not be zero; got 0 for input {i} in {value.dtype}"
+                    msg = f"`scale` must not be zero; got 0 for input {abs(value).argmin()}"
                     raise ValueError(msg)
             object.__setattr__(self, name, value)
 
