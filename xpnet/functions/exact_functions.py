@@ -46,10 +46,8 @@ _EXACT = frozenset(_NAMES.split())
 def refuse_tracing(*arrays: Any) -> None:
     """Raise TypeError for arrays whose operations are recorded for a compiler."""
     if any(map(is_traced, arrays)):
-        msg = (
-            "reproducible results cannot be traced, by jax.jit, torch.compile or torch.jit.trace: a"
-            " compiler may fuse a product with a sum, which changes bits"
-        )
+        msg = "reproducible results cannot be traced, by jax.jit or torch.compile for example:"
+        msg += " a compiler may fuse a product with a sum, which changes bits"
         raise TypeError(msg)
 
 

@@ -80,8 +80,7 @@ class Dense:
         if tuple(bias.shape) != (weight.shape[1],):
             msg = f"`bias` must have the shape ({weight.shape[1]},); got {tuple(bias.shape)}"
             if tuple(bias.shape) == (weight.shape[0],):
-                shape = tuple(weight.shape)
-                msg += f"; is the weight of shape {shape}, (n_in, n_out), transposed?"
+                msg += f"; is the weight, of shape {tuple(weight.shape)}, transposed?"
             raise ValueError(msg)
         check_activation(self.activation)
         if not isinstance(self.options, Mapping):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from xpnet.arrays.namespace import device_of, dtype_name, library_of
 from xpnet.arrays.transfer import is_usual
@@ -16,7 +16,7 @@ from xpnet.networks.preprocessing import Step, Whiten, checked_steps
 __all__ = ["OUTPUTS", "NetworkData", "Output"]
 
 Output = Literal["logits", "probabilities", "values"]
-OUTPUTS: tuple[Output, ...] = ("logits", "probabilities", "values")
+OUTPUTS: tuple[Output, ...] = get_args(Output)
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)

@@ -25,7 +25,8 @@ from xpnet.functions.exact_functions import ExactNamespace, refuse_tracing
 from xpnet.functions.exact_namespace import checked_namespace
 from xpnet.functions.exact_products import SlicedWeight
 from xpnet.networks.network import Network, check_network
-from xpnet.networks.preprocessing import Scale, Step, Whiten, arrays_of, map_arrays
+from xpnet.networks.network_arguments import named_arrays
+from xpnet.networks.preprocessing import Scale, Step, Whiten, map_arrays
 
 __all__ = ["ReproducibleNetwork", "reproducible"]
 
@@ -190,17 +191,14 @@ def _check(network: Network) -> None:
     """Raise TypeError or ValueError for a network without reproducible results."""
     weight, steps = network.layers[0].weight, network.preprocessing
     xp = array_namespace(weight)
-    refuse_tracing(*(x for layer in network.layers for x in (layer.weight, layer.bias)))
-    refuse_tracing(*(x for step in steps for x in arrays_of(step).values()))
+    refuse_tracing(*named_arrays(network).values())
     if network.dtype not in (xp.float32, xp.float64):
-        remedy = "use network.astype('float32'), which keeps every parameter"
-        msg = f"a reproducible network must be of float32 or float64; got {network.dtype}: {remedy}"
+        msg = f"a reproducible network must be of float32 or float64; got {network.dtype}"
+        msg += ": use network.astype('float32'), which keeps every parameter"
         raise TypeError(msg)
     if widest_floating(weight, xp) != xp.float64:
-        msg = (
-            f"reproducible results need float64, which {network.library} lacks on this device or"
-            " with its present settings (for JAX, set JAX_ENABLE_X64=1)"
-        )
+        msg = f"reproducible results need float64, which {network.library} lacks on this device"
+        msg += " or by its settings (for JAX, set JAX_ENABLE_X64=1)"
         raise TypeError(msg)
     numbers = [abs(x) for step in steps for x in vars(step).values() if isinstance(x, float) and x]
     numbers.append(abs(math.prod(x.factor for x in steps if isinstance(x, Scale))))
