@@ -19,7 +19,7 @@ _CHUNK = 1 << 19
 
 
 def standard_deviations(x: Any, /) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean and the standard deviation of each column; 1 for a column of equal numbers."""
+    """Return the mean and the standard deviation of each column; 1 for one of equal numbers."""
     x = _checked(x)
     mean = _mean(x)
     with without_warnings():
