@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.inference.throughput import measure_throughput
 
 IMAGES, LABELS = (x[:40] for x in xpnet.sample())
 ROWS = IMAGES.reshape(40, 784)
@@ -37,8 +36,6 @@ REFUSED = [
     (xpnet.predict, [TRAINED, ROWS.astype("M8[s]")], TypeError, "datetime64"),
     (xpnet.predict, [TRAINED, ROWS.astype(object)], TypeError, "object"),
     (xpnet.predict, [TRAINED, ROWS.astype(str)], TypeError, "real numbers"),
-    (measure_throughput, [TRAINED, IMAGES[:0]], ValueError, "at least one"),
-    (measure_throughput, [TRAINED, IMAGES[:, :5]], xpnet.DataError, "784"),
     # Networks
     (xpnet.predict_proba, [REGRESSION, np.eye(2)], ValueError, "classify"),
     (xpnet.evaluate, [REGRESSION, np.eye(2), [0, 1]], ValueError, "classify"),
@@ -68,9 +65,6 @@ REFUSED = [
     (partial(xpnet.predict, threads=True), [TRAINED, ROWS[:3]], TypeError, "`threads`"),
     (partial(xpnet.evaluate, threads=-2), [TRAINED, ROWS, LABELS], ValueError, "`threads`"),
     (partial(xpnet.result_hash, threads=0), [TRAINED, ROWS], ValueError, "`threads`"),
-    (partial(measure_throughput, rounds=0), [TRAINED, ROWS], ValueError, "rounds"),
-    (partial(measure_throughput, batch_sizes=[0, 9]), [TRAINED, ROWS], ValueError, "batch_size"),
-    (partial(measure_throughput, threads=0), [TRAINED, ROWS], ValueError, "threads"),
 ]
 
 
@@ -85,8 +79,6 @@ def test_arrays_of_two_libraries():
     there = strict.zeros((2, 784))
     with pytest.raises(TypeError, match="one library; got array_api_strict and numpy"):
         xpnet.predict(TRAINED, there)
-    with pytest.raises(TypeError, match="host memory"):
-        measure_throughput(TRAINED, there)
     with pytest.raises(ValueError, match="threads"):
         xpnet.predict(TRAINED.to("array-api-strict"), ROWS, threads=2)
 
