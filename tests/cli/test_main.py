@@ -39,7 +39,7 @@ ERRORS = {
     "system": (3, PermissionError(errno.EACCES, "Not yours", "a.csv"), "xpnet: a.csv: Not yours\n"),
     "package": (2, MissingPackageError("a needs b"), "xpnet: a needs b\n"),
     "exists": (2, FileExistsError(errno.EEXIST, "exists", "a"), "xpnet: a: exists\n"),
-    "rows on a device": (5, DeviceMemoryError.of_rows(9, "why"), "why"),
+    "rows on a device": (5, DeviceMemoryError("code", "why", "fix"), "why"),
     "cupy's memory": (5, OF_CUPY, "has no memory left (9 bytes)"),
     "cupy's device": (5, OF_DEVICE, "unusable: busy"),
     "cupy's compiler": (5, OF_COMPILER, "line line line"),

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
-from textwrap import shorten
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,13 +48,6 @@ _FULL = re.compile("out of memory|ALLOC_FAILED", re.IGNORECASE)
 
 class DeviceMemoryError(DeviceError, MemoryError):
     """Out of device memory for a chunk of rows."""
-
-    @classmethod
-    def of_rows(cls, n_rows: int, reason: str, /) -> Self:
-        """Return the error for a number of rows."""
-        what = f"the device has no memory for {n_rows:,} rows at a time ({reason})"
-        fix = "give a smaller batch_size= (--batch-size), or end other programs on the device"
-        return cls("out-of-memory", what, fix)
 
 
 def chunk_rows(network: Network, batch_size: int | None = None) -> int:
@@ -114,22 +107,18 @@ def _on_host(
     Few chunks are computed one after the other, by BLAS's own threads. Many, or with a number of
     `threads`, are taken by threads with one BLAS thread each.
     """
-    if threads is None and len(rows) <= (_MANY_CHUNKS - 1) * size:
-        return _in_chunks(compute, rows, size, 1)
-    with one_blas_thread():
-        return _in_chunks(compute, rows, size, threads or blas_threads())
-
-
-def _in_chunks(compute: Callable[[Any], Any], rows: NDArray[Any], size: int, n_threads: int) -> Any:
-    if len(rows) <= size:
-        return compute(rows)
     starts = range(0, len(rows), size)
     parts: list[Any] = [None] * len(starts)
 
     def work(i: int) -> None:
         parts[i] = compute(rows[starts[i] : starts[i] + size])
 
-    run_tasks(work, range(len(starts)), min(n_threads, len(starts)))
+    is_few = threads is None and len(starts) < _MANY_CHUNKS
+    n_threads = 1 if is_few else min(threads or blas_threads(), len(starts))
+    with nullcontext() if is_few else one_blas_thread():
+        if len(starts) < 2:
+            return compute(rows)
+        run_tasks(work, range(len(starts)), n_threads)
     return np.concatenate(parts)
 
 
@@ -156,9 +145,12 @@ def _on_device(
             is_full = isinstance(error, MemoryError) or _FULL.search(str(error)) is not None
             if not is_full or is_in_host_memory(network.layers[0].weight):
                 raise
-            reason = shorten(str(error), 200)
+            reason = str(error)
         if reason:  # not raised above, where its context would keep arrays on the device
-            raise DeviceMemoryError.of_rows(min(size, n_rows - start), reason)
+            code, n = "out-of-memory", min(size, n_rows - start)
+            what = f"the device has no memory for {n:,} rows at a time ({reason})"
+            fix = "give a smaller batch_size= (--batch-size), or end other programs on the device"
+            raise DeviceMemoryError(code, what, fix)
     return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
 
 
