@@ -40,8 +40,7 @@ REFUSED = [
     (xpnet.predict_proba, [REGRESSION, np.eye(2)], ValueError, "classify"),
     (xpnet.evaluate, [REGRESSION, np.eye(2), [0, 1]], ValueError, "classify"),
     (xpnet.result_hash, [TRAINED.astype("float16"), ROWS], TypeError, "float32 or float64"),
-    (xpnet.predict, [passing(3, classes=(0, 2**63, 1)), EYE], ValueError, "fit int64"),
-    (xpnet.predict, [passing(3, classes=(0, -(2**63) - 1, 1)), EYE], ValueError, "fit int64"),
+    (xpnet.predict, [passing(3, classes=(0, 2**63, 1)), EYE], OverflowError, "too large"),
     # Labels
     (xpnet.evaluate, [TRAINED, ROWS], TypeError, "`labels`"),
     (xpnet.evaluate, [TRAINED, ROWS, LABELS[:-1]], xpnet.DataError, "one for each"),

@@ -78,7 +78,6 @@ def test_scores_of_examples_anywhere(xp_backend, case):
     for examples in (
         Examples(ROWS, answers),
         Examples(rows, there),
-        Examples(rows, answers),
         Examples(ROWS, answers, np.ones(8)),
         Examples(rows, there, np.ones(8)),
     ):

@@ -1,4 +1,4 @@
-"""Class labels as class ids and back, and confusion matrices, on the device of the labels."""
+"""Class labels as class ids and back."""
 
 import re
 from dataclasses import replace
@@ -7,30 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.namespace import (
-    array_namespace,
-    as_array,
-    cast,
-    device_of,
-    dtype_name,
-    library_of,
-)
-from xpnet.arrays.transfer import is_traced, move, to_numpy
+from xpnet.arrays.namespace import array_namespace, as_array, device_of, dtype_name
+from xpnet.arrays.transfer import move, to_numpy
 from xpnet.files.errors import DataError
 from xpnet.networks.network import Network
 
-__all__ = ["as_class_ids", "confusion_of", "labels_of", "stay_together", "with_label_names"]
+__all__ = ["as_class_ids", "labels_of", "with_label_names"]
 
-_REMEDY = "for class ids, use argmax of predict_proba"
 _NAMES_SHOWN = 10
 
 
-def as_class_ids(network: Network, labels: Any) -> Any:
-    """Return labels as class ids: each is matched by its text.
+def as_class_ids(network: Network, labels: Any) -> NDArray[np.int64]:
+    """Return labels as class ids, on the host: each is matched by its text.
 
     This is the text of an entry of ``network.classes``; without classes, it is the number of the
-    class. Integers that are class ids stay on their device. Raise DataError for a label that is no
-    class, or labels that are not one-dimensional.
+    class. Raise DataError for a label that is no class, or labels that are not one-dimensional.
     """
     labels, classes = as_array(labels, "labels"), network.classes
     if labels.ndim != 1:
@@ -38,24 +29,21 @@ def as_class_ids(network: Network, labels: Any) -> Any:
         if labels.ndim == 2 and labels.shape[1] == network.n_classes:
             msg += "; one-hot labels? give labels.argmax(axis=1)"
         raise DataError(msg)
-    xp = array_namespace(labels)
-    if classes is None and library_of(labels) != "dask" and xp.isdtype(labels.dtype, "integral"):
-        found = xp.astype(labels, _integer_dtype(labels, xp))
-        is_wrong = (found < 0) | (found >= network.n_classes)
+    labels = _as_text(to_numpy(labels))
+    if classes is None and labels.dtype.kind in "iu":
+        ids = labels.astype(np.int64)
     else:
-        labels, xp = _as_text(to_numpy(labels)), np
         names = range(network.n_classes) if classes is None else classes
-        ids = {str(name): i for i, name in enumerate(names)}
+        id_of = {str(name): i for i, name in enumerate(names)}
         values, places = np.unique(labels, return_inverse=True)
-        found = np.asarray([ids.get(str(x), -1) for x in values.tolist()], np.int64)[places]
-        is_wrong = found < 0
-    # One number, copied from a device. CuPy has a compiled sum of integers, but compiles `any`.
-    if to_numpy(xp.sum(xp.astype(is_wrong, found.dtype))):
-        i = int(np.flatnonzero(to_numpy(is_wrong))[0])
-        got = f"got {str(to_numpy(labels)[i])!r} at index {i}"
+        ids = np.asarray([id_of.get(str(x), -1) for x in values.tolist()], np.int64)[places]
+    is_wrong = (ids < 0) | (ids >= network.n_classes)
+    if is_wrong.any():
+        i = int(np.argmax(is_wrong))
+        got = f"got {str(labels[i])!r} at index {i}"
         msg = f"`labels` must be classes of the network, {_listed(network)}; {got}"
         raise DataError(msg)
-    return found
+    return ids
 
 
 def _as_text(labels: NDArray[Any]) -> NDArray[Any]:
@@ -114,54 +102,10 @@ def _natural(name: str | int) -> list[Any]:
 def labels_of(network: Network, ids: Any) -> Any:
     """Return the entries of ``network.classes`` for class ids, as described in `xpnet.predict`."""
     classes, xp = network.classes or (), array_namespace(ids)
-    strings = [name for name in classes if isinstance(name, str)]
-    if strings:
-        if is_traced(ids):
-            found = f"got {strings[0]!r} in `network.classes`"
-            msg = f"labels must be integers to be traced; {found}: {_REMEDY}"
-            raise ValueError(msg)
+    are_strings = [isinstance(name, str) for name in classes]
+    if any(are_strings):
         # Among objects, integers remain integers.
-        return np.asarray(classes, None if len(strings) == len(classes) else object)[to_numpy(ids)]
-    integer = _integer_dtype(ids, xp)
-    limits = xp.iinfo(integer)
-    if outside := [x for x in map(int, classes) if not limits.min <= x <= limits.max]:
-        msg = f"labels must fit {integer}; got {outside[0]} in `network.classes`: {_REMEDY}"
-        raise ValueError(msg)
-    names = np.asarray(classes, dtype_name(integer))
+        return np.asarray(classes, None if all(are_strings) else object)[to_numpy(ids)]
+    defaults = xp.__array_namespace_info__().default_dtypes(device=device_of(ids))
+    names = np.asarray(classes, dtype_name(defaults["integral"]))
     return xp.take(move(names, xp, device_of(ids)), ids)
-
-
-def _integer_dtype(x: Any, xp: Any) -> Any:
-    """Return the default integer dtype of the library on the device of `x`: int64 or int32."""
-    return xp.__array_namespace_info__().default_dtypes(device=device_of(x))["integral"]
-
-
-def stay_together(x: Any, y: Any) -> bool:
-    """Return whether two arrays can be compared: one library, one device, and not Dask."""
-    return (
-        library_of(x) != "dask"
-        and array_namespace(x) is array_namespace(y)
-        and device_of(x) == device_of(y)
-    )
-
-
-def confusion_of(expected: Any, predicted: Any, n_classes: int) -> NDArray[np.int64]:
-    """Return the number of each pair of class (row) and predicted class (column), on the host.
-
-    If both arrays are on one device, they are counted there, and only the counts are copied to the
-    host. Predictions of -1 are not counted. DataError is raised if the arrays differ in number.
-    """
-    if not stay_together(predicted, expected):
-        expected, predicted = to_numpy(expected), to_numpy(predicted)
-    if predicted.shape != expected.shape:
-        found = f"{tuple(expected.shape)} labels for {predicted.shape[0]} images"
-        msg = f"`labels` must be one for each image; got {found}"
-        raise DataError(msg)
-    xp = array_namespace(expected)
-    dtype = _integer_dtype(expected, xp)
-    pairs = cast(expected, dtype, xp) * n_classes + cast(predicted, dtype, xp)
-    pairs = xp.sort(xp.where(predicted < 0, n_classes**2, pairs))
-    # The array API has no bincount: find where each pair starts in the sorted ones.
-    pair = xp.arange(n_classes**2 + 1, dtype=dtype, device=device_of(expected))
-    starts = to_numpy(xp.searchsorted(pairs, pair)).astype(np.int64)
-    return np.diff(starts).reshape(n_classes, n_classes)

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.dask_blocks import is_dask, sum_over_blocks
 from xpnet.arrays.namespace import as_array
+from xpnet.arrays.transfer import to_numpy
 from xpnet.files.errors import DataError
 from xpnet.inference.chunks import run
-from xpnet.inference.class_labels import as_class_ids, confusion_of
+from xpnet.inference.class_labels import as_class_ids
 from xpnet.inference.predict import check_ids, class_ids, predict_blocks
 from xpnet.inference.rows import array_in_order
 from xpnet.networks.input_range import warn_of_range
@@ -100,9 +101,8 @@ def evaluate(
         exceed the memory. Dask images are counted block by block, and only counts are returned.
     labels : array of shape (n,), optional
         Each is matched by its text: with that of an entry of ``network.classes``, or for a network
-        without classes with the number of one. If images and labels are on the network's device,
-        which is possible for numbers, they are compared there, and only counts are copied back.
-        With Dask images, also a Dask array in any chunks.
+        without classes with the number of one. Labels and class ids are compared on the host. With
+        Dask images, also a Dask array in any chunks.
     batch_size, threads
         As for `predict`.
 
@@ -120,8 +120,7 @@ def evaluate(
         As `predict`; also if the numbers of images and labels differ, a label is not a class of the
         network, or the network is a regression.
     DataError
-        As `predict`, with the number of rows of a pair if there are several. For images on a
-        device, it has the number alone.
+        As `predict`, also for images on a device; rows of pairs are counted from the first pair.
 
     Warns
     -----
@@ -151,7 +150,7 @@ def evaluate(
     for some, names in images if labels is None else [(images, labels)]:
         ids = _predicted(network, some, batch_size, threads, n_rows)
         counts += count_pairs(network, ids, names)
-        n_rows += ids.shape[0]
+        n_rows += len(ids)
     return evaluation_of(network, counts)
 
 
@@ -161,23 +160,24 @@ def _predicted(
     batch_size: int | None = None,
     threads: int | None = None,
     first_row: int = 0,
-) -> Any:
-    """Return class ids, on the device of the images; raise DataError as `check_ids` on the host."""
+) -> NDArray[Any]:
+    """Return class ids, on the host; raise DataError as `check_ids`."""
     images = array_in_order(network, images)
     warn_of_range(network, images, stacklevel=3)
-    ids = run(network, images, class_ids, batch_size, threads)
-    if isinstance(ids, np.ndarray):
-        check_ids(network, images, ids, first_row)
+    ids = to_numpy(run(network, images, class_ids, batch_size, threads))
+    check_ids(network, images, ids, first_row)
     return ids
 
 
-def count_pairs(network: Network, ids: Any, labels: Any) -> NDArray[np.int64]:
+def count_pairs(network: Network, ids: NDArray[Any], labels: Any) -> NDArray[np.int64]:
     """Return the confusion matrix of class ids and labels as a vector."""
-    counts = confusion_of(as_class_ids(network, labels), ids, network.n_classes)
-    if n_lost := ids.shape[0] - int(counts.sum()):  # on a device
-        msg = f"{n_lost:,} of {ids.shape[0]:,} rows without a finite largest output"
+    expected, n_classes = as_class_ids(network, labels), network.n_classes
+    if ids.shape != expected.shape:
+        msg = (
+            f"`labels` must be one for each image; got {len(expected)} labels for {len(ids)} images"
+        )
         raise DataError(msg)
-    return counts.reshape(-1)
+    return np.bincount(expected * n_classes + ids, minlength=n_classes**2)
 
 
 def evaluation_of(network: Network, counts: NDArray[np.int64]) -> Evaluation:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.dask_blocks import is_dask, map_blocks
 from xpnet.arrays.namespace import array_namespace, dtype_name, without_warnings
+from xpnet.arrays.transfer import to_numpy
 from xpnet.files.errors import DataError
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.inference.chunks import run
@@ -67,8 +68,7 @@ def predict(
         If `images` is not an array, or belongs to another library than the network.
     ValueError
         If an image does not have the network's number of inputs, a data frame has other columns
-        than the training, `batch_size` or `threads` is below 1, labels exceed the default integer
-        dtype, or strings are the labels of images traced by ``jax.jit``.
+        than the training, `batch_size` or `threads` is below 1.
     DataError
         If the largest output of a NumPy image is NaN or infinite: a ValueError with the first such
         row, their number, and whether its inputs are not finite or a layer overflows. Results that
@@ -220,14 +220,14 @@ def argmax_ids(network: Network, y: Any) -> Any:
 
 
 def check_ids(network: Network, images: Any, ids: NDArray[Any], first_row: int = 0) -> None:
-    """Raise DataError if class ids of NumPy images hold -1, with the first and its cause.
+    """Raise DataError if class ids of images hold -1, with the first and its cause.
 
     `first_row` is the number of the first image.
     """
     if network.output == "values" or not len(ids) or ids[ids.argmin()] >= 0:
         return  # argmin is several times as fast as min
     lost = np.flatnonzero(ids < 0)
-    row = as_rows(images, network.n_in)[lost[0] : lost[0] + 1]
+    row = to_numpy(as_rows(images, network.n_in)[lost[0] : lost[0] + 1, ...])
     others = f" and {len(lost) - 1:,} more" if len(lost) > 1 else ""
     what = f"row {first_row + lost[0]} (from 0){others} without a finite largest output"
     msg = f"{what}: {_cause(network, row)}"

@@ -7,11 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays import namespace as ns
-from xpnet.arrays.namespace import array_namespace, cast, device_of, limits_of, without_warnings
+from xpnet.arrays.namespace import (
+    array_namespace,
+    cast,
+    device_of,
+    library_of,
+    limits_of,
+    without_warnings,
+)
 from xpnet.arrays.transfer import move, to_numpy
 from xpnet.files.errors import DataError
 from xpnet.inference.chunks import on_network_device
-from xpnet.inference.class_labels import as_class_ids, stay_together
+from xpnet.inference.class_labels import as_class_ids
 from xpnet.inference.rows import as_rows
 from xpnet.networks.column_names import in_order
 from xpnet.networks.network import Network
@@ -29,7 +36,7 @@ class Examples(NamedTuple):
     """Rows, answers and weights of examples.
 
     Rows, of shape (n, n_in), and answers, class ids of shape (n,) or values of shape (n, n_out),
-    are on the network's device or on the host. Weights of the rows in the loss are on the host.
+    are both on the network's device, or both on the host. Weights of the rows are on the host.
     """
 
     rows: Any
@@ -71,9 +78,12 @@ def as_examples(
     if tuple(answers.shape) != shape:
         msg = f"`labels` must have the shape {shape} for these images; got {tuple(labels.shape)}"
         raise ValueError(msg)
-    rows = rows if stay_together(rows, weight) and not on_host else to_numpy(rows)
+    xp, device = array_namespace(weight), device_of(weight)
+    is_there = array_namespace(rows) is xp and device_of(rows) == device
+    if on_host or not is_there or library_of(rows) == "dask":
+        xp, device = np, None
+    rows, answers = move(rows, xp, device), move(answers, xp, device)
     _check_inputs(network, rows)
-    answers = answers if stay_together(answers, weight) else to_numpy(answers)
     return Examples(rows, answers)
 
 

@@ -14,7 +14,6 @@ from xpnet.arrays.cpu.memory import keep_freed_memory
 from xpnet.arrays.cpu.threads import one_blas_thread
 from xpnet.arrays.namespace import array_namespace, cast, device_of, limits_of, without_warnings
 from xpnet.arrays.transfer import to_numpy, without_graph
-from xpnet.inference.class_labels import stay_together
 from xpnet.inference.predict import argmax_ids, outputs_of
 from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augment
@@ -227,8 +226,6 @@ def loss_and_accuracy(
     if not examples.rows.shape[0]:
         return None, None
     outputs, answers = outputs_of(network, examples.rows), examples.answers
-    if not stay_together(outputs, answers):
-        outputs, answers = to_numpy(outputs), to_numpy(answers)
     xp, weights = array_namespace(outputs), examples.weights
     with one_blas_thread(), without_warnings():
         scores = network.widened(outputs, xp)
