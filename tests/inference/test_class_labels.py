@@ -134,7 +134,7 @@ def test_other_labels_are_errors_that_list_the_classes(xp_backend, classes, labe
         (["class 10", "class 2", "Class 1"], ("Class 1", "class 2", "class 10")),
         (["b 10", "A 2", "a 1"], ("a 1", "A 2", "b 10")),
         ([1, -1, -10], (-10, -1, 1)),
-        (["1", "-1", "-10"], ("-10", "-1", "1")),
+        (["1", "-1", "-10"], ("1", "-1", "-10")),
         (np.asarray([1, "b", "a"], object), ("1", "a", "b")),
         (["10", "9", "other"], ("9", "10", "other")),
     ],

@@ -53,7 +53,7 @@ class DeviceMemoryError(DeviceError, MemoryError):
 def chunk_rows(network: Network, batch_size: int | None = None) -> int:
     """Return the rows of a chunk: `batch_size`, or by default what suits the network's device."""
     if batch_size is not None:
-        check_integer("batch_size", batch_size, kind="an integer or None")
+        check_integer("batch_size", batch_size)
         return int(batch_size)
     weight = network.layers[0].weight
     if is_in_host_memory(weight):
@@ -83,7 +83,7 @@ def run(
             return finish(network, network.compute(rows, np))
     size = chunk_rows(network, batch_size)
     if threads is not None:
-        check_integer("threads", threads, kind="an integer or None")
+        check_integer("threads", threads)
         if not is_host:
             msg = f"`threads` must be None for a network of {network.library}, which has its own"
             raise ValueError(msg)

@@ -14,8 +14,6 @@ from xpnet.networks.network import Network
 
 __all__ = ["as_class_ids", "labels_of", "with_label_names"]
 
-_NAMES_SHOWN = 10
-
 
 def as_class_ids(network: Network, labels: Any) -> NDArray[np.int64]:
     """Return labels as class ids, on the host: each is matched by its text.
@@ -62,8 +60,7 @@ def _listed(network: Network) -> str:
     """Return the classes of a network in words."""
     if network.classes is None:
         return f"0 to {network.n_classes - 1}"
-    shown = ", ".join(map(repr, network.classes[:_NAMES_SHOWN]))
-    return f"{shown}{' ...' if network.n_classes > _NAMES_SHOWN else ''}"
+    return ", ".join(map(repr, network.classes[:10])) + " ..." * (network.n_classes > 10)
 
 
 def with_label_names(network: Network, labels: Any) -> Network:
@@ -82,20 +79,18 @@ def with_label_names(network: Network, labels: Any) -> Network:
     if {str(x) for x in names} <= {str(i) for i in range(network.n_classes)}:
         return network
     if len(names) != network.n_classes:
-        shown = ", ".join(map(str, names[:5]))
-        found = f"{len(names)}: {shown}{' ...' if len(names) > 5 else ''}"
-        msg = f"`labels` must name as many classes as the network has, {network.n_classes};"
-        msg = f"{msg} got {found}. Give all names by init_network(sizes, classes=names)"
+        rule = f"must name as many classes as the network has, {network.n_classes}"
+        remedy = "Give all names by init_network(sizes, classes=names)"
+        msg = f"`labels` {rule}; got {len(names)}. {remedy}"
         raise DataError(msg)
     return replace(network, classes=tuple(sorted(names, key=_natural)))
 
 
-def _natural(name: str | int) -> list[Any]:
+def _natural(name: str | int) -> Any:
     """Return the sorting key that orders digits as numbers."""
-    text = str(name).casefold()
-    if re.fullmatch("-?[0-9]+", text):
-        return ["", int(text), ""]
-    parts = re.split("([0-9]+)", text)
+    if isinstance(name, int):
+        return name
+    parts = re.split("([0-9]+)", name.casefold())
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
 

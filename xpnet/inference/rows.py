@@ -39,10 +39,10 @@ def as_rows(images: Any, n_in: int, name: str = "images") -> Any:
     raise DataError(msg)
 
 
-def check_integer(name: str, value: Any, least: int = 1, kind: str = "an integer") -> None:
+def check_integer(name: str, value: Any, least: int = 1) -> None:
     """Raise TypeError if an option is not an integer, ValueError if it is below `least`."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        msg = f"`{name}` must be {kind}; got {value!r}"
+        msg = f"`{name}` must be an integer; got {value!r}"
         raise TypeError(msg)
     if value < least:
         msg = f"`{name}` must be at least {least}; got {value}"
