@@ -7,14 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays import namespace as ns
-from xpnet.arrays.namespace import (
-    array_namespace,
-    cast,
-    device_of,
-    library_of,
-    limits_of,
-    without_warnings,
-)
+from xpnet.arrays.namespace import array_namespace, cast, device_of, limits_of, without_warnings
 from xpnet.arrays.transfer import move, to_numpy
 from xpnet.files.errors import DataError
 from xpnet.inference.chunks import on_network_device
@@ -80,7 +73,7 @@ def as_examples(
         raise ValueError(msg)
     xp, device = array_namespace(weight), device_of(weight)
     is_there = array_namespace(rows) is xp and device_of(rows) == device
-    if on_host or not is_there or library_of(rows) == "dask":
+    if on_host or not is_there:
         xp, device = np, None
     rows, answers = move(rows, xp, device), move(answers, xp, device)
     _check_inputs(network, rows)

@@ -86,13 +86,10 @@ class Run:
         if loss is None:
             place, accuracy, loss = " in training", best.accuracy, best.loss
         if accuracy is not None:
-            score = f"{accuracy:.3f}{place}"
-            score += f", most frequent class {self.baseline:.3f}" if self.baseline else ""
+            score = f"{accuracy:.3f}{place}, most frequent class {self.baseline or 0.0:.3f}"
         else:
-            score = f"loss {loss:,.0f}" if loss >= 1000.0 else f"loss {loss:.4g}"
-            r2 = 1.0 - loss / self.baseline if self.baseline else 0.0
-            shown = f"{r2:.2f}" if r2 > -1000.0 else f"{r2:.3g}"
-            score += f", R2 {shown}{place}" if self.baseline else place
+            r2 = f", R2 {1.0 - loss / self.baseline:.3g}" if self.baseline else ""
+            score = f"loss {loss:.4g}{r2}{place}"
         return f"{n_epochs:,} epoch{'s' * (n_epochs != 1)}, best {best.number}: {score}"
 
     def _repr_html_(self) -> str:
