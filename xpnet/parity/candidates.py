@@ -74,13 +74,11 @@ def candidate_results(
 
 def _recorded(stages: Any, n_stages: int, n_rows: int) -> tuple[NDArray[Any], ...]:
     """Return recorded results if they cover all rows, and all stages or the outputs alone."""
-    if isinstance(stages, str) or not isinstance(stages, Sequence):
-        msg = f"`candidates` must be networks or sequences of arrays; got {type(stages).__name__}"
+    is_sequence = isinstance(stages, Sequence) and not isinstance(stages, str)
+    if not is_sequence or not all(isinstance(stage, np.ndarray) for stage in stages):
+        found = type(stages).__name__
+        msg = f"`candidates` must be networks or sequences of NumPy arrays; got a {found}"
         raise TypeError(msg)
-    for stage in stages:
-        if not isinstance(stage, np.ndarray):
-            msg = f"`candidates` must hold NumPy arrays as stages; got {type(stage).__name__}"
-            raise TypeError(msg)
     if [stage.shape[:1] for stage in stages] not in ([(n_rows,)], [(n_rows,)] * n_stages):
         shapes = [stage.shape for stage in stages]
         msg = f"`candidates` must have {n_stages} stages of {n_rows} rows; got the shapes {shapes}"

@@ -119,12 +119,6 @@ def read_record(
         if facts.pop(part, None) != digest:
             what = f"recorded with another {part}; give that {part}, or record again"
             raise DataError(what, file=path)
-    dtype = to_numpy(network.layers[0].bias).dtype.name
-    widths = [network.n_in, *(layer.n_out for layer in network.layers)]
-    forms = {f"stage_{i}": (dtype, (len(rows), n)) for i, n in enumerate(widths)}
-    if {name: (stage.dtype.name, stage.shape) for name, stage in arrays.items()} != forms:
-        what = f"stages of another shape or dtype than this network's; {_FORMAT.remedy}"
-        raise DataError(what, file=path)
     return list(arrays.values()), {name: printable(str(fact)) for name, fact in facts.items()}
 
 

@@ -78,10 +78,6 @@ def compare(
     (True, 0)
     """
     rows = rows_on_host(network, x)
-    if not isinstance(candidates, Mapping):
-        kind = type(candidates).__name__
-        msg = f"`candidates` must be a mapping of names to networks or stages; got {kind}"
-        raise TypeError(msg)
     if not len(rows) or not candidates:
         msg = f"`x` and `candidates` must not be empty; got {len(rows)} rows and {len(candidates)}"
         raise ValueError(msg)
