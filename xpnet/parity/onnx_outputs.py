@@ -55,17 +55,11 @@ def onnx_outputs(
     widths = widths if all(isinstance(n, int) for n in widths) else [rows.shape[1]]
     size = first if isinstance(first, int) else len(rows)
 
-    def in_batches(size: int) -> NDArray[Any]:
-        padded = np.pad(given, ((0, -len(given) % size), (0, 0)))
-        batches = (padded[i : i + size].reshape(size, *widths) for i in range(0, len(padded), size))
-        found = (session.run(None, {source.name: batch}) for batch in batches)
+    padded = np.pad(given, ((0, -len(given) % size), (0, 0)))
+    batches = (padded[i : i + size].reshape(size, *widths) for i in range(0, len(padded), size))
+    with _refusals(path):
+        found = [session.run(None, {source.name: batch}) for batch in batches]
         return np.concatenate([_values(outputs, size, n_out) for outputs in found])[: len(given)]
-
-    try:
-        return in_batches(size)
-    except Exception:  # noqa: BLE001 - some graphs take a single row, whatever they declare
-        with _refusals(path):
-            return in_batches(1)
 
 
 def _values(outputs: list[Any], n_rows: int, n_out: int) -> NDArray[Any]:
