@@ -81,7 +81,7 @@ class StageAgreement:
         return f"{what}, first in {where}"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Agreement:
     """Agreement of one candidate with the expected results.
 
@@ -101,12 +101,6 @@ class Agreement:
     stages: tuple[StageAgreement, ...]
     n_differ: int | None
     n_unjudged: int
-
-    def __repr__(self) -> str:
-        shares = [x.largest_share for x in self.stages if x.largest_share is not None]
-        share = f"up to {max(shares):.3g} of bound" if shares else "not judged"
-        differ = "" if self.n_differ is None else f"; {self.n_differ:,} predictions differ"
-        return f"Agreement({share}{differ})"
 
     @property
     def first_out(self) -> str | None:
