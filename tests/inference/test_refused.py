@@ -63,7 +63,6 @@ REFUSED = [
     (partial(xpnet.predict_proba, threads=0), [TRAINED, ROWS[:3]], ValueError, "`threads`"),
     (partial(xpnet.predict, threads=True), [TRAINED, ROWS[:3]], TypeError, "`threads`"),
     (partial(xpnet.evaluate, threads=-2), [TRAINED, ROWS, LABELS], ValueError, "`threads`"),
-    (partial(xpnet.result_hash, threads=0), [TRAINED, ROWS], ValueError, "`threads`"),
 ]
 
 

@@ -13,19 +13,12 @@ from xpnet.networks.reproducible import reproducible
 __all__ = ["result_hash"]
 
 
-def result_hash(
-    network: Network,
-    images: Any,
-    /,
-    *,
-    batch_size: int | None = None,
-    threads: int | None = None,
-) -> str:
+def result_hash(network: Network, images: Any, /) -> str:
     """Return a hash of the outputs of the `reproducible` network, such as 9f3c-02ab-77d1-e05b.
 
     Parameters
     ----------
-    network, images, batch_size, threads
+    network, images
         As for `predict`. Dask images are computed, and outputs on a device are copied back.
 
     Returns
@@ -49,9 +42,9 @@ def result_hash(
     """
     network, images = reproducible(network), array_in_order(network, images)
     if is_dask(images):
-        y = predict_blocks(outputs_of, network, images, batch_size, threads)
+        y = predict_blocks(outputs_of, network, images, None, None)
     else:
-        y = outputs_of(network, images, batch_size, threads)
+        y = outputs_of(network, images)
     digest = ResultHash()
     digest.update(to_numpy(y))
     return digest.text()
