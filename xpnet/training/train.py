@@ -20,7 +20,7 @@ from xpnet.training.optimizers import SGD, Adam, AdamW, Optimizer, as_optimizer
 from xpnet.training.run import Run
 from xpnet.training.schedules import SCHEDULES, Schedule, as_schedule
 
-__all__ = ["train", "usual_batch_size"]
+__all__ = ["train"]
 
 
 def train(
@@ -147,7 +147,8 @@ def train(
         msg = f"a reproducible network needs {needed}; got {optimizer!r} and {schedule!r}"
         raise TypeError(msg)
     n = images.shape[0] if images.ndim else 0
-    batch_size = usual_batch_size(n) if batch_size is None else int(batch_size)
+    # Few images need small steps to be enough.
+    batch_size = min(100, max(8, n // 8)) if batch_size is None else int(batch_size)
     weights = as_sample_weight(sample_weight, n)
     examples = as_examples(objective, images, labels, on_host=bool(augment))
     examples = examples._replace(weights=weights)
@@ -169,8 +170,3 @@ def train(
     patience = epochs if patience is None else patience
     options = epochs, batch_size, rate, schedule, patience, change, seed
     return Loop(Trainer(objective, optimizer), examples, kept, held_out, *options).run(on_epoch)
-
-
-def usual_batch_size(n_images: int) -> int:
-    """Return the default number of images per step: few images need small steps to be enough."""
-    return min(100, max(8, n_images // 8))
