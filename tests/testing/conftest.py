@@ -16,7 +16,7 @@ import pytest
 from xpnet.arrays import libraries
 from xpnet.arrays.namespace import array_namespace
 from xpnet.testing import backends, parity
-from xpnet.testing.run_settings import RUN
+from xpnet.testing.words import RUN
 
 for module in (
     "array_api_compat.numpy",

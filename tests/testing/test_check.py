@@ -12,7 +12,7 @@ import xpnet
 from xpnet.arrays import libraries
 from xpnet.arrays.namespace import array_namespace as ns
 from xpnet.testing import assert_parity, check, parity
-from xpnet.testing.run_settings import RUN
+from xpnet.testing.words import RUN
 
 pytest.importorskip("array_api_strict")
 

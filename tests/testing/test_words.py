@@ -3,8 +3,13 @@
 import pytest
 
 import xpnet
-from xpnet.testing.run_settings import RUN
-from xpnet.testing.words import backends_named, default_names, select_backends, selected_backends
+from xpnet.testing.words import (
+    RUN,
+    backends_named,
+    default_names,
+    select_backends,
+    selected_backends,
+)
 
 STRICT = tuple(f"array-api-strict{x}" for x in ("", ":device1", ":no_float64", ":strictest"))
 DEFAULT = ("numpy", *STRICT, "dask", "torch", "torch:cuda", "jax", "cupy", "dpnp")

@@ -18,10 +18,9 @@ from xpnet.testing.marks import verdicts_of
 from xpnet.testing.message import failure
 from xpnet.testing.on_backend import CallOnBackend
 from xpnet.testing.reference import Reference
-from xpnet.testing.run_settings import RUN
 from xpnet.testing.sweeps import sweep
 from xpnet.testing.tolerance import Tolerance
-from xpnet.testing.words import select_backends, selected_backends, unavailable_reason
+from xpnet.testing.words import RUN, select_backends, selected_backends, unavailable_reason
 
 __all__ = ["assert_parity", "parity"]
 

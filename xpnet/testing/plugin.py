@@ -15,8 +15,8 @@ import pytest
 
 from xpnet.testing.backends import Backend, open_backend
 from xpnet.testing.marks import SKIP, XFAIL, Mark, verdicts_of
-from xpnet.testing.run_settings import RUN
 from xpnet.testing.words import (
+    RUN,
     backends_named,
     canonical_name,
     default_names,

@@ -1,13 +1,14 @@
 """Words for backends, and the backends that tests run on."""
 
 from collections.abc import Iterable
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from xpnet.arrays.libraries import KNOWN, libraries
 from xpnet.testing.backends import DEFAULT, EXTRA, open_backend
-from xpnet.testing.run_settings import RUN
 
 __all__ = [
+    "RUN",
     "backends_named",
     "canonical_name",
     "default_names",
@@ -16,6 +17,18 @@ __all__ = [
     "unavailable_reason",
 ]
 
+
+@dataclass
+class _RunSettings:
+    """Settings in all threads, which the pytest plugin writes and `assert_parity` reads."""
+
+    backends: tuple[str, ...] | None = None  # None: the default ones
+    marks: tuple[Any, ...] = ()  # of the running test, see `xpnet.testing.marks`
+    # Backends that its calls of `assert_parity` left out, with reasons.
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+RUN: Final = _RunSettings()
 # Libraries by the names of their modules, which SciPy's marks use.
 _LIBRARIES: Final = {x.module: x.name for x in KNOWN.values()}
 
