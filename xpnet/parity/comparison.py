@@ -13,7 +13,7 @@ from xpnet.arrays.transfer import to_numpy
 from xpnet.files.hashes import ResultHash
 from xpnet.inference.predict import argmax_ids
 from xpnet.networks.network import Network
-from xpnet.parity.bounds.error_bound import count_results, rows_on_host, stage_names
+from xpnet.parity.bounds.error_bound import rows_on_host, stage_names
 from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.bounds.rounding import format_of
 from xpnet.parity.candidates import Candidate, candidate_results, stage_results
@@ -119,8 +119,7 @@ class _Reference:
             exact = stage_results(network.map_arrays(to_numpy), rows)
             self.stages = [(y, np.zeros(y.shape)) for y in exact]
             return
-        n_results = count_results(network, len(rows))
-        self._propagation = Propagation(network, n_results, confidence, absolute_error)
+        self._propagation = Propagation(network, len(rows), confidence, absolute_error)
         is_float64 = self.precision.name == "float64"
         self._factor = 2.0 if is_float64 else 1.0  # the true values themselves err
         self._n_alone = _ROWS_IN_EXTENDED_PRECISION if is_float64 else _ROWS_ALONE

@@ -12,8 +12,7 @@ from xpnet.networks.column_names import in_order
 from xpnet.networks.network import Network, check_network
 from xpnet.parity.bounds.propagation import Propagation
 
-__all__ = ["ErrorBound", "StageBound", "count_results", "error_bound", "rows_on_host"]
-__all__ += ["stage_names"]
+__all__ = ["ErrorBound", "StageBound", "error_bound", "rows_on_host", "stage_names"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +109,7 @@ def error_bound(network: Network, x: Any, /, *, confidence: float = 1.0 - 1e-6) 
     True
     """
     rows = rows_on_host(network, x)
-    propagation = Propagation(network, count_results(network, len(rows)), confidence)
+    propagation = Propagation(network, len(rows), confidence)
     stages = zip(stage_names(network), propagation.stages(rows), strict=True)
     bounds = tuple(StageBound(name, values, bound) for name, (values, bound) in stages)
     return ErrorBound(bounds, propagation.precision.name, float(confidence))
@@ -126,11 +125,6 @@ def rows_on_host(network: Network, x: Any) -> NDArray[Any]:
                 msg = f"`network` must have finite parameters; got {got}"
                 raise ValueError(msg)
     return to_numpy(as_rows(in_order(network, x), network.n_in, "x"))
-
-
-def count_results(network: Network, n_rows: int) -> int:
-    """Return the number of results of all stages of a network for `n_rows` rows."""
-    return n_rows * (network.n_in + sum(layer.n_out for layer in network.layers))
 
 
 def stage_names(network: Network) -> list[str]:

@@ -43,24 +43,25 @@ class _Errors:
 
 
 class Propagation:
-    """Error bounds of the results of a network, of any library and device, for any rows.
+    """Error bounds of the results of a network, of any library and device.
 
-    `confidence` is the probability that all of `n_results` are within their bounds, 1.0 for the
-    worst case. `absolute_error` is allowed to elementwise activations in addition to their
-    relative bounds, in units in the last place of 1: for a runtime whose functions are imprecise
-    for small results.
+    `confidence` is the probability that all results of all stages are within their bounds, for
+    `n_rows` rows in total; 1.0 is the worst case. `absolute_error` is allowed to elementwise
+    activations in addition to their relative bounds, in units in the last place of 1: for a runtime
+    whose functions are imprecise for small results.
     """
 
     def __init__(
-        self, network: Network, n_results: int, confidence: float, absolute_error: float = 0.0
+        self, network: Network, n_rows: int, confidence: float, absolute_error: float = 0.0
     ) -> None:
         self.precision = format_of(network)
         self.network = network.ordinary.map_arrays(lambda x: to_numpy(x).astype(np.float64))
         if not 0.0 < confidence <= 1.0:
             msg = f"`confidence` must be above 0 and at most 1; got {confidence}"
             raise ValueError(msg)
+        n_results = max(n_rows, 1) * (network.n_in + sum(x.n_out for x in network.layers))
         # Each result exceeds its bound with a probability of at most 2 exp(-factor^2 / 2).
-        chance = 2.0 * max(n_results, 1) / (1.0 - confidence) if confidence < 1.0 else math.inf
+        chance = 2.0 * n_results / (1.0 - confidence) if confidence < 1.0 else math.inf
         self.factor = math.sqrt(2.0 * math.log(chance))
         self._absolute = 2.0 * self.precision.unit * absolute_error
         with np.errstate(all="ignore"):  # infinity means no bound
