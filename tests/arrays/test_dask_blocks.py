@@ -1,4 +1,4 @@
-"""Functions of Dask arrays: one task for each block, and labels that are not one for each row.
+"""Functions of Dask arrays: one task for each block.
 
 Values, chunks and notes of errors are tested with `xpnet.predict` and `xpnet.evaluate`.
 """
@@ -7,15 +7,10 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from xpnet.arrays.dask_blocks import is_dask, map_blocks, sum_over_blocks
+from xpnet.arrays.dask_blocks import computed, is_dask, map_blocks
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
-
-
-def count(_, x, y):
-    """Return sums over rows, of shape (2,)."""
-    return np.asarray([x.sum(), y.sum()], np.int64)
 
 
 def test_other_collections_are_no_arrays():
@@ -32,16 +27,7 @@ def test_a_block_is_loaded_and_computed_in_one_task_on_one_thread():
     lazy = map_blocks(threads, None, x)
     with dask.callbacks.Callback(start=graphs.append):
         np.testing.assert_array_equal(lazy.compute(), np.ones(8))
-        total = sum_over_blocks(count, None, lazy, np.arange(8))
-    np.testing.assert_array_equal(total, np.asarray([8, 28], np.int64), strict=True)
+        ones, eights, labels = computed(lazy, 8 * lazy, [1, 2])
+    assert (ones.sum(), eights.sum(), labels) == (8, 64, [1, 2])
     names = [{key[0] if isinstance(key, tuple) else key for key in graph} for graph in graphs]
     assert [x.name in each for each in names] == [False, False]
-
-
-@pytest.mark.parametrize("labels", [np.arange(9), np.asarray(3), da.arange(11)], ids=str)
-def test_another_number_of_labels(labels):
-    x = da.ones(10, chunks=4)
-    with pytest.raises(ValueError, match=r"got \((9,|11,)?\) labels for 10 images$"):
-        sum_over_blocks(count, None, x, labels)
-    with pytest.raises(ValueError, match="compute_chunk_sizes"):
-        sum_over_blocks(count, None, x[x > 0.0], labels.reshape(-1))

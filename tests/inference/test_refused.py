@@ -91,20 +91,20 @@ def test_lazy_images_of_another_shape(shape):
 
 
 @pytest.mark.parametrize(
-    ("labels", "message", "note"),
+    ("labels", "message"),
     [
-        (LABELS[1:], r"got \(39,\) labels for 40 images", None),
-        (np.eye(10)[LABELS], r"one-hot labels\? give labels.argmax", "own first row is row 0"),
-        (LABELS + 1, "0 to 9; got '10' at index 9", "own first row is row 0"),
+        (LABELS[1:], "got 39 labels for 40 images"),
+        (np.eye(10)[LABELS], r"one-hot labels\? give labels.argmax"),
+        (LABELS + 1, "0 to 9; got '10' at index 9"),
     ],
     ids=["number", "one-hot", "class"],
 )
-def test_labels_of_lazy_images(labels, message, note):
-    lazy = pytest.importorskip("dask.array").from_array(ROWS, chunks=(20, 784))
-    with pytest.raises(ValueError, match=message) as caught:
-        xpnet.evaluate(TRAINED, lazy, labels)
-    notes = getattr(caught.value, "__notes__", [])
-    assert [note in text for text in notes] == [True] * (note is not None)
+def test_labels_of_lazy_images(labels, message):
+    da = pytest.importorskip("dask.array")
+    lazy = da.from_array(ROWS, chunks=(20, 784))
+    for given in (labels, da.from_array(labels)):
+        with pytest.raises(xpnet.DataError, match=message):
+            xpnet.evaluate(TRAINED, lazy, given)
 
 
 @pytest.mark.parametrize(

@@ -5,19 +5,17 @@ worker once. (As a literal argument it would be sent with every block, and scatt
 lost with their worker.)
 """
 
-import math
 import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.memory import keep_freed_memory
 from xpnet.arrays.cpu.threads import one_blas_thread
 
-__all__ = ["is_dask", "map_blocks", "sum_over_blocks", "warn"]
+__all__ = ["computed", "is_dask", "map_blocks", "warn"]
 
 
 def is_dask(x: Any, /) -> bool:
@@ -55,35 +53,12 @@ def map_blocks(function: Callable[[Any, Any], Any], network: Any, x: Any, n_kept
     return y[(..., *(0,) * n_lost)]
 
 
-def sum_over_blocks(
-    function: Callable[[Any, Any, Any], NDArray[np.int64]],
-    network: Any,
-    predicted: Any,
-    labels: Any,
-) -> NDArray[np.int64]:
-    """Compute the sum of ``function(network, predicted, labels)``, integers, over all blocks.
+def computed(*values: Any) -> tuple[Any, ...]:
+    """Return Dask arrays as NumPy arrays, computed together; other values unchanged."""
+    import dask
 
-    Predictions, of Dask, have the shape (n,); labels get their chunks. Blocks are counted where
-    they are, and only the sum is brought here. ValueError is raised unless there is a label for
-    each prediction, or a block for each block if their sizes are unknown.
-    """
-    import dask.array as da
-    from dask import delayed
-
-    labels = labels if is_dask(labels) else da.from_array(labels, chunks=-1)
-    n_rows, given = predicted.shape, labels.shape
-    is_known = not any(map(math.isnan, n_rows + given))
-    if (n_rows != given[:1]) if is_known else (predicted.numblocks != labels.numblocks):
-        rule = "must be one for each image (compute_chunk_sizes() gives unknown numbers)"
-        msg = f"`labels` {rule}; got {given} labels for {n_rows[0]} images"
-        raise ValueError(msg)
-    labels = labels.rechunk({0: predicted.chunks[0]}) if is_known else labels
-    count, net = delayed(_compute_block), delayed(network, pure=True)
-    pairs = zip(predicted.to_delayed(), labels.to_delayed().ravel(), strict=True)
-    total: NDArray[np.int64] = delayed(sum)(
-        [count(function, ..., net, *x) for x in pairs]
-    ).compute()
-    return total
+    found: tuple[Any, ...] = dask.compute(*values, traverse=False)
+    return found
 
 
 def _compute_block(function: Callable[..., Any], index: Any, network: Any, *blocks: Any) -> Any:

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.dask_blocks import is_dask, sum_over_blocks
-from xpnet.arrays.namespace import as_array
+from xpnet.arrays.dask_blocks import computed, is_dask
 from xpnet.arrays.transfer import to_numpy
 from xpnet.files.errors import DataError
 from xpnet.inference.chunks import run
@@ -98,11 +97,10 @@ def evaluate(
         With ``output="logits"`` or ``"probabilities"``.
     images : array, or iterator of pairs
         As for `predict`; or, without `labels`, an iterator of pairs (images, labels), which may
-        exceed the memory. Dask images are counted block by block, and only counts are returned.
+        exceed the memory.
     labels : array of shape (n,), optional
         Each is matched by its text: with that of an entry of ``network.classes``, or for a network
-        without classes with the number of one. Labels and class ids are compared on the host. With
-        Dask images, also a Dask array in any chunks.
+        without classes with the number of one. Labels and class ids are compared on the host.
     batch_size, threads
         As for `predict`.
 
@@ -143,8 +141,7 @@ def evaluate(
         raise TypeError(msg)
     if is_dask(images):
         ids = predict_blocks(_predicted, network, images, batch_size, threads)
-        labels = as_array(labels, "labels")
-        return evaluation_of(network, sum_over_blocks(count_pairs, network, ids, labels))
+        return evaluation_of(network, count_pairs(network, *computed(ids, labels)))
     counts = np.zeros(network.n_classes**2, np.int64)
     n_rows = 0
     for some, names in images if labels is None else [(images, labels)]:
