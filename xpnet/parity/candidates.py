@@ -1,7 +1,6 @@
 """Candidates for a comparison: networks, or recorded results, and what they give at each stage."""
 
-from collections.abc import Callable, Sequence
-from operator import attrgetter
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -37,12 +36,12 @@ def stage_results(network: Network, rows: NDArray[Any], /) -> tuple[NDArray[Any]
 
 def check_candidate(network: Network, candidate: Network) -> None:
     """Raise ValueError unless the outputs of two networks can be compared."""
-    facts: dict[str, Callable[[Network], Any]] = {
-        **{name: attrgetter(name) for name in ("n_in", "n_out", "output")},
-        "classes": lambda x: list(x.classes or range(x.n_classes)),
-    }
-    for name, fact in facts.items():
-        expected, found = fact(network), fact(candidate)
+    names = "n_in", "n_out", "output", "classes"
+    facts = (
+        (x.n_in, x.n_out, x.output, list(x.classes or range(x.n_classes)))
+        for x in (network, candidate)
+    )
+    for name, expected, found in zip(names, *facts, strict=True):
         if found != expected:
             msg = f"a candidate must have {name} {expected}, as the network; got {found}"
             raise ValueError(msg)
