@@ -62,11 +62,9 @@ def test_parts_of_npz_files(write):
 DAMAGED = [  # the file, and a word of the message: none if it is NumPy's own text
     (npy(IMAGES)[:7], "magic"),
     (npy(IMAGES)[:-1], "size"),
-    (npy(IMAGES) + b"\0", "after"),
     (npy(IMAGES).replace(b"(3, 2, 2)", b"(3, 2, -"), "."),
     (npy(IMAGES).replace(b"(3, 2, 2)", b"(9999999,"), "."),
     (gzip.compress(npy(IMAGES)[:-1]), "."),
-    (gzip.compress(npy(IMAGES) + b"\0"), "after"),
     (gzip.compress(npy(IMAGES))[:-9], "gzip"),
     (gzip.compress(npy(IMAGES))[:-8] + bytes(8), "gzip"),
     (npy(np.array([[object()]])), "bject"),

@@ -6,10 +6,8 @@ a pipe is read whole.
 
 import io
 import math
-import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, simplefilter
 
@@ -19,18 +17,19 @@ from numpy.typing import NDArray
 from xpnet.datasets.blocks import REGRESSION, Block, RowBlocks, paired
 from xpnet.datasets.locate import SPLITS, choose_split
 from xpnet.files import DataError, quoted
+from xpnet.files.npz import open_npz
 
 if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
     from xpnet.files.opening import Source
 
-__all__ = ["as_images", "as_labels", "open_npz", "open_npz_labels", "read_idx", "read_npy"]
+__all__ = ["as_images", "as_labels", "npz_labels", "npz_rows", "read_idx", "read_npy"]
 
 _BLOCK_BYTES = 1 << 25
 _IMAGES, _LABELS = ("images", "x", "X", "data"), ("labels", "y", "Y", "target")
 
 
-def open_npz(source: "Source", options: "ReadOptions") -> RowBlocks:
+def npz_rows(source: "Source", options: "ReadOptions") -> RowBlocks:
     """Open the images in an npz file, with labels if it contains them.
 
     Images are the array images, x, X or data, or the only array; labels are the array labels, y,
@@ -38,7 +37,8 @@ def open_npz(source: "Source", options: "ReadOptions") -> RowBlocks:
     x_test and y_test, or with an X. Raise DataError as `choose_split` does; also if the file is not
     a zip archive of npy files, or no or several arrays have such names.
     """
-    with _npz(source) as arrays:
+    with _damage(source.name):
+        arrays = open_npz(source.read())
         names = set(arrays)
         found = [name for name in _IMAGES if name in names]
         parts = {p: f"{x}_{p}" for p in SPLITS for x in "xX" if f"{x}_{p}" in names and not found}
@@ -56,9 +56,10 @@ def open_npz(source: "Source", options: "ReadOptions") -> RowBlocks:
         return paired(rows, values, (source.name, repr(labels[0])), None)
 
 
-def open_npz_labels(source: "Source", _: "ReadOptions") -> NDArray[Any]:
+def npz_labels(source: "Source", _: "ReadOptions") -> NDArray[Any]:
     """Read the labels in an npz file: the array labels, y, Y or target, or the only one."""
-    with _npz(source) as arrays:
+    with _damage(source.name):
+        arrays = open_npz(source.read())
         names = [name for name in _LABELS if name in arrays] or list(arrays)
         if len(names) != 1:
             raise _names_error(arrays, source.name, "one of labels, y and target")
@@ -69,9 +70,9 @@ def read_npy(source: "Source") -> NDArray[Any]:
     """Read an npy file, mapped if it is a plain file."""
     with _damage(source.name):
         if source.size is None:
-            return _unpacked(source.read(), source.name)
-        mapped = np.load(str(source.path), mmap_mode="r", allow_pickle=False)
-        return _whole(mapped, mapped.offset + mapped.nbytes, source.size, source.name)
+            content = io.BytesIO(source.read())
+            return np.lib.format.read_array(content, allow_pickle=False)
+        return np.lib.format.open_memmap(str(source.path), mode="r")
 
 
 def read_idx(source: "Source") -> NDArray[np.uint8]:
@@ -95,18 +96,6 @@ def read_idx(source: "Source") -> NDArray[np.uint8]:
 
 
 @contextmanager
-def _npz(source: "Source") -> Iterator[dict[str, Callable[[], NDArray[Any]]]]:
-    """Open an npz file; yield functions that read its arrays, by name."""
-    with _damage(source.name), zipfile.ZipFile(io.BytesIO(source.read())) as archive:
-
-        def array(name: str) -> NDArray[Any]:
-            # The whole member: zipfile compares its checksum at the end.
-            return _unpacked(archive.read(name), source.name)
-
-        yield {name.removesuffix(".npy"): partial(array, name) for name in archive.namelist()}
-
-
-@contextmanager
 def _damage(file: str) -> Iterator[None]:
     """Raise what NumPy raises for a damaged file as DataError; ignore its warnings."""
     try:
@@ -117,19 +106,6 @@ def _damage(file: str) -> Iterator[None]:
         raise
     except Exception as error:  # NumPy and zipfile document few of their errors
         raise DataError(str(error) or type(error).__name__, file=file) from error
-
-
-def _unpacked(content: bytes, file: str) -> NDArray[Any]:
-    stream = io.BytesIO(content)
-    array = np.lib.format.read_array(stream, allow_pickle=False)
-    return _whole(array, stream.tell(), len(content), file)
-
-
-def _whole(array: NDArray[Any], end: int, size: int, file: str) -> NDArray[Any]:
-    if end != size:
-        what = f"no data must be after the array of {end:,} bytes; got {size:,}"
-        raise DataError(what, file=file)
-    return array
 
 
 def as_images(

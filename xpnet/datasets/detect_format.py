@@ -4,14 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xpnet.datasets.arrays import (
-    as_images,
-    as_labels,
-    open_npz,
-    open_npz_labels,
-    read_idx,
-    read_npy,
-)
+from xpnet.datasets.arrays import as_images, as_labels, npz_labels, npz_rows, read_idx, read_npy
 from xpnet.datasets.csv_file import open_csv, open_csv_labels
 from xpnet.datasets.picture_files import PICTURE_START, open_picture
 from xpnet.files import DataError
@@ -59,7 +52,7 @@ def _refuse(source: "Source", _: "ReadOptions") -> "NDArray[Any]":
 # The first match counts.
 _FORMATS = (
     _array("npy", rb"\x93NUMPY", read_npy),
-    DataFormat("npz", rb"PK", open_npz, open_npz_labels),
+    DataFormat("npz", rb"PK", npz_rows, npz_labels),
     DataFormat("picture", PICTURE_START, open_picture, _refuse),
     _array("idx", rb"\0\0", read_idx),
     DataFormat("csv", rb"", open_csv, open_csv_labels),
