@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from math import isqrt
 from shlex import quote
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -36,7 +36,6 @@ _ROW_NUMBERS = re.compile(rf"{_NO_NAME.pattern}|(.*[_ ])?id|index", re.IGNORECAS
 _FEWEST_PIXELS = 64  # fewer numbers in a row are measurements
 _MOST_SHOWN = 20  # columns in an error
 _ROWS_AHEAD = 100
-_LINE_CHARACTERS, _BLOCK_CHARACTERS = 1 << 23, 1 << 25
 _load = partial(np.loadtxt, comments=None, quotechar='"', ndmin=2)
 _IS_HEADER = "is it a header? Use --header yes or no (in Python header='yes')"
 _OTHERS = "--label, --drop and --delimiter choose others"
@@ -102,7 +101,7 @@ class _Table:
         self.file, self.options, self.delimiter = source.name, options, options.delimiter
         self.first: Line = (1, "")
         self.lines = self.numbered(source)
-        ahead = self.taken(_ROWS_AHEAD)
+        ahead = list(islice(self.lines, _ROWS_AHEAD))
         if not ahead:
             self.reject("file is empty")
         self.first = ahead[0]
@@ -126,10 +125,8 @@ class _Table:
         # Bytes that are not UTF-8 are kept until here, so that their line is known.
         file = io.TextIOWrapper(source, "utf-8-sig", "surrogateescape")
         blanks = " \t".replace(self.delimiter, "")
-        for line in enumerate(iter(partial(file.readline, _LINE_CHARACTERS), ""), 1):
+        for line in enumerate(file, 1):
             number, text = line
-            if len(text) == _LINE_CHARACTERS:
-                self.reject(f"line is too long, {_LINE_CHARACTERS:,} characters or more", line)
             if "\0" in text or (not text.isascii() and re.search("[\udc80-\udcff]", text)):
                 self.reject(f"line must be UTF-8; got {quoted(text)}; {_PANDAS}", line)
             if text.lstrip().startswith("#"):
@@ -137,15 +134,6 @@ class _Table:
             row = " ".join(text.split()) if self.delimiter == " " else text.rstrip("\n")
             if row.lstrip(blanks):
                 yield number, row
-
-    def taken(self, count: int) -> list[Line]:
-        """Return the next `count` lines; fewer at the end, or if they are very long."""
-        lines: list[Line] = []
-        n_left = _BLOCK_CHARACTERS
-        while len(lines) < count and n_left > 0 and (line := next(self.lines, None)):
-            lines.append(line)
-            n_left -= len(line[1])
-        return lines
 
     def fields(self, line: Line) -> list[str]:
         """Return the fields of a line without quotes, and without blanks around them."""
@@ -248,7 +236,7 @@ class _Table:
 
     def next_block(self, numbers: list[int], label: int | None, dtype: Any) -> Block:
         """Return the numbers and labels of the next lines; none after the last."""
-        lines = list(map(self.plain, self.taken(self.options.block_rows)))
+        lines = list(map(self.plain, islice(self.lines, self.options.block_rows)))
         if label is None:
             return self.loaded(lines, dtype, numbers), None
         if label in self.text:
@@ -266,10 +254,8 @@ class _Table:
         return x, labels
 
     def plain(self, line: Line) -> Line:
-        """Return a row in the quotes that NumPy reads; reject a header, as in joined files."""
+        """Return a row in the quotes that NumPy reads."""
         number, text = line
-        if self.names and text == self.first[1]:
-            self.reject("header again; was the file joined from several?", line)
         if '"' in text:
             fields = [x.replace('"', '""') for x in self.fields(line)]
             text = self.delimiter.join(f'"{x}"' for x in fields)
