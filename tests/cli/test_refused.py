@@ -92,7 +92,7 @@ REFUSED = [
     ("show --rows=-1 --mistakes", 2, "at least 1"),
     ("train large.npz --standardize -o x.npz", 3, "large.npz: "),
     ("train pixels.npz -o x.npz", 3, "pixels.npz: "),
-    ("train --float -o x.npz", 3, "leave out --label, --drop and --float"),
+    ("train --float -o x.npz", 3, "leave out --label, --drop, --float"),
     # Labels.
     (
         "evaluate ten.csv",

@@ -81,8 +81,6 @@ def test_a_csv_file_of_labels_beside_other_images(write):
     write(b"3\n4\n5\n", name="labels")
     assert read(path, header="no", delimiter=";")[1].tolist() == [3, 4, 5]
     assert read(path, labels=others, header="yes")[1].tolist() == [4, 5, 6]
-    with pytest.raises(DataError, match="--float"):
-        read(path, floating=True)
     with pytest.raises(DataError, match="--header"):  # where labels are not read, nothing is CSV
         list(stream(path, want_labels=False, header="no"))
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.datasets.blocks import Block, RowBlocks
+from xpnet.datasets.blocks import Block, RowBlocks, paired
 from xpnet.files import DataError, DataWarning, quoted
 from xpnet.files.errors import printable
 from xpnet.files.opening import open_source
@@ -39,16 +39,17 @@ _MIDDLE_GREY = 127
 
 def open_picture(source: "Source", options: "ReadOptions") -> RowBlocks:
     """Open a picture as one grey image; see `_blocks`."""
-    return RowBlocks(_blocks([source], source.name, None, options), 1)
+    return RowBlocks(_blocks([source], source.name, options), 1)
 
 
 def open_picture_folder(folder: "FilePath", options: "ReadOptions") -> RowBlocks:
     """Open the pictures in a folder, labelled by the names of folders of classes; see `_blocks`."""
-    paths, labels = picture_files(folder), None
-    if paths[0].parent != Path(folder) and options.own_labels:
-        labels = _as_labels([path.parent.name for path in paths], str(folder))
-    blocks = _blocks(map(open_source, paths), str(folder), labels, options)
-    return RowBlocks(blocks, len(paths), None if labels is None else "the folders")
+    paths = picture_files(folder)
+    rows = RowBlocks(_blocks(map(open_source, paths), str(folder), options), len(paths))
+    if paths[0].parent == Path(folder) or not options.own_labels:
+        return rows
+    labels = _as_labels([path.parent.name for path in paths], str(folder))
+    return paired(rows, labels, (str(folder), "the folders"), None)
 
 
 def _as_labels(names: list[str], folder: str) -> NDArray[Any]:
@@ -114,12 +115,9 @@ def _natural(path: Path) -> tuple[list[Any], str]:
 
 
 def _blocks(
-    sources: Iterable[AbstractContextManager["Source"]],
-    name: str,
-    labels: NDArray[Any] | None,
-    options: "ReadOptions",
+    sources: Iterable[AbstractContextManager["Source"]], name: str, options: "ReadOptions"
 ) -> Iterator[Block]:
-    """Yield pictures, at least one, as blocks of grey images with their labels; close the sources.
+    """Yield pictures, at least one, as blocks of grey images; close the sources.
 
     Transparent pixels are white. Pictures are resized to a square of side `size` and keep their
     form; without it, they must have one size. Warn of a bright background in `name` unless `invert`
@@ -127,14 +125,14 @@ def _blocks(
     ModuleNotFoundError if Pillow is not installed.
     """
     images = _same_size(sources, options)
-    start = 0
+    is_first = True
     while found := list(islice(images, min(options.block_rows, _BLOCK_PICTURES))):
-        if start == 0 and options.invert is None and _paper(found[0]) > _MIDDLE_GREY:
+        if is_first and options.invert is None and _paper(found[0]) > _MIDDLE_GREY:
             msg = f"{printable(name)}: bright background: give --invert (in Python"
             msg += " invert=True) if the network expects light ink, as in MNIST, else --no-invert"
             warnings.warn(msg, DataWarning, stacklevel=3)
-        yield np.stack(found), None if labels is None else labels[start : start + len(found)]
-        start += len(found)
+        yield np.stack(found), None
+        is_first = False
 
 
 def _same_size(

@@ -197,35 +197,27 @@ def open_rows(path: FilePath, options: ReadOptions) -> Iterator[RowBlocks]:
             rows = data_format.open(source, options)
             if given is None and rows.label is None and source.path is not None:
                 given = labels_beside(source.path)
-        labels_format = None
+        is_csv = kind == "csv"
         if given is not None and options.want_labels:
-            labels_source = stack.enter_context(open_source(given))
-            labels_format = detect_format(labels_source)
-        _check_options(kind, None if labels_format is None else labels_format.name, name, options)
-        if given is not None and labels_format is not None:
-            labels = labels_format.labels(labels_source, options)
+            source = stack.enter_context(open_source(given))
+            data_format = detect_format(source)
+            is_csv = is_csv or data_format.name == "csv"
+            labels = data_format.labels(source, options)
             rows = paired(rows, labels, (name, str(given)), options.rows)
         elif options.rows is not None:
             rows = replace(rows, blocks=first_rows(rows.blocks, options.rows))
+        if options.is_for_csv and not is_csv:
+            hint = (
+                "leave out --label, --drop, --float, --header and --delimiter (label=, drop= ...)"
+            )
+            msg = f"only CSV files have columns, a header and a delimiter; got {kind}; {hint}"
+            raise DataError(msg, file=name)
+        if options.size is not None and kind not in {"picture", "a folder"}:
+            msg = f"only pictures can be resized; got {kind}; leave out --size (size=)"
+            raise DataError(msg, file=name)
         if options.invert:
             rows = replace(rows, blocks=_inverted(rows.blocks, name))
         yield replace(rows, split=part or rows.split)
-
-
-def _check_options(kind: str, labels: str | None, file: str, options: ReadOptions) -> None:
-    """Raise DataError if an option is for other kinds of files than those of rows and labels."""
-    is_csv = "csv" in {kind, labels}
-    msg = None
-    if options.size is not None and kind not in {"picture", "a folder"}:
-        msg = f"only pictures can be resized; got {kind}; leave out --size (size=)"
-    elif options.chooses_columns and kind != "csv":
-        hint = "leave out --label, --drop and --float (label=, drop=, floating=)"
-        msg = f"only CSV files have columns to choose; got {kind}; {hint}"
-    elif options.is_for_csv and not is_csv:
-        hint = "leave out --header and --delimiter (header=, delimiter=)"
-        msg = f"only CSV files have a header and a delimiter; got {kind}; {hint}"
-    if msg is not None:
-        raise DataError(msg, file=file)
 
 
 def _inverted(blocks: Iterator[Block], file: str) -> Iterator[Block]:

@@ -60,14 +60,10 @@ class ReadOptions:
         object.__setattr__(self, "delimiter", delimiter)
 
     @property
-    def chooses_columns(self) -> bool:
-        """Whether an option says what the columns of a CSV file are."""
-        return bool(self.drop) or self.floating or self.label != "auto"
-
-    @property
     def is_for_csv(self) -> bool:
-        """Whether an option says how a CSV file is written."""
-        return (self.header, self.delimiter) != ("auto", ",")
+        """Whether an option says how a CSV file is written, or what its columns are."""
+        words = (self.label, self.header, self.delimiter)
+        return bool(self.drop) or self.floating or words != ("auto", "auto", ",")
 
     @property
     def own_labels(self) -> bool:
