@@ -207,9 +207,7 @@ def open_rows(path: FilePath, options: ReadOptions) -> Iterator[RowBlocks]:
         elif options.rows is not None:
             rows = replace(rows, blocks=first_rows(rows.blocks, options.rows))
         if options.is_for_csv and not is_csv:
-            hint = (
-                "leave out --label, --drop, --float, --header and --delimiter (label=, drop= ...)"
-            )
+            hint = "leave out --label, --drop, --float, --header and --delimiter"
             msg = f"only CSV files have columns, a header and a delimiter; got {kind}; {hint}"
             raise DataError(msg, file=name)
         if options.size is not None and kind not in {"picture", "a folder"}:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.deviation import deviation
-from xpnet.formats.checked_parameters import check_parameters
+from xpnet.formats.description import check_parameters
 from xpnet.networks.dense import Dense, output_of
 from xpnet.networks.network import Network
 from xpnet.networks.network_arguments import named_arrays

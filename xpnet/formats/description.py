@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.transfer import to_numpy
 from xpnet.files.errors import quoted
-from xpnet.formats.checked_parameters import check_parameters
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
 from xpnet.networks.network_arguments import named_arrays
 from xpnet.networks.preprocessing import STEPS, Step, arrays_of
 
-__all__ = ["arrays_by_name", "describe", "network_from_description"]
+__all__ = ["arrays_by_name", "check_parameters", "describe", "network_from_description"]
 
 _VERSION = 1
 
@@ -60,6 +59,20 @@ def arrays_by_name(network: Network) -> dict[str, NDArray[Any]]:
     arrays = {name: np.ascontiguousarray(to_numpy(x)) for name, x in named_arrays(network).items()}
     check_parameters(arrays)
     return arrays
+
+
+def check_parameters(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Check that arrays are finite numbers of a floating-point dtype of NumPy.
+
+    Raise TypeError or ValueError, with the name of the array.
+    """
+    for name, x in arrays.items():
+        if x.dtype.name not in {"float16", "float32", "float64"}:
+            msg = f"{name} must be float16, float32 or float64; got {x.dtype}"
+            raise TypeError(msg)
+        if not np.isfinite(x).all():
+            msg = f"{name} must be finite; got NaN or infinity"
+            raise ValueError(msg)
 
 
 def network_from_description(description: str, arrays: Mapping[str, NDArray[Any]]) -> Network:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.files.errors import quoted
-from xpnet.formats.checked_parameters import check_parameters
+from xpnet.formats.description import check_parameters
 from xpnet.networks.dense import output_of
 from xpnet.networks.network import Network
 from xpnet.networks.network_arguments import layers_from_arrays

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.files.errors import WeightsError, quoted
-from xpnet.formats.checked_parameters import widen_bfloat16
 from xpnet.formats.description import arrays_by_name, describe
 from xpnet.networks.network import Network
 
@@ -67,7 +66,8 @@ def _array(name: str, *, dtype: str, shape: list[int], data: bytes) -> NDArray[A
         raise TypeError(msg)
     kind = _DTYPES[dtype]
     array = np.frombuffer(data, f"<{kind}").astype(kind, copy=False).reshape(shape)
-    return widen_bfloat16(array) if dtype == "BF16" else array
+    # bfloat16 is the upper half of float32.
+    return (array.astype("u4") << 16).view("f4") if dtype == "BF16" else array
 
 
 def _checksum(description: str, arrays: Mapping[str, NDArray[Any]]) -> int:
