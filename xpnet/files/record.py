@@ -40,7 +40,7 @@ class RecordFormat:
             arrays = read_npz(content)
             facts = dict(json.loads(arrays.pop("facts").tobytes()))
             is_whole = (facts.pop("format"), facts.pop("arrays")) == (self.kind, list(arrays))
-        except (KeyError, RecursionError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError):
             is_whole = False
         if not is_whole:
             what = f"not a {self.kind} of this version of xpnet, or damaged: {self.remedy}"

@@ -82,23 +82,7 @@ def network_from_description(description: str, arrays: Mapping[str, NDArray[Any]
     classes of networks validate their arguments.
     """
     check_parameters(arrays)
-    try:
-        return _network(json.loads(description, object_pairs_hook=_unique), dict(arrays))
-    except (OverflowError, RecursionError) as error:
-        msg = "the description must not have so large numbers or so many brackets"
-        raise ValueError(msg) from error
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    entries = dict(pairs)
-    if len(entries) < len(pairs):
-        msg = f"no name may occur twice; got {_short([name for name, _ in pairs])}"
-        raise ValueError(msg)
-    return entries
-
-
-def _network(entries: Any, left: dict[str, NDArray[Any]]) -> Network:
-    """Return the network of parsed JSON and of all arrays."""
+    entries, left = json.loads(description), dict(arrays)
     match entries:
         case {
             "version": 1,

@@ -173,6 +173,6 @@ REFUSED = """{
 
 def test_metadata_that_are_refused(error):
     model = onnx.ModelProto.FromString(GOOD)
-    for text in ("[" * 100_000, *REFUSED.splitlines()):
+    for text in REFUSED.splitlines():
         model.metadata_props[0].value = text
         error(model)

@@ -53,11 +53,7 @@ def read(path: Path) -> tuple[Network, bool]:
         msg = "no network can be read from an exact forward pass: load the file of the network"
         raise ExactFileError(msg, file=path)
     graph = _Graph(onnx, model, arrays)
-    try:
-        entries = json.loads(metadata.get(METADATA_KEY, "{}"))
-    except RecursionError as error:
-        msg = "xpnet's entry in the metadata must be a JSON object of few levels"
-        raise ValueError(msg) from error
+    entries = json.loads(metadata.get(METADATA_KEY, "{}"))
     if "activations" in entries:
         own = {x: y for x, y in arrays.items() if x.startswith(("layers.", "preprocessing."))}
         with suppress(TypeError, ValueError):  # for other arrays, the graph counts
