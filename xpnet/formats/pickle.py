@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from pickle import _Unpickler
-from typing import Any, ClassVar, NoReturn, Self, TypeAlias
+from typing import Any, ClassVar, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,8 +71,6 @@ _STAND_INS: dict[tuple[str, str], Any] = {
     ("_codecs", "encode"): lambda text, _: text.encode("latin-1"),
     ("collections", "OrderedDict"): dict,
 }
-_TUPLES = (pickle.EMPTY_TUPLE, pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3)
-_Load: TypeAlias = Callable[[Any], None]
 
 
 def _build(reader: Any) -> None:
@@ -81,25 +79,12 @@ def _build(reader: Any) -> None:
     reader.stack[-1].__setstate__(state)
 
 
-def _as_list(load: _Load) -> _Load:
-    """Return an instruction for a list: the hash of a tuple ends the process if it is deep."""
-
-    def load_list(reader: Any) -> None:
-        load(reader)
-        reader.stack[-1] = list(reader.stack[-1])
-
-    return load_list
-
-
 class _Reader(_Unpickler):
     """The unpickler in Python: its memo is a dictionary, where C allocates any length."""
 
-    dispatch: ClassVar[dict[int, _Load]] = {
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
         **_Unpickler.dispatch,
-        **{code[0]: _as_list(_Unpickler.dispatch[code[0]]) for code in _TUPLES},
         pickle.BUILD[0]: _build,
-        # That of bytes reads what there is, instead of memory of any length.
-        pickle.BYTEARRAY8[0]: _Unpickler.dispatch[pickle.BINBYTES8[0]],
     }
 
     def find_class(self, module: str, name: str) -> Any:
