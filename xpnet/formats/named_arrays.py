@@ -68,13 +68,7 @@ def _parameters(
         msg = f"{quoted(name)} must be a matrix; got the shape {weight.shape}"
         raise ValueError(msg)
     weight = weight.T if is_turned else weight
-    n_out = weight.shape[1]
-    if bias is None:
-        return weight, np.zeros(n_out, weight.dtype)
-    if bias.shape not in {(n_out,), (1, n_out), (n_out, 1)}:
-        rule = f"must have the shape ({n_out},) for {weight.shape}, its (n_in, n_out)"
-        msg = f"the bias of {quoted(name)} {rule}; got {bias.shape}"
-        raise ValueError(msg)
+    bias = np.zeros(weight.shape[1], weight.dtype) if bias is None else bias
     return weight, bias.reshape(-1)
 
 
