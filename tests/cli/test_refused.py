@@ -142,7 +142,7 @@ REFUSED = [
     ("parity --record x.npz --devices cpu", 2, "--devices does not go with --record"),
     # Outputs, before anything is read.
     ("predict missing -o x.npz", 2, "-o must end in .csv; got 'x.npz'"),
-    ("predict missing -o .", 3, ".: Is a directory"),
+    ("predict missing -o .", 3, ".: must be a file"),
     ("train missing -o x", 2, "must end in .safetensors, .npz, .onnx; got 'x'"),
     ("train missing -o x.npz --plot x.npz", 2, ".png, .svg, .pdf; got 'x.npz'"),
     ("convert missing x.pkl", 2, "must end in .safetensors, .npz, .onnx; got 'x.pkl'"),

@@ -1,6 +1,5 @@
 """Names of files on a command line: those that are read, and those that are written."""
 
-import argparse
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -8,29 +7,17 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
-from xpnet.files.writing import check_target, is_stream
+from xpnet.files.writing import check_target
 
 
-class _File(str):
-    """The name of a file, which must not be empty; an argparse type."""
-
-    __slots__ = ()
-
-    def __new__(cls, text: str) -> Self:
-        if not text:
-            msg = "must be the name of a file; got ''"
-            raise argparse.ArgumentTypeError(msg)
-        return super().__new__(cls, text)
-
-
-class InputFile(_File):
-    """A file, or a folder, that a command reads."""
+class InputFile(str):
+    """A file, or a folder, that a command reads; an argparse type."""
 
     __slots__ = ()
 
 
-class OutputFile(_File):
-    """A file that a command writes."""
+class OutputFile(str):
+    """A file that a command writes; an argparse type."""
 
     __slots__ = ()
 
@@ -82,7 +69,7 @@ def check_outputs(given: Iterable[Any], *, force: bool) -> None:
     files = list(chain.from_iterable(x if isinstance(x, list) else [x] for x in given))
     for target in (x for x in files if isinstance(x, OutputFile)):
         target.check_name()
-        if is_stream(target):  # no file, even if it is redirected to one
+        if target == "/dev/stdout":  # no file, even if it is redirected to one
             continue
         check_target(target, force=force)
         for source in (x for x in files if isinstance(x, InputFile)):
