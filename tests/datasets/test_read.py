@@ -34,7 +34,7 @@ def test_options_are_checked_at_once():
         for x in values:
             with pytest.raises(ValueError, match=name):
                 stream("nowhere", **{name: x})
-    for name, x in [("rows", 1.5), ("drop", "Id"), ("classes", 10)]:
+    for name, x in [("rows", 1.5), ("classes", 10)]:
         with pytest.raises(TypeError):
             stream("nowhere", **{name: x})
 

@@ -1,7 +1,6 @@
 """Arrays of images and labels: npy, npz and IDX files, never unpickled.
 
-A plain file is mapped, so that only the rows in use are in memory; what is compressed or comes from
-a pipe is read whole.
+A plain npy file is mapped, so that only the rows in use are in memory; others are read whole.
 """
 
 import io
@@ -76,23 +75,20 @@ def read_npy(source: "Source") -> NDArray[Any]:
 
 
 def read_idx(source: "Source") -> NDArray[np.uint8]:
-    """Read an IDX file of bytes, the format of the original MNIST files, mapped likewise."""
-    content = None if source.size is not None else source.read()
-    head = content or source.peek(20)
-    kind, n_dimensions = head[2:4].ljust(2, b"\0")
+    """Read an IDX file of bytes, the format of the original MNIST files."""
+    content = source.read()
+    kind, n_dimensions = content[2:4].ljust(2, b"\0")
     start = 4 + 4 * n_dimensions
-    if kind != 8 or not 1 <= n_dimensions <= 4 or len(head) < start:
+    if kind != 8 or not 1 <= n_dimensions <= 4 or len(content) < start:
         rule = "00 00 08 and the number of dimensions, IDX of bytes"
-        what = f"the first bytes must be {rule}; got {head[:4].hex(' ')}"
+        what = f"the first bytes must be {rule}; got {content[:4].hex(' ')}"
         raise DataError(what, file=source.name)
-    shape = np.frombuffer(head[4:start], ">u4").tolist()
-    n_bytes, size = start + math.prod(shape), source.size or len(content or b"")
+    shape = np.frombuffer(content[4:start], ">u4").tolist()
+    n_bytes, size = start + math.prod(shape), len(content)
     if n_bytes != size:
         what = f"the file must have {n_bytes:,} bytes for {_shape_text(shape)}; got {size:,}"
         raise DataError(what, file=source.name)
-    if content is None and math.prod(shape):
-        return np.memmap(str(source.path), np.uint8, "r", start, tuple(shape))
-    return np.ndarray(shape, np.uint8, content or head, start)
+    return np.ndarray(shape, np.uint8, content, start)
 
 
 @contextmanager

@@ -161,8 +161,8 @@ def sample() -> "tuple[NDArray[np.uint8], NDArray[np.uint8]]":
 def stream(path: FilePath, /, *, block_rows: int = 4096, **options: Any) -> Iterator[Block]:
     """Read a data set in blocks of at most `block_rows` images, in bounded memory.
 
-    The options are those of `read`. CSV files and plain IDX and npy files are in memory block by
-    block; compressed and piped arrays, and those of npz files, as a whole.
+    The options are those of `read`. CSV files and plain npy files are in memory block by block;
+    other arrays as a whole.
 
     Invalid options are errors at once; the errors and warnings of `read` about data come from the
     iterator, where they are reached. It yields at least one block, which is empty if the file has

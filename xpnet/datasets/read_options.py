@@ -47,9 +47,6 @@ class ReadOptions:
             if value is not None and index(value) < least:
                 msg = f"`{name}` must be at least {least}; got {value}"
                 raise ValueError(msg)
-        if isinstance(self.drop, str):
-            msg = f"`drop` must be a sequence of names; got {self.drop!r}"
-            raise TypeError(msg)
         delimiter = _DELIMITERS.get(self.delimiter, self.delimiter)
         if len(delimiter) != 1 or delimiter.isalnum() or delimiter in '"\r\n.+-_#':
             msg = (
