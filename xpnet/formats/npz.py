@@ -33,9 +33,6 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
     names = [f"layers.{i}.{kind}" for i in range(len(arrays)) for kind in _LETTERS]
     own_names = {_book_name(name): name for name in names}
     own = {own_names.get(name, name): x for name, x in arrays.items()}
-    if len(own) < len(arrays) or description.dtype != np.uint8:
-        msg = f"{_KEY} must be bytes, beside W1, b1 and so on; got {description.dtype}"
-        raise ValueError(msg)
     return own, description.tobytes().decode()
 
 
