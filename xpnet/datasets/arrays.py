@@ -33,8 +33,7 @@ def npz_rows(source: "Source", options: "ReadOptions") -> RowBlocks:
 
     Images are the array images, x, X or data, or the only array; labels are the array labels, y,
     Y or target. In a file of two parts, such as Keras's mnist.npz, the names are x_train, y_train,
-    x_test and y_test, or with an X. Raise DataError as `choose_split` does; also if the file is not
-    a zip archive of npy files, or no or several arrays have such names.
+    x_test and y_test, or with an X. Raise DataError if no or several arrays have such names.
     """
     with _damage(source.name):
         arrays = open_npz(source.read())
@@ -142,10 +141,7 @@ def _check_pixels(block: NDArray[Any], is_valid: NDArray[np.bool_], start: int, 
 
 
 def as_labels(array: NDArray[Any], file: str) -> NDArray[Any]:
-    """Return strings, or integers of any dtype as uint8, of shape (n,) or (n, 1).
-
-    Raise DataError for another shape or dtype, or if a value is not a label.
-    """
+    """Return labels of shape (n,) or (n, 1): strings, or integers of any dtype as uint8."""
     if array.ndim not in {1, 2} or array.shape[1:] not in {(), (1,)}:
         what = f"labels must have 1 dimension; got shape {_shape_text(array.shape)}"
         what += "; are they one-hot? Save labels.argmax(axis=1)"

@@ -57,8 +57,7 @@ def open_csv(source: "Source", options: "ReadOptions") -> RowBlocks:
     """Open a CSV file of rows of numbers, with labels if there is a column of labels.
 
     The rows have the shape (n, n_numbers), and are float32, or uint8 if there are 64 numbers or
-    more and `floating` is false. Raise DataError if the rules do not decide about the columns; from
-    the blocks, if a line is invalid.
+    more and `floating` is false. Errors of lines come from the blocks.
     """
     table = _Table(source, options)
     names, word = table.names, table.word
@@ -79,11 +78,7 @@ def open_csv(source: "Source", options: "ReadOptions") -> RowBlocks:
 
 
 def open_csv_labels(source: "Source", options: "ReadOptions") -> NDArray[Any]:
-    """Read the labels of a CSV file of one column, shape (n,): uint8, or strings.
-
-    Raise DataError if there are more columns, if a line is no label, or if a word above other words
-    may be a header.
-    """
+    """Read the labels of a CSV file of one column, shape (n,): uint8, or strings."""
     table = _Table(source, options)
     if table.width > 1:
         table.reject(f"labels must be one column; got {table.width} columns")

@@ -38,12 +38,12 @@ _MIDDLE_GREY = 127
 
 
 def open_picture(source: "Source", options: "ReadOptions") -> RowBlocks:
-    """Open a picture as one grey image; see `_blocks`."""
+    """Open a picture as one grey image."""
     return RowBlocks(_blocks([source], source.name, options), 1)
 
 
 def open_picture_folder(folder: "FilePath", options: "ReadOptions") -> RowBlocks:
-    """Open the pictures in a folder, labelled by the names of folders of classes; see `_blocks`."""
+    """Open the pictures in a folder, labelled by the names of folders of classes."""
     paths = picture_files(folder)
     rows = RowBlocks(_blocks(map(open_source, paths), str(folder), options), len(paths))
     if paths[0].parent == Path(folder) or not options.own_labels:
@@ -117,13 +117,7 @@ def _natural(path: Path) -> tuple[list[Any], str]:
 def _blocks(
     sources: Iterable[AbstractContextManager["Source"]], name: str, options: "ReadOptions"
 ) -> Iterator[Block]:
-    """Yield pictures, at least one, as blocks of grey images; close the sources.
-
-    Transparent pixels are white. Pictures are resized to a square of side `size` and keep their
-    form; without it, they must have one size. Warn of a bright background in `name` unless `invert`
-    is given. Raise DataError for a damaged or too large picture, or another size than `features`;
-    ModuleNotFoundError if Pillow is not installed.
-    """
+    """Yield blocks of grey images; warn of a bright background in `name`, and close the sources."""
     images = _same_size(sources, options)
     is_first = True
     while found := list(islice(images, min(options.block_rows, _BLOCK_PICTURES))):

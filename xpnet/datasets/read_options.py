@@ -16,10 +16,7 @@ _DELIMITERS = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon"
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """The options of `xpnet.read`, which documents them, and those of its callers.
-
-    Raise TypeError if a number is not an integer, and ValueError if an option has an invalid value.
-    """
+    """The options of `xpnet.read`, which documents them and their errors, and of its callers."""
 
     labels: FilePath | None = None
     label: str = "auto"
