@@ -201,7 +201,8 @@ def preprocessed(steps: Sequence[Step], x: Any, dtype: Any, xp: Any) -> Any:
 
 def _checked_number(value: float, name: str) -> float:
     """Return `value`; raise ValueError if it is not finite, or is zero and not a mean."""
+    rule = "finite" if name == "mean" else "finite and not zero"
     if not math.isfinite(value) or (name != "mean" and value == 0.0):
-        msg = f"`{name}` must be finite, and not zero unless it is a mean; got {value}"
+        msg = f"`{name}` must be {rule}; got {value}"
         raise ValueError(msg)
     return value

@@ -44,7 +44,7 @@ def onnx_outputs(
     source = session.get_inputs()[0]
     dtype = _DTYPES.get(source.type, "float32")
     if dtype == "float64" and not is_exact:
-        msg = "a network of float64, which ONNX Runtime computes in part; use float32"
+        msg = "of float64, which ONNX Runtime computes only in part: save network.astype('float32')"
         raise WeightsError(msg, file=path)
     with without_warnings():  # what overflows is infinite, as by `forward`
         given = rows.astype(dtype)

@@ -43,10 +43,6 @@ def serialize(network: Network, *, input_dtype: str | None = None) -> bytes:
     Arguments and errors are those of `xpnet.save`; also ValueError if a number of the preprocessing
     overflows or underflows in the dtype of the parameters.
     """
-    if network.is_reproducible:
-        from xpnet.formats.onnx import exact
-
-        return exact.serialize(network, input_dtype=input_dtype)
     onnx, model = onnx_library(), model_of(network, input_dtype)
     try:
         onnx.checker.check_model(model, full_check=True)
