@@ -24,11 +24,11 @@ def test_bounds(xpnet):
     (found,) = report["candidates"].values()
     assert (report["rows"], report["dtype"], found["differ"]) == (50, "float32", 0)
     first, *layers = found["stages"]
-    assert [stage["results"] for stage in (first, *layers)] == [39200, 2500, 5000, 500]
-    assert first["layer_alone"] is None
-    for stage in (first, *layers, *(stage["layer_alone"] for stage in layers)):
-        assert 0 < stage["share_of_bound"] < 1
-        assert (stage["out_of_bound"], stage["no_bound"], stage["fault"]) == (0, 0, None)
+    assert [stage["n_results"] for stage in (first, *layers)] == [39200, 2500, 5000, 500]
+    assert first["alone"] is None
+    for stage in (first, *layers, *(stage["alone"] for stage in layers)):
+        assert 0 < stage["share"] < 1
+        assert (stage["n_out"], stage["n_unbounded"], stage["fault"]) == (0, 0, "")
 
 
 def test_the_first_10_000_rows_are_compared(xpnet, save_network, tmp_path):
@@ -66,7 +66,7 @@ def test_a_fault_in_a_file_is_found_in_its_layer(xpnet, tmp_path, more):
     assert re.match(rf"verdict +{what}, first in layer 2, sigmoid of {changed}: ", result.out)
     found = report["candidates"]
     assert [found[str(x)]["in_bound"] for x in ("cpu", same, changed)] == [True, True, False]
-    assert found[str(changed)]["stages"][2]["row_and_unit"][1] == 7
+    assert found[str(changed)]["stages"][2]["place"][1] == 7
 
 
 def test_what_has_no_bound_is_not_judged(xpnet, tmp_path):
@@ -114,7 +114,7 @@ def test_a_certificate_of_bits(xpnet, tmp_path):
     verdict = f"verdict  DIFFERENT BITS, first in preprocessing of cpu, recorded: {what}"
     assert (result.code, result.out.partition(what)[0] + what) == (1, verdict)
     assert f"  OUT: {what}" in result.out
-    shares = [found["stages"][0]["share_of_bound"] for found in report["candidates"].values()]
+    shares = [found["stages"][0]["share"] for found in report["candidates"].values()]
     assert shares == [None, 0.0]  # the first is infinite
 
 

@@ -34,7 +34,7 @@ def test_the_exact_file_has_the_same_bits(xpnet, options):
     report = json.loads(xpnet(*words, "--json").out)
     found = report["candidates"]["exact.onnx"]
     assert (report["in_bound"], report["rows"]) == (True, 1000)
-    assert [(x["name"], x["results"]) for x in found["stages"]] == [("layer 3, identity", 10_000)]
+    assert [(x["name"], x["n_results"]) for x in found["stages"]] == [("layer 3, identity", 10_000)]
     assert (found["library"], found["library_version"]) == ("onnxruntime", runtime.__version__)
     result = xpnet(*words, "--against", "other.onnx")
     assert result.code == 1

@@ -1,6 +1,7 @@
 """The report of ``xpnet parity``, as JSON and as text."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.report import plural
@@ -15,7 +16,7 @@ _LONG = 1e6
 
 
 def report_facts(report: "Report", origins: "Mapping[str, Facts]") -> dict[str, Any]:
-    """Return a report, and where each candidate was computed."""
+    """Return a report, stages with their attributes, and where each candidate was computed."""
     return {
         "verdict": report.verdict,
         "rows": report.n_rows,
@@ -34,25 +35,10 @@ def report_facts(report: "Report", origins: "Mapping[str, Facts]") -> dict[str, 
                 "first_out": found.first_out,
                 "differ": found.n_differ,
                 "unjudged": found.n_unjudged,
-                "stages": list(map(_stage_facts, found.stages)),
+                "stages": list(map(asdict, found.stages)),
             }
             for name, found in report.candidates.items()
         },
-    }
-
-
-def _stage_facts(stage: "StageAgreement") -> dict[str, Any]:
-    return {
-        "name": stage.name,
-        "results": stage.n_results,
-        "difference": stage.difference,
-        "ulp": stage.ulp,
-        "share_of_bound": stage.share,
-        "row_and_unit": stage.place,
-        "out_of_bound": stage.n_out,
-        "no_bound": stage.n_unbounded,
-        "fault": stage.fault or None,
-        "layer_alone": _stage_facts(stage.alone) if stage.alone else None,
     }
 
 
