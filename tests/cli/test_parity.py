@@ -89,10 +89,11 @@ def test_a_certificate(xpnet, tmp_path):
     path, words = tmp_path / "cpu.npz", ("parity", "--rows", "30")
     result = xpnet(*words, "--record", path)
     assert (result.code, f"\nwrote        {path}\n" in result.out) == (0, True)
-    report = json.loads(xpnet(*words, "--check", path, "--json").out)
-    assert list(report["candidates"]) == ["cpu, recorded", "cpu"]
-    recorded, here = report["candidates"].values()
-    assert recorded["stages"] == here["stages"]
+    for more in ("--check", path), ("--check", path, "--record", tmp_path / "again.npz"):
+        report = json.loads(xpnet(*words, *more, "--json").out)
+        assert list(report["candidates"]) == ["cpu, recorded", "cpu"]
+        recorded, here = report["candidates"].values()
+        assert recorded["stages"] == here["stages"]
     assert f", float32, {recorded['recorded']})\n" in xpnet(*words, "--check", path).out
     change_member(path, "stage_3", (11, 5), 99.0)
     result = xpnet(*words, "--check", path)

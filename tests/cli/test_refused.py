@@ -139,7 +139,6 @@ REFUSED = [
     ("parity --reproducible --against half.npz", 2, "got float16"),
     (f"parity missing.csv {FLOAT16}", 2, "got float16"),
     ("parity missing.csv --devices cpu,gpu:x", 2, "got 'gpu:x'"),
-    ("parity --record x.npz --devices cpu", 2, "--devices does not go with --record"),
     # Outputs, before anything is read.
     ("predict missing -o x.npz", 2, "-o must end in .csv; got 'x.npz'"),
     ("predict missing -o .", 3, ".: must be a file"),

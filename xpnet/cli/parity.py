@@ -60,10 +60,6 @@ def run(
     from xpnet.parity.comparison import compare
     from xpnet.parity.onnx_outputs import ABSOLUTE_ERROR
 
-    for name, others in {"devices": devices, "against": against, "check": check}.items():
-        if record is not None and others:
-            msg = f"--{name} does not go with --record, which writes the results of --device"
-            raise ValueError(msg)
     candidates: dict[str, Candidate] = {}
     places = [Device(word) for word in devices]
     with open_rows(data, "reading", given, rows=rows, want_labels=False) as found:
@@ -79,11 +75,10 @@ def run(
         candidates[f"{origin['device']}, recorded"] = stages, origin
         network = reproducible(network) if origin["arithmetic"] == "reproducible" else network
     with in_file(data):
+        for place in places or [device]:
+            candidates[place.name] = _on_device(network.to(place), place)
         if record is not None:
             candidates[device.name] = write(record, network, images, device=device, force=force)
-        else:
-            for place in places or [device]:
-                candidates[place.name] = _on_device(network.to(place), place)
         for path in against:
             precision = given.get("precision")
             candidates[path] = _of_file(
