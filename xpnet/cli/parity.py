@@ -118,8 +118,7 @@ def _read_certificate(path: str, network: "Network", rows: "NDArray[Any]") -> "C
 def _on_device(network: "Network", device: "Device") -> "Candidate":
     from xpnet.arrays.namespace import dtype_name
 
-    facts = device_facts(device) | {"compute_type": dtype_name(network.dtype)}
-    return network, {name: fact for name, fact in facts.items() if name != "device_reason"}
+    return network, device_facts(device) | {"compute_type": dtype_name(network.dtype)}
 
 
 def _of_file(

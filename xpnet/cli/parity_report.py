@@ -64,8 +64,7 @@ def report_lines(report: "Report", origins: "Mapping[str, Facts]") -> Iterator[s
     for name, found in report.candidates.items():
         origin = origins[name]
         library = f"{origin['library']} {origin['library_version']}"
-        hardware = origin.get("hardware") or f"device {origin['device']}"
-        facts = [library, hardware, origin["compute_type"], origin.get("recorded")]
+        facts = [library, origin["hardware"], origin["compute_type"], origin.get("recorded")]
         yield from ("", f"{name} ({', '.join(filter(None, facts))})")
         width = max(len(stage.name) for stage in found.stages)
         yield f"  {'':{width}}  difference         ULP    of bound  layer alone"
