@@ -120,6 +120,6 @@ def test_the_worst_of_many_classes():
 
 def test_mistakes_that_are_not_listed():
     confusion = np.zeros((9, 9), int)
-    for n, last in ((5, "0      1 "), (6, "... and 1 more in 1 "), (8, "... and 6 more in 3 ")):
+    for n, last in ((5, "0      1 "), (6, "... and 1 more ("), (8, "... and 6 more (")):
         confusion[0, 1 : n + 1] = range(1, n + 1)
         assert lines_of(confusion)[-1].startswith(last)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.data import in_file, named, open_rows
 from xpnet.cli.options import BATCH_SIZE, DATA, JSON, MODEL, picture
-from xpnet.cli.report import Outcome, plural
+from xpnet.cli.report import Outcome
 from xpnet.files.errors import printable
 
 if TYPE_CHECKING:
@@ -105,12 +105,10 @@ def class_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         first, second = (max(len(pair[i]) for pair in pairs) for i in (0, 1))
         yield ""
         yield from (f"{x:{first}}  {y:{second}}  {n:>8}" for x, y, n in pairs)
-    others = [
-        n for i, row in enumerate(facts["confusion"]) for j, n in enumerate(row) if n and i != j
-    ]
-    if n_more := len(others) - len(facts["confused"]):
-        rest = sum(sorted(others)[:n_more])
-        yield f"... and {rest:,} more in {plural(n_more, 'other pair')} (--json prints all)"
+    n_correct = sum(row[i] for i, row in enumerate(facts["confusion"]))
+    n_shown = sum(n for *_, n in facts["confused"])
+    if n_more := sum(facts["count"]) - n_correct - n_shown:
+        yield f"... and {n_more:,} more (--json prints all)"
 
 
 def _short(name: str | int) -> str:
