@@ -123,7 +123,8 @@ class _Table:
         for line in enumerate(file, 1):
             number, text = line
             if "\0" in text or (not text.isascii() and re.search("[\udc80-\udcff]", text)):
-                self.reject(f"line must be UTF-8; got {quoted(text)}; {_PANDAS}", line)
+                other = f"(a network is given by --model); {_PANDAS}"
+                self.reject(f"line must be UTF-8; got {quoted(text)} {other}", line)
             if text.lstrip().startswith("#"):
                 self.reject(f"comment line {quoted(text)}; remove it", line)
             row = " ".join(text.split()) if self.delimiter == " " else text.rstrip("\n")
