@@ -83,7 +83,6 @@ def as_images(images: NDArray[Any], /) -> NDArray[Any]:
         images = images.reshape(len(images), *[isqrt(images.shape[1])] * 2)  # also without images
     if images.ndim != 3:
         msg = f"`images` must be (n, height, width), or (n, pixels) of squares; got {images.shape}"
-        msg += ". For a single image, give images[None]" if images.ndim == 2 else ""
         raise ValueError(msg)
     return images
 
