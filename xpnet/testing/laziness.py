@@ -13,7 +13,7 @@ from xpnet.testing.backends import Backend
 
 __all__ = ["LAZY_HINT", "lazy_libraries", "under_jit", "without_values"]
 
-LAZY_HINT: Final = "parity(lazy=False) allows the function to read values"
+LAZY_HINT: Final = "Use xp.where; parity(lazy=False) allows a function to read values"
 _READS: Final = ("__bool__", "__complex__", "__float__", "__index__", "__int__")
 
 
